@@ -1,0 +1,25 @@
+/* Builtins: what compiled code asks of its embedder, other than calling imports. One table.
+ *
+ * X(NAME, function, parameters, result): letters as in signatures (i = i32 or reference, I = i64, - = none). Each is
+ * called like an imported host function: arguments in the ABI's registers, context in rdi, on the kernel stack. A
+ * builtin that traps does not return. Indices of tables and segments are constants of the instruction. */
+#ifndef ENGINE_BUILTINS_H
+#define ENGINE_BUILTINS_H
+
+#define ENGINE_BUILTINS(X)                                                                                    \
+    X(MEMORY_GROW, memory_grow, "iI", "I")     /* memory, pages -> old pages, or -1 (sign-extended)       */ \
+    X(MEMORY_FILL, memory_fill, "iIiI", "-")   /* memory, address, byte, count                            */ \
+    X(MEMORY_COPY, memory_copy, "iiIII", "-")  /* to memory, from memory, to, from, count                 */ \
+    X(MEMORY_INIT, memory_init, "iiIii", "-")  /* memory, segment, to, from, count                        */ \
+    X(DATA_DROP, data_drop, "i", "-")          /* segment                                                 */ \
+    X(TABLE_GROW, table_grow, "iiI", "I")      /* table, reference, entries -> old length, or -1          */ \
+    X(TABLE_FILL, table_fill, "iIiI", "-")     /* table, index, reference, count                          */ \
+    X(TABLE_COPY, table_copy, "iiIII", "-")    /* to table, from table, to, from, count                   */ \
+    X(TABLE_INIT, table_init, "iiIii", "-")    /* table, segment, to, from, count                         */ \
+    X(ELEM_DROP, elem_drop, "i", "-")          /* segment                                                 */
+
+#define BUILTIN_ENUM(name, function, parameters, result) BUILTIN_##name,
+enum builtin { ENGINE_BUILTINS(BUILTIN_ENUM) BUILTIN_COUNT };
+#undef BUILTIN_ENUM
+
+#endif

@@ -1,0 +1,130 @@
+/* The ABI of compiled code on x86-64, as C sees it. The full text is docs/abi.md; this file is what the compiler, the
+ * kernel and the assembly stubs share, so each offset stands once.
+ *
+ * Below linear memory 0 of an instance, ending exactly at its base (= GS base), lies the instance header: the fixed
+ * part `struct instance_header` nearest to the base, then, growing downwards, the parts whose size depends on the
+ * module (struct header_layout). All of it is at negative offsets from GS, which no wasm index can form. */
+#ifndef ENGINE_X64_ABI_H
+#define ENGINE_X64_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/builtins.h"
+
+/* ---- General registers, by hardware number ---- */
+enum register64 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+
+/* Integer and reference arguments go to these in order, then to the stack; rdi is left for the host's context.
+ * Floats go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters; the first is
+ * at rsp + 8 on entry (rsp + 0 before the call). */
+#define ABI_INTEGER_ARGUMENTS 5
+#define ABI_INTEGER_ARGUMENT_REGISTERS {RSI, RDX, RCX, R8, R9}
+#define ABI_FLOAT_ARGUMENTS 8
+/* Results: integers in rax then rdx, floats in xmm0 then xmm1, each class counted on its own; all further results in
+ * 8-byte slots directly above the stack arguments, in order. */
+#define ABI_INTEGER_RESULTS 2
+#define ABI_FLOAT_RESULTS 2
+/* Callee-saved: rbx, rbp, r12-r15. All else, and every xmm register, belongs to the callee. MXCSR is never changed. */
+
+/* ---- What one thread keeps for the code that it runs ---- */
+struct thread_area {
+    uint64_t kernel_rsp;  /* where host calls put rsp: inside the frame of wasm_enter, 16-byte aligned */
+    uint64_t wasm_rsp;    /* rsp of the wasm code at its last host call, for backtraces */
+    uint64_t stack_limit; /* lowest usable address of the wasm stack */
+    uint64_t stack_base;  /* highest */
+};
+
+/* ---- A function that can be called through a reference ----
+ * A reference (funcref) is a 32-bit index into the process's array of these; 0 is the null reference, whose record has
+ * signature 0, which no type has. */
+struct function_reference {
+    uint64_t code;      /* entry address */
+    uint32_t signature; /* canonical number of the function type, equal for equal types in the whole kernel; not 0 */
+    uint32_t instance;  /* index in the process's instance directory; 0 for host functions */
+    uint32_t function;  /* index in the instance's module, or the host function's number */
+    uint32_t padding[3];
+};
+#define FUNCTION_REFERENCE_SHIFT 5
+_Static_assert(sizeof(struct function_reference) == 1 << FUNCTION_REFERENCE_SHIFT, "compiled code scales by shifting");
+
+/* An imported function, in the importer's header. `instance` is the importer's own index when no switch of GS is
+ * needed (host functions, functions of the same instance), so one comparison decides. */
+struct import_slot {
+    uint64_t code;
+    uint32_t instance;
+    uint32_t reference; /* funcref of the import, for ref.func and element segments; made at instantiation */
+};
+
+/* A table. Defined ones are in their instance's header; importers point there. */
+struct table_slot {
+    uint64_t entries; /* address of uint32_t references; reserved for the maximum, so it never moves */
+    uint64_t length;  /* in entries */
+};
+
+/* A memory beyond what GS gives: size of memory 0, base and size of the others. */
+struct memory_slot {
+    uint64_t base;
+    uint64_t bytes;
+};
+
+/* ---- The fixed part of the header, ending at the base ---- */
+struct instance_header {
+    uint64_t builtins[BUILTIN_COUNT]; /* entry addresses of the stubs of engine/builtins.h */
+    uint64_t instance_directory;      /* address of uint64_t[]: GS base of each instance of the process, by index */
+    uint64_t function_references;     /* address of the process's struct function_reference[] */
+    uint64_t switch_instance;         /* stub: GS base = directory[r11d], unless r11d is 0; changes r11 and flags only */
+    uint64_t thread;                  /* struct thread_area * */
+    uint64_t kernel_instance;         /* struct instance * of the kernel */
+    uint64_t gs_base;                 /* own GS base: readable where rdgsbase is not */
+    uint32_t instance_index;          /* own index in the directory, from 1 */
+    uint32_t reference_base;          /* funcref of function f = reference_base + module.functions[f].reference */
+    uint32_t pending;                 /* not 0: something waits for this thread; looked at when a host call returns */
+    uint32_t padding;
+    struct memory_slot memory;        /* memory 0; {0, 0} without one */
+};
+_Static_assert(sizeof(struct instance_header) % 16 == 0, "globals below must be 16-byte aligned");
+
+/* Displacement from GS of a member of the fixed part. */
+#define HEADER_OFFSET(member) \
+    ((int32_t)offsetof(struct instance_header, member) - (int32_t)sizeof(struct instance_header))
+
+/* Where the variable parts start: displacements from GS, all negative. Element i of a part is at start + i * size. */
+struct header_layout {
+    int32_t signatures;     /* uint32_t[type_count]: canonical signature of each type of the module */
+    int32_t imports;        /* struct import_slot[function_import_count] */
+    int32_t globals;        /* 16 bytes for each global: the value, or, for an imported mutable one, its address */
+    int32_t tables;         /* 16 bytes for each table: struct table_slot, or, for an imported one, its address */
+    int32_t memories;       /* struct memory_slot[memory_count - 1], for memories beyond the first */
+    uint32_t bytes;         /* whole header, fixed part included; a multiple of 16 */
+};
+#define HEADER_GLOBAL_BYTES 16
+#define HEADER_TABLE_BYTES 16
+
+/* ---- Linear memory ----
+ * An index is at most 2^32 - 1; static offsets below ABI_OFFSET_MAXIMUM are folded into the instruction, larger ones
+ * are added to the index and compared with the size. So header, 4 GiB and this guard are one reservation. */
+#define ABI_MEMORY_RESERVE_BYTES (UINT64_C(1) << 32)
+#define ABI_OFFSET_MAXIMUM (UINT64_C(1) << 31)
+#define ABI_MEMORY_GUARD_BYTES (ABI_OFFSET_MAXIMUM + UINT64_C(65536))
+
+/* ---- The wasm stack ----
+ * Below stack_limit lies a guard of this size. A frame that is larger than ABI_FRAME_UNCHECKED compares with
+ * stack_limit before it moves rsp; smaller ones run into the guard. */
+#define ABI_STACK_GUARD_BYTES 65536
+#define ABI_FRAME_UNCHECKED 32768
+
+/* ---- Entering compiled code (engine/x64/enter.S) ----
+ * Argument block for wasm_enter, filled from a signature by call_frame_prepare. */
+struct call_frame {
+    uint64_t code;    /* entry address */
+    uint64_t gs_base; /* of the instance */
+    uint64_t integers[ABI_INTEGER_ARGUMENTS];
+    uint64_t floats[ABI_FLOAT_ARGUMENTS]; /* low 64 bits */
+    uint64_t *stack;      /* stack arguments, then space for stack results; copied to and fro */
+    uint64_t stack_words; /* arguments plus results */
+    uint64_t integer_results[ABI_INTEGER_RESULTS];
+    uint64_t float_results[ABI_FLOAT_RESULTS];
+};
+
+#endif

@@ -1,0 +1,47 @@
+/* Starting one program the way a shell would: the front door for `tessera run`, the boot path and the tour. */
+#ifndef KERNEL_LAUNCH_H
+#define KERNEL_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/status.h"
+
+struct vfs_node;
+
+/* A directory that the program may use, under the name it sees (a WASI preopen). */
+struct launch_directory {
+    const char *guest_path;
+    struct vfs_node *node; /* reference taken by launch_run for as long as it needs it */
+};
+
+struct launch {
+    const char *name;       /* for messages */
+    const uint8_t *module_bytes;
+    size_t module_size;
+    uint32_t argument_count;
+    const char *const *arguments; /* argv[0] included */
+    uint32_t environment_count;
+    const char *const *environment; /* "KEY=VALUE" */
+    uint32_t directory_count;
+    const struct launch_directory *directories;
+    uint64_t memory_limit;        /* bytes of linear memory in all; 0: none but the module's own */
+    uint64_t timeout_nanoseconds; /* wall time; 0: none */
+    bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
+};
+
+enum launch_outcome { LAUNCH_EXITED, LAUNCH_TRAPPED, LAUNCH_REFUSED };
+struct launch_result {
+    enum launch_outcome outcome;
+    uint32_t exit_status; /* LAUNCH_EXITED */
+    unsigned trap;        /* LAUNCH_TRAPPED: enum trap; the report with backtrace went to platform_log */
+    char message[512];    /* LAUNCH_REFUSED: why the module was not started */
+};
+
+/* Load, instantiate and run to the end; everything is freed on return. The conventional exit status for a result is
+ * launch_exit_status: the program's own; 134 for a trap (as after abort), 124 for the time limit, 130 for an
+ * interrupt, 126 for a module that was refused. */
+void launch_run(const struct launch *launch, struct launch_result *result);
+int launch_exit_status(const struct launch_result *result);
+
+#endif

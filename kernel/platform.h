@@ -1,0 +1,115 @@
+/* The one header between kernel and machine: what platform/pc and platform/linux implement, and what they call.
+ *
+ * Threads of control: compiled code (wasm) runs with interrupts on, on a wasm stack; kernel C code runs on the kernel
+ * stack of its thread, is short, and is not preempted. An interrupt (a signal on Linux) arrives on a stack of its own.
+ * If it interrupted wasm code, the kernel may edit the saved machine state so that returning from the interrupt
+ * continues in kernel code on the thread's kernel stack; if it interrupted kernel code, it only leaves a note.
+ * Interrupt-time code uses no floating point and does not allocate. */
+#ifndef KERNEL_PLATFORM_H
+#define KERNEL_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/status.h"
+
+struct cpu; /* kernel/cpu.h: the running CPU's record */
+
+/* ================= Implemented by the platform ================= */
+
+/* ---- Address space ----
+ * One address space. A reservation is inaccessible until parts of it are committed; committed pages read as zero and
+ * take a frame on first touch (or at once; the kernel does not rely on either). Addresses and sizes are multiples of
+ * PLATFORM_PAGE_BYTES. */
+#define PLATFORM_PAGE_BYTES 4096
+
+enum protection { PROTECTION_READ, PROTECTION_READ_WRITE, PROTECTION_READ_EXECUTE };
+
+/* Reserve `bytes` of address space, or NULL. Any 4 KiB-aligned address. */
+void *platform_reserve(size_t bytes);
+/* Give back a whole reservation with everything committed in it. */
+void platform_release(void *address, size_t bytes);
+enum status platform_commit(void *address, size_t bytes, enum protection protection);
+/* Frames go back; the range stays reserved and becomes inaccessible. */
+void platform_decommit(void *address, size_t bytes);
+/* Change committed pages. Never both writable and executable (invariant 1). */
+enum status platform_protect(void *address, size_t bytes, enum protection protection);
+/* Make the reserved, uncommitted range [window, window + bytes) show the same pages as the committed range at `source`,
+ * for good: later stores through either are seen through both. */
+enum status platform_alias(void *window, void *source, size_t bytes);
+
+struct platform_memory {
+    uint64_t frames_total; /* of PLATFORM_PAGE_BYTES; on Linux what the process may use */
+    uint64_t frames_used;  /* committed by the calls above, page tables included where the platform can count them */
+};
+void platform_memory_statistics(struct platform_memory *statistics);
+
+/* ---- This CPU ---- */
+struct cpu *platform_cpu(void);            /* the running CPU's record */
+void platform_set_cpu(struct cpu *cpu);
+uint32_t platform_cpu_features(void);      /* CPU_* of engine/compile.h; what is there, not what is wished */
+const char *platform_cpu_name(void);
+size_t platform_xsave_bytes(void);         /* size of an extended-state area for xsave64; 64-byte aligned */
+uint64_t platform_xsave_mask(void);
+void platform_set_gs(uint64_t base);
+/* Address of the `switch_instance` stub for CPUs without FSGSBASE (engine/x64/abi.h): takes the new GS base in r11,
+ * changes r11 and flags only. */
+uint64_t platform_gs_stub(void);
+
+/* ---- Time ---- */
+uint64_t platform_monotonic_nanoseconds(void);
+uint64_t platform_realtime_nanoseconds(void); /* since 1970-01-01 UTC */
+/* Ask for kernel_timer_interrupt at this monotonic time (one-shot, replaces the earlier request; UINT64_MAX: none). */
+void platform_timer_arm(uint64_t monotonic_nanoseconds);
+/* Wait until an interrupt or input may have come, at the latest at `deadline` (UINT64_MAX: none). Called only when no
+ * thread can run. */
+void platform_idle(uint64_t deadline);
+
+/* ---- Streams of the machine: where the first process's stdio goes ---- */
+enum stream { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
+/* Read at most `bytes`, `*done` tells how many; STATUS_OK with 0 is the end of input; STATUS_AGAIN: nothing there yet. */
+enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done);
+enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done);
+bool platform_stream_readable(enum stream stream);
+bool platform_stream_is_terminal(enum stream stream);
+/* Kernel messages (boot, panics, traps of guests): a diagnostic line, to STREAM_ERROR or the console. */
+void platform_log(const char *text, size_t bytes);
+
+void platform_random(void *buffer, size_t bytes); /* cryptographically strong */
+
+/* Stop the machine (the process) and hand `status` to whoever started it. */
+_Noreturn void platform_power_off(int status);
+_Noreturn void platform_panic(const char *message);
+
+/* ================= Implemented by the kernel, called by the platform ================= */
+
+/* Saved state of interrupted code, to be edited. Registers by hardware number (RSP = 4 included). */
+struct machine_state {
+    uint64_t registers[16];
+    uint64_t rip;
+    uint64_t rflags;
+};
+
+enum exception { EXCEPTION_DIVIDE, EXCEPTION_INVALID_OPCODE, EXCEPTION_PAGE_FAULT, EXCEPTION_OTHER };
+
+/* A CPU exception. True: `state` was edited, resume it. False: not a guest's fault; the platform panics with a dump. */
+bool kernel_exception(struct machine_state *state, enum exception exception, uint64_t address);
+/* The armed timer has come. */
+void kernel_timer_interrupt(struct machine_state *state);
+/* Somebody asked for the running process to end (Ctrl-C). */
+void kernel_interrupt_request(struct machine_state *state);
+
+/* What the boot loader handed over. The bytes stay mapped for ever. */
+struct boot_information {
+    const uint8_t *archive; /* boot archive (cpio "newc"), or NULL */
+    size_t archive_bytes;
+    const char *command_line;   /* terminated; may be empty */
+    const char *platform_name;  /* "pc", "microvm", "linux" */
+    uint64_t entry_timestamp;   /* TSC at the platform's first instruction */
+};
+
+/* Start of the portable kernel on the boot CPU, on a kernel stack, memory and interrupts working. */
+_Noreturn void kernel_main(const struct boot_information *boot);
+
+#endif
