@@ -11,6 +11,7 @@
 #include "kernel/status.h"
 
 struct process;
+struct host_function;
 struct instance;
 
 /* ---- Compiled modules ---- */

@@ -3,6 +3,7 @@
 #define KERNEL_LAUNCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/status.h"
