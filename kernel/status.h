@@ -14,6 +14,18 @@
     X(AGAIN, "would block")                                            \
     X(NOT_SUPPORTED, "not supported")                                  \
     X(IO, "input/output error")                                        \
+    X(NOT_DIRECTORY, "not a directory")                                \
+    X(IS_DIRECTORY, "is a directory")                                  \
+    X(NOT_EMPTY, "directory not empty")                                \
+    X(NAME_TOO_LONG, "name too long")                                  \
+    X(LOOP, "too many symbolic links")                                 \
+    X(NO_SPACE, "no space left")                                       \
+    X(TOO_LARGE, "file too large")                                     \
+    X(READ_ONLY, "read-only file system")                              \
+    X(CROSS_DEVICE, "not on the same file system")                     \
+    X(BUSY, "busy")                                                    \
+    X(OUTSIDE, "path leads outside of its directory")                  \
+    X(CLOSED, "other end is closed")                                   \
     X(BAD_MODULE, "module refused")                                    \
     X(UNLINKABLE, "imports cannot be satisfied")                       \
     X(TRAPPED, "trapped")
