@@ -33,6 +33,8 @@ struct thread_area {
     uint64_t wasm_rsp;    /* rsp of the wasm code at its last host call, for backtraces */
     uint64_t stack_limit; /* lowest usable address of the wasm stack */
     uint64_t stack_base;  /* highest */
+    uint32_t pending;     /* not 0: something waits for this thread; looked at when a host call returns */
+    uint32_t host_function; /* number of the host function that was called last, for backtraces */
 };
 
 /* ---- A function that can be called through a reference ----
