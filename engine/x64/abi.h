@@ -81,8 +81,7 @@ struct instance_header {
     uint64_t gs_base;                 /* own GS base: readable where rdgsbase is not */
     uint32_t instance_index;          /* own index in the directory, from 1 */
     uint32_t reference_base;          /* funcref of function f = reference_base + module.functions[f].reference */
-    uint32_t pending;                 /* not 0: something waits for this thread; looked at when a host call returns */
-    uint32_t padding;
+    uint32_t padding[2];
     struct memory_slot memory;        /* memory 0; {0, 0} without one */
 };
 _Static_assert(sizeof(struct instance_header) % 16 == 0, "globals below must be 16-byte aligned");
