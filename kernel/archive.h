@@ -2,8 +2,9 @@
  *
  * The bytes come from outside: everything is checked when the index is made, and nothing is read twice. Files are
  * slices of the archive, without a copy. Names may start with "./" or "/"; directories that no entry names are made;
- * names with "..", and entries that are neither file, directory nor symbolic link, are left out. Later entries replace
- * earlier ones of the same name. Hard links (equal inode) share the contents of the last of them, as cpio writes them. */
+ * names with "..", and entries that are neither file, directory nor symbolic link, are left out. A later entry
+ * replaces an earlier one of the same name. Of hard links only the last has contents in the archive ("newc" writes
+ * them once); the others are empty files here. */
 #ifndef KERNEL_ARCHIVE_H
 #define KERNEL_ARCHIVE_H
 

@@ -1,7 +1,8 @@
 /* File system in memory, optionally on top of a read-only one.
  *
  * With a lower directory it shows a copy of it that may be written: a directory's entries are taken over when it is
- * first looked into, and a file's blocks when they are first written. The lower file system is never changed and must not change.
+ * first looked into, and a file's blocks when they are first written. The lower file system is never changed and must
+ * not change.
  *
  * All memory comes from the kernel heap, counts against the limit of the mount, and goes back when the last node is
  * released. */

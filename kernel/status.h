@@ -9,7 +9,7 @@
     X(INVALID, "invalid argument")                                     \
     X(NOT_FOUND, "not found")                                          \
     X(EXISTS, "already exists")                                        \
-    X(DENIED, "not permitted")                                         \
+    X(DENIED, "permission denied")                                     \
     X(BAD_HANDLE, "bad handle")                                        \
     X(AGAIN, "would block")                                            \
     X(NOT_SUPPORTED, "not supported")                                  \
@@ -24,6 +24,7 @@
     X(READ_ONLY, "read-only file system")                              \
     X(CROSS_DEVICE, "not on the same file system")                     \
     X(BUSY, "busy")                                                    \
+    X(NOT_PERMITTED, "operation not permitted")                        \
     X(OUTSIDE, "path leads outside of its directory")                  \
     X(CLOSED, "other end is closed")                                   \
     X(BAD_MODULE, "module refused")                                    \

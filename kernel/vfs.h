@@ -8,7 +8,7 @@
  * the walk in vfs.c (or the backend's own `open_path`) never leaves it: neither by `..` nor by a symbolic link.
  *
  * Names and paths are bytes with a length, without terminator; they hold no NUL, names also no slash. Not thread-safe:
- * kernel code is not preempted, and an operation does not block. Every `*done`, `*result` is written only on STATUS_OK. */
+ * kernel code is not preempted, and an operation does not block. `*done` and `*result` are written on STATUS_OK only. */
 #ifndef KERNEL_VFS_H
 #define KERNEL_VFS_H
 
@@ -33,7 +33,7 @@ enum {
     VFS_EXCLUSIVE = 1u << 3, /* with CREATE: STATUS_EXISTS if there is anything, a symbolic link too */
     VFS_TRUNCATE = 1u << 4,
     VFS_ONLY_DIRECTORY = 1u << 5, /* STATUS_NOT_DIRECTORY for all else */
-    VFS_FOLLOW = 1u << 6, /* follow a symbolic link in the last component; never given to an operation `open` */
+    VFS_FOLLOW = 1u << 6, /* a symbolic link in the last component too; never given to the operation `open` */
 };
 
 struct vfs_stat {
@@ -74,9 +74,10 @@ struct vfs_operations {
      * own node is the result, whatever the flags (but STATUS_EXISTS for CREATE with EXCLUSIVE). */
     enum status (*open)(struct vfs_node *directory, const char *name, size_t length, unsigned flags,
                         struct vfs_node **result);
-    /* Optional: the whole walk at once, for backends that do it themselves (openat2 with RESOLVE_BENEATH). `path` is not
-     * empty, is relative, and may hold `.`, `..`, repeated and trailing slashes; a symbolic link in the last component
-     * is followed if VFS_FOLLOW is set or a slash follows it. What would leave the directory is STATUS_OUTSIDE. */
+    /* Optional: the whole walk at once, for backends that do it themselves (openat2 with RESOLVE_BENEATH). `path` is
+     * not empty, is relative, has at most VFS_PATH_BYTES, and may hold `.`, `..`, repeated and trailing slashes; a
+     * symbolic link in the last component is followed if VFS_FOLLOW is set or a slash follows it. What would leave
+     * the directory is STATUS_OUTSIDE. CREATE and TRUNCATE come neither with a trailing slash nor ONLY_DIRECTORY. */
     enum status (*open_path)(struct vfs_node *directory, const char *path, size_t length, unsigned flags,
                              struct vfs_node **result);
     enum status (*make_directory)(struct vfs_node *directory, const char *name, size_t length);
@@ -123,8 +124,8 @@ void vfs_release(struct vfs_node *node);             /* NULL is allowed */
 
 /* ---- By path, relative to `directory` and inside it ---- */
 
-/* The node that `path` names, opened with `flags`; a reference for the caller. With VFS_CREATE the last component may be
- * missing. An empty path is STATUS_NOT_FOUND, an absolute one or one that leads outside STATUS_OUTSIDE. A trailing
+/* The node that `path` names, opened with `flags`; a reference for the caller. With VFS_CREATE the last component may
+ * be missing. An empty path is STATUS_NOT_FOUND, an absolute one or one that leads outside STATUS_OUTSIDE. A trailing
  * slash asks for a directory. VFS_WRITE on a directory is STATUS_IS_DIRECTORY. VFS_READ or VFS_WRITE on a symbolic
  * link that is not followed is STATUS_LOOP. */
 enum status vfs_open(struct vfs_node *directory, const char *path, size_t length, unsigned flags,
@@ -151,5 +152,13 @@ enum status vfs_stat(struct vfs_node *node, struct vfs_stat *stat);
 enum status vfs_set_times(struct vfs_node *node, uint64_t access_time, uint64_t modify_time);
 enum status vfs_read_link(struct vfs_node *node, char *buffer, size_t bytes, size_t *done);
 enum status vfs_sync(struct vfs_node *node, bool only_data);
+
+/* ---- For backends ---- */
+
+/* Hash of a name under a secret odd key (platform_random), so that nobody can choose names that collide. */
+uint64_t vfs_name_hash(uint64_t key, const char *name, size_t length);
+/* Append a record to a read_directory buffer at *done; false when it does not fit. */
+bool vfs_entry_append(void *buffer, size_t bytes, size_t *done, uint64_t next, uint64_t inode, enum vfs_type type,
+                      const char *name, size_t length);
 
 #endif
