@@ -184,7 +184,7 @@ static enum status walk_open(struct vfs_node *directory, const char *path, size_
         *result = node ? node : vfs_acquire(walk_top(walk));
     while (walk->depth > 0)
         vfs_release(walk->stack[--walk->depth]);
-    kernel_free(walk);
+    kernel_free(walk, sizeof *walk);
     return status;
 }
 
