@@ -36,7 +36,9 @@ void platform_decommit(void *address, size_t bytes);
 /* Change committed pages. Never both writable and executable (invariant 1). */
 enum status platform_protect(void *address, size_t bytes, enum protection protection);
 /* Make the reserved, uncommitted range [window, window + bytes) show the same pages as the committed range at `source`,
- * for good: later stores through either are seen through both. */
+ * for good: later stores through either are seen through both. `source` lies in the memory object's own reservation, not
+ * in another window. Where the object grows, commit at the source first and then alias the new range into each window
+ * (the range that a window shows already may be given again). Only the source's frames count in the statistics. */
 enum status platform_alias(void *window, void *source, size_t bytes);
 
 struct platform_memory {
@@ -51,7 +53,7 @@ void platform_set_cpu(struct cpu *cpu);
 uint32_t platform_cpu_features(void);      /* CPU_* of engine/compile.h; what is there, not what is wished */
 const char *platform_cpu_name(void);
 size_t platform_xsave_bytes(void);         /* size of an extended-state area for xsave64; 64-byte aligned */
-uint64_t platform_xsave_mask(void);
+uint64_t platform_xsave_mask(void);        /* its components; 0: no XSAVE on this CPU, use fxsave64 (512 bytes) */
 void platform_set_gs(uint64_t base);
 /* Address of the `switch_instance` stub for CPUs without FSGSBASE (engine/x64/abi.h): takes the new GS base in r11,
  * changes r11 and flags only. */
@@ -70,6 +72,7 @@ void platform_idle(uint64_t deadline);
 enum stream { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
 /* Read at most `bytes`, `*done` tells how many; STATUS_OK with 0 is the end of input; STATUS_AGAIN: nothing there yet. */
 enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done);
+/* Write as much as goes without waiting, `*done` tells how many; STATUS_AGAIN: nothing, platform_idle waits for room. */
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done);
 bool platform_stream_readable(enum stream stream);
 bool platform_stream_is_terminal(enum stream stream);

@@ -1,0 +1,26 @@
+/* The kernel as one ordinary Linux process: what embedders (the `tessera` command, the test runners) call before
+ * anything else of the kernel, and what the files of this folder share.
+ *
+ * The thread that calls linux_platform_initialize is the CPU; its stack is the kernel stack. Signals are the
+ * interrupts and exceptions of this machine: they always arrive on an alternate stack. Async ones (timer, Ctrl-C) that
+ * hit kernel code leave a note; none of them is restarted by the C library's SA_RESTART, so a wait is always cut short. */
+#ifndef PLATFORM_LINUX_LINUX_H
+#define PLATFORM_LINUX_LINUX_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Find out about the CPU, install signal handlers and the alternate stack. Ends the process with a message when the CPU
+ * is below x86-64-v2. Once, before any other call into kernel or platform. */
+void linux_platform_initialize(void);
+
+/* ---- Between the files of this folder ---- */
+void linux_cpu_initialize(void);
+void linux_signals_initialize(void);
+/* Set by every interrupt; platform_idle clears it, so that one that came just before is not slept through. */
+extern volatile sig_atomic_t linux_interrupt_seen;
+/* The signals that are interrupts here. */
+void linux_interrupt_signals(sigset_t *set);
+
+#endif

@@ -1,0 +1,288 @@
+/* Address space over mmap.
+ *
+ * A reservation is a private mapping without access; committing is mprotect, decommitting maps fresh inaccessible pages
+ * over the range. A reservation from which an alias was taken becomes *shared*: it gets a memfd of its own size, the
+ * aliased range is moved into it (page at `base + n` lies at offset n), and what is committed later comes from the
+ * memfd too, so that growth needs only the window's mapping.
+ *
+ * The reservations stand in one array sorted by address, for the statistics and for finding the memfd. It is guarded by
+ * `lock`, held for the length of one array operation and never over a system call that can take long. */
+#include "kernel/platform.h"
+#include "engine/base.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+struct reservation {
+    uintptr_t base;
+    size_t bytes;
+    size_t committed;
+    int shared_file; /* memfd, or -1 */
+    size_t shared_from, shared_to; /* offsets of the range known to be mapped from it */
+};
+
+/* More than vm.max_map_count allows by default, so the kernel's limit comes first. */
+#define RESERVATIONS_MAXIMUM 131072
+
+static atomic_flag lock = ATOMIC_FLAG_INIT;
+static struct reservation *reservations; /* address space for RESERVATIONS_MAXIMUM, touched as needed */
+static size_t reservation_count;
+static size_t committed_bytes;
+
+static void lock_acquire(void)
+{
+    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire))
+        __builtin_ia32_pause();
+}
+
+static void lock_release(void)
+{
+    atomic_flag_clear_explicit(&lock, memory_order_release);
+}
+
+/* Index of the first reservation above `address`. Caller holds the lock. */
+static size_t reservation_above(uintptr_t address)
+{
+    size_t low = 0, high = reservation_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (reservations[middle].base <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The reservation that holds `address`, or NULL. Caller holds the lock; valid as long as it does. */
+static struct reservation *reservation_find(uintptr_t address)
+{
+    size_t index = reservation_above(address);
+    if (index == 0)
+        return NULL;
+    struct reservation *reservation = &reservations[index - 1];
+    return address - reservation->base < reservation->bytes ? reservation : NULL;
+}
+
+static bool reservation_insert(uintptr_t base, size_t bytes)
+{
+    bool inserted = false;
+    lock_acquire();
+    if (!reservations) {
+        void *array = mmap(NULL, RESERVATIONS_MAXIMUM * sizeof *reservations, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        reservations = array == MAP_FAILED ? NULL : array;
+    }
+    if (reservations && reservation_count < RESERVATIONS_MAXIMUM) {
+        size_t index = reservation_above(base);
+        memmove(&reservations[index + 1], &reservations[index], (reservation_count - index) * sizeof *reservations);
+        reservations[index] = (struct reservation){.base = base, .bytes = bytes, .shared_file = -1};
+        reservation_count++;
+        inserted = true;
+    }
+    lock_release();
+    return inserted;
+}
+
+/* Change the number of committed bytes of the reservation at `address`; gives its memfd (-1: none) and the offset of
+ * `address` in it. */
+static int account(void *address, int64_t change, size_t *offset)
+{
+    int file = -1;
+    *offset = 0;
+    lock_acquire();
+    struct reservation *reservation = reservation_find((uintptr_t)address);
+    if (reservation) {
+        if (change < 0 && (size_t)-change > reservation->committed)
+            change = -(int64_t)reservation->committed;
+        reservation->committed += (size_t)change;
+        committed_bytes += (size_t)change;
+        file = reservation->shared_file;
+        *offset = (uintptr_t)address - reservation->base;
+        if (file >= 0 && change > 0 && reservation->shared_to == *offset)
+            reservation->shared_to += (size_t)change;
+        else if (file >= 0 && change < 0 && reservation->shared_to > *offset)
+            reservation->shared_to = max_u64(*offset, reservation->shared_from);
+    }
+    lock_release();
+    return file;
+}
+
+static int protection_flags(enum protection protection)
+{
+    switch (protection) {
+    case PROTECTION_READ:
+        return PROT_READ;
+    case PROTECTION_READ_WRITE:
+        return PROT_READ | PROT_WRITE;
+    case PROTECTION_READ_EXECUTE:
+        return PROT_READ | PROT_EXEC;
+    }
+    return PROT_NONE;
+}
+
+void *platform_reserve(size_t bytes)
+{
+    void *address = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address == MAP_FAILED)
+        return NULL;
+    if (!reservation_insert((uintptr_t)address, bytes)) {
+        munmap(address, bytes);
+        return NULL;
+    }
+    return address;
+}
+
+void platform_release(void *address, size_t bytes)
+{
+    int file = -1;
+    lock_acquire();
+    struct reservation *reservation = reservation_find((uintptr_t)address);
+    if (reservation && reservation->base == (uintptr_t)address) {
+        size_t index = (size_t)(reservation - reservations);
+        committed_bytes -= reservation->committed;
+        file = reservation->shared_file;
+        reservation_count--;
+        memmove(reservation, reservation + 1, (reservation_count - index) * sizeof *reservations);
+    }
+    lock_release();
+    munmap(address, bytes);
+    if (file >= 0)
+        close(file);
+}
+
+enum status platform_commit(void *address, size_t bytes, enum protection protection)
+{
+    if (bytes == 0)
+        return STATUS_OK;
+    size_t offset;
+    int file = account(address, (int64_t)bytes, &offset);
+    bool done;
+    if (file >= 0)
+        done = mmap(address, bytes, protection_flags(protection), MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file,
+                    (off_t)offset) != MAP_FAILED;
+    else
+        done = mprotect(address, bytes, protection_flags(protection)) == 0;
+    if (!done)
+        account(address, -(int64_t)bytes, &offset);
+    return done ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void platform_decommit(void *address, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    size_t offset;
+    int file = account(address, -(int64_t)bytes, &offset);
+    if (file >= 0)
+        fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+    /* Cannot fail where the range is one of ours: no mapping is added that was not there. Should the number of
+     * mappings be at its limit all the same, the pages at least go back and lose their access. */
+    if (mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        madvise(address, bytes, MADV_DONTNEED);
+        mprotect(address, bytes, PROT_NONE);
+    }
+}
+
+enum status platform_protect(void *address, size_t bytes, enum protection protection)
+{
+    if (bytes == 0 || mprotect(address, bytes, protection_flags(protection)) == 0)
+        return STATUS_OK;
+    return errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_INVALID;
+}
+
+/* The memfd of the reservation at `address`, made if there is none yet; -1 when it cannot be. */
+static int shared_file_of(void *address, size_t *offset)
+{
+    int file = account(address, 0, offset);
+    if (file >= 0)
+        return file;
+    lock_acquire();
+    struct reservation *reservation = reservation_find((uintptr_t)address);
+    size_t bytes = reservation ? reservation->bytes : 0;
+    lock_release();
+    if (bytes == 0)
+        return -1;
+    file = memfd_create("tessera memory", MFD_CLOEXEC);
+    if (file < 0)
+        return -1;
+    if (ftruncate(file, (off_t)bytes) != 0) {
+        close(file);
+        return -1;
+    }
+    lock_acquire();
+    reservation = reservation_find((uintptr_t)address);
+    reservation->shared_file = file;
+    lock_release();
+    return file;
+}
+
+static bool page_is_zero(const uint8_t *page)
+{
+    const uint64_t *words = (const uint64_t *)page;
+    for (size_t i = 0; i < PLATFORM_PAGE_BYTES / sizeof *words; i++)
+        if (words[i] != 0)
+            return false;
+    return true;
+}
+
+/* Copy the pages of `source` that hold anything to `offset` of `file`; holes read as zero by themselves. */
+static bool copy_to_file(int file, size_t offset, const uint8_t *source, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += PLATFORM_PAGE_BYTES) {
+        if (page_is_zero(source + at))
+            continue;
+        if (pwrite(file, source + at, PLATFORM_PAGE_BYTES, (off_t)(offset + at)) != PLATFORM_PAGE_BYTES)
+            return false;
+    }
+    return true;
+}
+
+/* Move [source, source + bytes) into its reservation's memfd, unless it is there already. */
+static bool promote(uint8_t *source, size_t bytes, int file, size_t offset)
+{
+    lock_acquire();
+    struct reservation *reservation = reservation_find((uintptr_t)source);
+    bool shared = offset >= reservation->shared_from && offset + bytes <= reservation->shared_to;
+    lock_release();
+    if (shared)
+        return true;
+    /* A part that is shared already is copied onto itself. */
+    if (!copy_to_file(file, offset, source, bytes) ||
+        mmap(source, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file, (off_t)offset) ==
+            MAP_FAILED)
+        return false;
+    lock_acquire();
+    reservation = reservation_find((uintptr_t)source);
+    reservation->shared_from = offset;
+    reservation->shared_to = offset + bytes;
+    lock_release();
+    return true;
+}
+
+enum status platform_alias(void *window, void *source, size_t bytes)
+{
+    if (bytes == 0)
+        return STATUS_OK;
+    size_t offset;
+    int file = shared_file_of(source, &offset);
+    if (file < 0 || !promote(source, bytes, file, offset) ||
+        mmap(window, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file, (off_t)offset) ==
+            MAP_FAILED)
+        return STATUS_NO_MEMORY;
+    return STATUS_OK;
+}
+
+void platform_memory_statistics(struct platform_memory *statistics)
+{
+    struct sysinfo information;
+    sysinfo(&information);
+    statistics->frames_total = (uint64_t)information.totalram * information.mem_unit / PLATFORM_PAGE_BYTES;
+    lock_acquire();
+    statistics->frames_used = committed_bytes / PLATFORM_PAGE_BYTES;
+    lock_release();
+}

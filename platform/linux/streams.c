@@ -1,0 +1,139 @@
+/* The machine's streams are the process's stdin, stdout and stderr; waiting, and the end.
+ *
+ * Nothing here may block but platform_idle: the kernel would not see its notes. O_NONBLOCK belongs to the open file,
+ * which the shell shares, so it is left alone; instead, readiness is asked for first, and no more is written at once
+ * than a ready pipe, terminal or socket takes. */
+#include "platform/linux/linux.h"
+#include "kernel/platform.h"
+#include "engine/base.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A pipe that polls as writable takes this much without blocking (PIPE_BUF). */
+#define WRITE_BYTES_READY 4096
+
+/* What an idle CPU waits for: streams that answered STATUS_AGAIN since the last wait. */
+static bool awaited[STREAM_COUNT];
+
+static bool stream_is_ready(enum stream stream, short event)
+{
+    struct pollfd descriptor = {.fd = (int)stream, .events = event};
+    /* Errors and hang-ups are ready too: the call will say what it is. */
+    bool ready = poll(&descriptor, 1, 0) > 0;
+    if (!ready)
+        awaited[stream] = true;
+    return ready;
+}
+
+bool platform_stream_readable(enum stream stream)
+{
+    return stream_is_ready(stream, POLLIN);
+}
+
+enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done)
+{
+    *done = 0;
+    if (bytes == 0)
+        return STATUS_OK;
+    if (!stream_is_ready(stream, POLLIN))
+        return STATUS_AGAIN;
+    ssize_t got = read((int)stream, buffer, bytes);
+    if (got < 0)
+        return errno == EINTR || errno == EAGAIN ? STATUS_AGAIN : errno == EBADF ? STATUS_OK : STATUS_IO;
+    *done = (size_t)got;
+    return STATUS_OK;
+}
+
+/* Whether a write to the stream may block: anything but a regular file. Asked once for each stream. */
+static bool write_may_block(enum stream stream)
+{
+    static enum { UNKNOWN, NEVER, MAYBE } answers[STREAM_COUNT];
+    if (answers[stream] == UNKNOWN) {
+        struct stat information;
+        answers[stream] = fstat((int)stream, &information) == 0 && S_ISREG(information.st_mode) ? NEVER : MAYBE;
+    }
+    return answers[stream] == MAYBE;
+}
+
+enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done)
+{
+    *done = 0;
+    bool careful = write_may_block(stream);
+    while (*done < bytes) {
+        if (careful && !stream_is_ready(stream, POLLOUT))
+            break;
+        size_t count = careful ? min_u64(bytes - *done, WRITE_BYTES_READY) : bytes - *done;
+        ssize_t written = write((int)stream, (const uint8_t *)buffer + *done, count);
+        if (written < 0) {
+            if (errno == EINTR || errno == EAGAIN)
+                break;
+            return *done > 0 ? STATUS_OK : STATUS_IO;
+        }
+        *done += (size_t)written;
+    }
+    return *done > 0 || bytes == 0 ? STATUS_OK : STATUS_AGAIN;
+}
+
+bool platform_stream_is_terminal(enum stream stream)
+{
+    return isatty((int)stream);
+}
+
+void platform_log(const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t written = write(STDERR_FILENO, text, bytes);
+        if (written < 0 && errno != EINTR && errno != EAGAIN)
+            return;
+        if (written > 0) {
+            text += written;
+            bytes -= (size_t)written;
+        }
+    }
+}
+
+void platform_idle(uint64_t deadline)
+{
+    /* An interrupt between the kernel's last look at its notes and the wait must not be slept through: they are held
+     * back until the wait itself. */
+    sigset_t interrupts, old;
+    linux_interrupt_signals(&interrupts);
+    sigprocmask(SIG_BLOCK, &interrupts, &old);
+    uint64_t now = platform_monotonic_nanoseconds();
+    if (!linux_interrupt_seen && deadline > now) {
+        struct pollfd descriptors[STREAM_COUNT];
+        for (int stream = 0; stream < STREAM_COUNT; stream++)
+            descriptors[stream] = (struct pollfd){.fd = awaited[stream] ? stream : -1,
+                                                  .events = stream == STREAM_INPUT ? POLLIN : POLLOUT};
+        uint64_t left = deadline - now;
+        struct timespec time = {.tv_sec = (time_t)(left / 1000000000), .tv_nsec = (long)(left % 1000000000)};
+        ppoll(descriptors, STREAM_COUNT, deadline == UINT64_MAX ? NULL : &time, &old);
+        memset(awaited, 0, sizeof awaited);
+    }
+    linux_interrupt_seen = 0;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+void platform_power_off(int status)
+{
+    _exit(status);
+}
+
+void platform_panic(const char *message)
+{
+    static const char prefix[] = "tessera: kernel panic: ";
+    platform_log(prefix, sizeof prefix - 1);
+    platform_log(message, strlen(message));
+    platform_log("\n", 1);
+    _exit(125);
+}
+
+void linux_platform_initialize(void)
+{
+    linux_cpu_initialize();
+    linux_signals_initialize();
+}
