@@ -1,0 +1,164 @@
+/* The insides of what kernel/instance.h declares, shared by the files that make them. Everything is allocated in the
+ * process's arena and lives as long as the process. */
+#ifndef KERNEL_OBJECTS_H
+#define KERNEL_OBJECTS_H
+
+#include "engine/allocator.h"
+#include "engine/x64/abi.h"
+#include "kernel/handle.h"
+#include "kernel/instance.h"
+#include "kernel/process.h"
+
+#define INSTANCES_MAXIMUM 65536                       /* of a process */
+#define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
+
+/* Where a memory is to be seen: one for each instance that has it as memory 0 and is not its home. */
+struct memory_window {
+    struct memory_window *next;
+    uint8_t *base;
+    void *reservation;
+    size_t reservation_bytes;
+};
+
+/* A memory_slot that must follow the size. */
+struct memory_viewer {
+    struct memory_viewer *next;
+    struct memory_slot *slot;
+};
+
+struct memory_object {
+    struct memory_object *next; /* of the process */
+    struct process *process;
+    struct memory_type type; /* as declared; maximum UINT64_MAX without one */
+    uint64_t bytes;
+    uint8_t *base; /* the home: where pages are committed */
+    void *reservation;
+    size_t reservation_bytes;
+    struct memory_window *windows;
+    struct memory_viewer *viewers;
+};
+
+struct table_object {
+    struct table_object *next;
+    struct process *process;
+    struct table_type type;
+    struct table_slot *slot; /* in the header of the defining instance, or `own_slot` */
+    struct table_slot own_slot;
+    uint64_t capacity; /* entries that fit */
+    void *reservation; /* NULL: the entries are in the process's arena, all of them */
+    size_t reservation_bytes, committed_bytes;
+};
+
+struct global_object {
+    struct global_type type;
+    uint64_t *cell; /* 16 bytes: in the header of the defining instance, or `own_cell` */
+    uint64_t own_cell[2];
+};
+
+struct instance {
+    struct instance *next;
+    struct process *process;
+    struct compiled_module *module;
+    const struct module *types; /* module->module */
+    uint8_t *gs_base;
+    struct instance_header *header;
+    void *reservation; /* header and window or home of memory 0; NULL when a memory object owns it */
+    size_t reservation_bytes;
+    uint32_t index; /* in the instance directory */
+    uint32_t reference_base;
+    struct memory_object **memories;
+    struct table_object **tables;
+    struct global_object **globals;
+    uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
+    uint8_t *dropped_data;
+    uint32_t **element_references; /* of passive segments, made when first used; NULL */
+};
+
+struct process {
+    char *name;
+    struct process *parent; /* the foreground process before this one */
+    const struct launch *launch;
+    struct arena arena;
+    struct thread *thread; /* that the headers of its instances name */
+
+    struct instance *instances;
+    struct memory_object *memories;
+    struct table_object *tables;
+    uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
+
+    /* One reservation: instance directory, then function references. */
+    void *reservation;
+    uint64_t *directory;
+    uint32_t instance_count; /* number 0 is not used */
+    struct function_reference *references;
+    uint32_t reference_count; /* number 0 is null */
+    size_t directory_committed, references_committed;
+    uint32_t *host_references; /* by host function number: its funcref, 0: not made yet */
+
+    struct handle_table handles;
+    void *personality[PERSONALITY_COUNT];
+    void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);
+
+    volatile uint32_t end_request; /* enum trap; set at interrupt time too */
+    uint64_t deadline;             /* time limit, monotonic; UINT64_MAX: none */
+    uint32_t exit_status;
+    struct trap_report report;
+};
+
+/* ---- module.c ---- */
+/* The module whose text holds `pc`, or NULL. Allowed at interrupt time. */
+struct compiled_module *text_find(uintptr_t pc);
+
+/* ---- process.c ---- */
+/* `count` function references in a row, zeroed; 0 when there is no room. */
+uint32_t process_allocate_references(struct process *process, uint32_t count);
+/* The next index of the instance directory, or 0. */
+uint32_t process_allocate_instance(struct process *process);
+/* The funcref of a host function in this process, or 0. */
+uint32_t process_host_reference(struct process *process, uint32_t number);
+/* Room for linear memory, within the limit. */
+bool process_charge_memory(struct process *process, uint64_t bytes);
+
+/* ---- memory.c ---- */
+/* A memory whose home lies behind `header_bytes` bytes for an instance header (0: none), which are committed too. */
+enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
+                                 struct memory_object **result);
+/* A further place where the memory shows, behind `header_bytes` committed bytes. */
+enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result);
+/* Keep `slot` up to date from now on. */
+enum status memory_object_view(struct memory_object *memory, struct memory_slot *slot);
+/* Old size in pages, or UINT64_MAX when refused. */
+uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages);
+
+/* ---- table.c ---- */
+enum status table_object_create(struct process *process, const struct table_type *type, struct table_slot *slot,
+                                struct table_object **result);
+uint64_t table_object_grow(struct table_object *table, uint64_t entries, uint32_t reference);
+static inline uint32_t *table_entries(const struct table_object *table)
+{
+    return (uint32_t *)(uintptr_t)table->slot->entries;
+}
+
+/* ---- instance.c ---- */
+/* The funcref of function `index` of an instance; its reference must be one that can be taken. */
+uint32_t instance_function_reference(const struct instance *instance, uint32_t index);
+/* The references of an element segment, `count` from `first` on, written to `to`. */
+void instance_element_references(struct instance *instance, uint32_t segment, uint32_t first, uint32_t count,
+                                 uint32_t *to);
+/* Value of a constant expression in this instance. */
+union value instance_constant(const struct instance *instance, const struct constant_expression *expression);
+/* Segment instructions, shared by instantiation and builtins: false when out of bounds, and nothing written. */
+bool instance_table_init(struct instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint64_t from,
+                         uint64_t count);
+bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint64_t from,
+                          uint64_t count);
+
+/* ---- link.c ---- */
+/* One external for each import from the host interfaces: array in the process's arena. */
+enum status link_host_imports(struct process *process, const struct module *module, struct external **imports,
+                              struct link_error *error);
+/* Do the externals match what the module asks for (spec 4.5.3)? */
+enum status link_check_imports(struct process *process, const struct compiled_module *module,
+                               const struct external *imports, struct link_error *error);
+
+#endif
