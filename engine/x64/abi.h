@@ -30,7 +30,8 @@ enum register64 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12,
 /* ---- What one thread keeps for the code that it runs ---- */
 struct thread_area {
     uint64_t kernel_rsp;  /* where host calls put rsp: inside the frame of wasm_enter, 16-byte aligned */
-    uint64_t wasm_rsp;    /* rsp of the wasm code at its last host call, for backtraces */
+    uint64_t wasm_rsp;    /* rsp of the wasm code at its last host call (there lies the return address): for backtraces
+                             and nested entries; 0 outside of wasm_enter, where the kernel starts it */
     uint64_t stack_limit; /* lowest usable address of the wasm stack */
     uint64_t stack_base;  /* highest */
     uint32_t pending;     /* not 0: something waits for this thread; looked at when a host call returns */
@@ -115,11 +116,10 @@ struct header_layout {
 #define ABI_STACK_GUARD_BYTES 65536
 #define ABI_FRAME_UNCHECKED 32768
 
-/* ---- Entering compiled code (engine/x64/enter.S) ----
- * Argument block for wasm_enter, filled from a signature by call_frame_prepare. */
+/* ---- Entering compiled code (engine/x64/enter.h) ----
+ * Argument block for wasm_enter, filled from a signature by call_frame_prepare. The caller sets GS. */
 struct call_frame {
-    uint64_t code;    /* entry address */
-    uint64_t gs_base; /* of the instance */
+    uint64_t code; /* entry address */
     uint64_t integers[ABI_INTEGER_ARGUMENTS];
     uint64_t floats[ABI_FLOAT_ARGUMENTS]; /* low 64 bits */
     uint64_t *stack;      /* stack arguments, then space for stack results; copied to and fro */

@@ -1,0 +1,170 @@
+/* Entering and leaving compiled code. Assembly does only what C cannot say: change the stack and the registers.
+ *
+ * Wasm frames save the callee-saved registers that they use, and must hold no address of the kernel (invariant 4), so
+ * those registers are cleared before the call; afterwards the thread area is found again through the instance header. */
+#include "engine/x64/enter.h"
+
+#include "engine/base.h"
+#include "engine/trap.h"
+
+#define FRAME(member)  offsetof(struct call_frame, member)
+#define THREAD(member) offsetof(struct thread_area, member)
+#define RECORD(member) offsetof(struct enter_record, member)
+
+_Static_assert(sizeof(struct enter_record) == 40, "pushed by wasm_enter, field by field");
+
+__attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_frame *frame,
+                                           __attribute__((unused)) struct thread_area *thread)
+{
+    __asm__(
+        "push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n"
+        /* struct enter_record; with the padding rsp is 16-byte aligned */
+        "push %%rsi\n push %%rdi\n"
+        "push %c[kernel_rsp](%%rsi)\n"
+        "push %c[wasm_rsp](%%rsi)\n"
+        "sub $8, %%rsp\n"
+        "mov %%rsp, %c[kernel_rsp](%%rsi)\n"
+        /* room for the stack words on the wasm stack */
+        "mov %c[wasm_rsp](%%rsi), %%rax\n"
+        "test %%rax, %%rax\n"
+        "cmovz %c[stack_base](%%rsi), %%rax\n"
+        "and $-8, %%rax\n"
+        "mov %c[stack_words](%%rdi), %%rcx\n"
+        "lea (,%%rcx,8), %%rdx\n"
+        "sub %%rdx, %%rax\n"
+        "lea -8(%%rax), %%rdx\n" /* and for the return address */
+        "cmp %c[stack_limit](%%rsi), %%rdx\n"
+        "jb 1f\n"
+        "mov %%rdi, %%r10\n"
+        "mov %c[stack](%%rdi), %%rsi\n"
+        "mov %%rax, %%rdi\n"
+        "mov %%rax, %%rsp\n"
+        "cld\n"
+        "rep movsq\n"
+        "movsd %c[floats]+0(%%r10), %%xmm0\n movsd %c[floats]+8(%%r10), %%xmm1\n"
+        "movsd %c[floats]+16(%%r10), %%xmm2\n movsd %c[floats]+24(%%r10), %%xmm3\n"
+        "movsd %c[floats]+32(%%r10), %%xmm4\n movsd %c[floats]+40(%%r10), %%xmm5\n"
+        "movsd %c[floats]+48(%%r10), %%xmm6\n movsd %c[floats]+56(%%r10), %%xmm7\n"
+        "mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
+        "mov %c[integers]+16(%%r10), %%rcx\n mov %c[integers]+24(%%r10), %%r8\n"
+        "mov %c[integers]+32(%%r10), %%r9\n"
+        "mov %c[code](%%r10), %%rax\n"
+        "xor %%ebx, %%ebx\n xor %%ebp, %%ebp\n xor %%edi, %%edi\n xor %%r10d, %%r10d\n xor %%r11d, %%r11d\n"
+        "xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n xor %%r14d, %%r14d\n xor %%r15d, %%r15d\n"
+        "call *%%rax\n"
+        /* results; rsp points to the stack words again */
+        "mov %%gs:%c[header_thread], %%rcx\n"
+        "mov %%rsp, %%rsi\n"
+        "mov %c[kernel_rsp](%%rcx), %%rsp\n"
+        "mov %c[record_frame](%%rsp), %%rbx\n"
+        "mov %%rax, %c[integer_results]+0(%%rbx)\n mov %%rdx, %c[integer_results]+8(%%rbx)\n"
+        "movsd %%xmm0, %c[float_results]+0(%%rbx)\n movsd %%xmm1, %c[float_results]+8(%%rbx)\n"
+        "mov %c[stack_words](%%rbx), %%rcx\n"
+        "mov %c[stack](%%rbx), %%rdi\n"
+        "rep movsq\n"
+        "xor %%eax, %%eax\n"
+        "jmp wasm_leave\n"
+        "1: mov %[overflow], %%eax\n"
+        "jmp wasm_leave\n"
+        :
+        : [kernel_rsp] "i"(THREAD(kernel_rsp)), [wasm_rsp] "i"(THREAD(wasm_rsp)),
+          [stack_base] "i"(THREAD(stack_base)), [stack_limit] "i"(THREAD(stack_limit)),
+          [stack_words] "i"(FRAME(stack_words)), [stack] "i"(FRAME(stack)), [floats] "i"(FRAME(floats)),
+          [integers] "i"(FRAME(integers)), [code] "i"(FRAME(code)), [integer_results] "i"(FRAME(integer_results)),
+          [float_results] "i"(FRAME(float_results)), [record_frame] "i"(RECORD(frame)),
+          [header_thread] "i"(HEADER_OFFSET(thread)), [overflow] "i"(TRAP_STACK_OVERFLOW));
+}
+
+/* rsp = the innermost enter_record, eax = what wasm_enter returns. */
+__attribute__((naked)) void wasm_leave(void)
+{
+    __asm__("add $8, %%rsp\n"
+            "pop %%rdx\n pop %%rcx\n" /* outer wasm_rsp, kernel_rsp */
+            "pop %%rdi\n pop %%rsi\n"
+            "mov %%rdx, %c[wasm_rsp](%%rsi)\n"
+            "mov %%rcx, %c[kernel_rsp](%%rsi)\n"
+            "pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n"
+            "cld\n"
+            "ret\n"
+            :
+            : [wasm_rsp] "i"(THREAD(wasm_rsp)), [kernel_rsp] "i"(THREAD(kernel_rsp)));
+}
+
+_Noreturn void wasm_abandon(struct thread_area *thread, unsigned trap)
+{
+    __asm__ volatile("mov %[rsp], %%rsp\n"
+                     "jmp wasm_leave\n"
+                     :
+                     : [rsp] "r"(thread->kernel_rsp), "a"(trap)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+/* Where the next value of a type goes; the same walk for arguments and for results. */
+struct placement {
+    uint32_t integers, floats, words;
+    uint32_t integer_limit, float_limit;
+};
+
+static uint64_t *place(struct placement *placement, value_type type, uint64_t *integers, uint64_t *floats,
+                       uint64_t *words)
+{
+    if (value_type_is_float(type))
+        return placement->floats < placement->float_limit ? &floats[placement->floats++] : &words[placement->words++];
+    return placement->integers < placement->integer_limit ? &integers[placement->integers++]
+                                                          : &words[placement->words++];
+}
+
+static uint64_t value_mask(value_type type)
+{
+    return type == VALUE_I64 || type == VALUE_F64 ? UINT64_MAX : UINT32_MAX;
+}
+
+static uint32_t stack_words(const value_type *types, uint32_t count, uint32_t integer_limit, uint32_t float_limit)
+{
+    uint32_t floats = 0;
+    for (uint32_t i = 0; i < count; i++)
+        floats += value_type_is_float(types[i]);
+    uint32_t integers = count - floats;
+    return (integers > integer_limit ? integers - integer_limit : 0) + (floats > float_limit ? floats - float_limit : 0);
+}
+
+static uint32_t argument_words(const struct function_type *type)
+{
+    return stack_words(function_type_parameters(type), type->parameter_count, ABI_INTEGER_ARGUMENTS,
+                       ABI_FLOAT_ARGUMENTS);
+}
+
+uint32_t call_frame_stack_words(const struct function_type *type)
+{
+    return argument_words(type) + stack_words(function_type_results(type), type->result_count, ABI_INTEGER_RESULTS,
+                                              ABI_FLOAT_RESULTS);
+}
+
+void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
+                        const uint64_t (*arguments)[2], uint64_t *stack)
+{
+    struct placement placement = {.integer_limit = ABI_INTEGER_ARGUMENTS, .float_limit = ABI_FLOAT_ARGUMENTS};
+    const value_type *types = function_type_parameters(type);
+    memset(frame, 0, sizeof *frame);
+    frame->code = code;
+    frame->stack = stack;
+    frame->stack_words = call_frame_stack_words(type);
+    for (uint32_t i = 0; i < frame->stack_words; i++)
+        stack[i] = 0;
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        *place(&placement, types[i], frame->integers, frame->floats, stack) = arguments[i][0] & value_mask(types[i]);
+}
+
+void call_frame_results(const struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
+{
+    struct placement placement = {.integer_limit = ABI_INTEGER_RESULTS, .float_limit = ABI_FLOAT_RESULTS};
+    const value_type *types = function_type_results(type);
+    struct call_frame copy = *frame;
+    uint64_t *words = frame->stack + argument_words(type);
+    for (uint32_t i = 0; i < type->result_count; i++) {
+        results[i][0] = *place(&placement, types[i], copy.integer_results, copy.float_results, words) &
+                        value_mask(types[i]);
+        results[i][1] = 0;
+    }
+}
