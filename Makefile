@@ -1,10 +1,10 @@
-# Tessera: see README.md. Fixed targets: all (default), run, test, spec, bench, fuzz, clean.
+# Tessera: see README.md. `make help` lists the targets.
 #
 # Three builds of the same sources, each in its own folder:
 #   build/linux     engine, kernel, platform/linux and the `tessera` command, as a Linux program
 #   build/pc        engine, kernel and platform/pc, freestanding: build/kernel.elf
 #   build/sanitize  as build/linux with ASan and UBSan
-# There is no list of files: a .c file in a room belongs to that room.
+# and build/guests for WebAssembly. There is no list of files: a .c file in a room belongs to that room.
 
 BUILD ?= build
 CC := clang-22
@@ -19,50 +19,123 @@ PC_CFLAGS := $(COMMON) -O2 --target=x86_64-unknown-none-elf -ffreestanding -fno-
 SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -march=x86-64-v2 -fsanitize=address,undefined \
                    -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-ENGINE := $(wildcard engine/*.c engine/*/*.c)
-KERNEL := $(wildcard kernel/*.c kernel/*/*.c) $(wildcard abi/*.c abi/*/*.c)
-LINUX := $(wildcard platform/linux/*.c)
+ENGINE := $(wildcard engine/*.c engine/*/*.c engine/*/*.S)
+KERNEL := $(wildcard kernel/*.c kernel/*/*.c kernel/*.S) $(wildcard abi/*.c abi/*/*.c)
+LINUX := $(wildcard platform/linux/*.c platform/linux/*.S)
 PC := $(wildcard platform/pc/*.c platform/pc/*.S platform/pc/*/*.c)
 TOOLS := $(wildcard tools/*.c)
 
 objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(2))
 
+.PHONY: all
+all: $(BUILD)/tessera $(BUILD)/kernel.elf examples
+
+# What each target needs of the system; see scripts/packages.
+.PHONY: setup-build setup-run setup-test setup-bench setup-fuzz
+setup-build:
+	@scripts/setup build
+setup-run setup-test setup-bench setup-fuzz: setup-%: setup-build
+	@scripts/setup $*
+
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+SAY = @mkdir -p $(@D)$(if $(V),, && echo "  $(1) $@")
+
+# ---- Objects ----
+$(BUILD)/linux/%.o: % | setup-build
+	$(call SAY,CC  )
+	$(Q)$(CC) $(LINUX_CFLAGS) -c $< -o $@
+$(BUILD)/sanitize/%.o: % | setup-build
+	$(call SAY,CC  )
+	$(Q)$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
+$(BUILD)/pc/%.o: % | setup-build
+	$(call SAY,CC  )
+	$(Q)$(CC) $(PC_CFLAGS) -c $< -o $@
+
+# ---- The kernel as a library, the command, the image ----
 LINUX_LIBRARY := $(BUILD)/linux/libtessera.a
 SANITIZE_LIBRARY := $(BUILD)/sanitize/libtessera.a
-
-.PHONY: all
-all: $(BUILD)/tessera $(BUILD)/kernel.elf
-
-$(BUILD)/linux/%.c.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(LINUX_CFLAGS) $(CFLAGS_$(subst /,_,$<)) -c $< -o $@
-$(BUILD)/sanitize/%.c.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
-$(BUILD)/pc/%.c.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(PC_CFLAGS) -c $< -o $@
-$(BUILD)/pc/%.S.o: %.S
-	@mkdir -p $(@D)
-	$(CC) $(PC_CFLAGS) -c $< -o $@
+PC_LIBRARY := $(BUILD)/pc/libtessera.a
 
 $(LINUX_LIBRARY): $(call objects,linux,$(ENGINE) $(KERNEL) $(LINUX))
-	rm -f $@ && $(AR) rcs $@ $^
 $(SANITIZE_LIBRARY): $(call objects,sanitize,$(ENGINE) $(KERNEL) $(LINUX))
-	rm -f $@ && $(AR) rcs $@ $^
+$(PC_LIBRARY): $(call objects,pc,$(ENGINE) $(KERNEL))
+$(LINUX_LIBRARY) $(SANITIZE_LIBRARY) $(PC_LIBRARY):
+	$(call SAY,AR  )
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/tessera: $(call objects,linux,$(TOOLS)) $(LINUX_LIBRARY)
-	$(CC) -fuse-ld=lld-22 -static -o $@ $^ $(TOOLS_LIBRARIES)
+	$(call SAY,LINK)
+	$(Q)$(CC) -fuse-ld=lld-22 -static -o $@ $^ $(TOOLS_LIBRARIES)
+$(BUILD)/sanitize/tessera: $(call objects,sanitize,$(TOOLS)) $(SANITIZE_LIBRARY)
+	$(call SAY,LINK)
+	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^ $(TOOLS_LIBRARIES)
 
-PC_LIBRARY := $(BUILD)/pc/libtessera.a
-$(PC_LIBRARY): $(call objects,pc,$(ENGINE) $(KERNEL))
-	rm -f $@ && $(AR) rcs $@ $^
+# An image from all of $^. An object before the kernel's library replaces what the library has of the same names.
+LINK_IMAGE = $(LD) -nostdlib -static --gc-sections -z max-page-size=4096 -T platform/pc/kernel.ld -o $@ \
+             $(filter-out %.ld,$^)
 $(BUILD)/kernel.elf: $(call objects,pc,$(PC)) $(PC_LIBRARY) platform/pc/kernel.ld
-	$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 -T platform/pc/kernel.ld -o $@ \
-	    $(call objects,pc,$(PC)) --whole-archive $(PC_LIBRARY)
+	$(call SAY,LINK)
+	$(Q)$(LINK_IMAGE)
 
-.PHONY: clean
+# ---- Guests: examples/NAME.c or .cpp, or examples/NAME/*.c; and those of the tests ----
+GUEST_FLAGS := --target=wasm32-wasi -O2 -g0 -I. -MMD -MP -Wall -Wextra -Werror
+GUEST_CXXFLAGS := -std=c++17 -fno-exceptions
+
+EXAMPLES := $(basename $(notdir $(wildcard examples/*.c examples/*.cpp))) \
+            $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c)))))
+TEST_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.c tests/guests/*.cpp tests/guests/*.wat)))
+
+.PHONY: examples test-guests
+examples: $(EXAMPLES:%=$(BUILD)/examples/%.wasm)
+test-guests: $(TEST_GUESTS:%=$(BUILD)/guests/%.wasm)
+
+define GUEST_RULES
+$(BUILD)/$(1)/%.wasm: $(2)/%.c | setup-build
+	$$(call SAY,WASM)
+	$(Q)$(CC) -std=c17 $(GUEST_FLAGS) -MF $$@.d $$< -o $$@
+$(BUILD)/$(1)/%.wasm: $(2)/%.cpp | setup-build
+	$$(call SAY,WASM)
+	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(GUEST_FLAGS) -MF $$@.d $$< -o $$@
+$(BUILD)/$(1)/%.wasm: $(2)/%.wat | setup-test
+	$$(call SAY,WASM)
+	$(Q)wat2wasm --debug-names $$< -o $$@
+endef
+$(eval $(call GUEST_RULES,examples,examples))
+$(eval $(call GUEST_RULES,guests,tests/guests))
+.SECONDEXPANSION:
+$(BUILD)/examples/%.wasm: $$(wildcard examples/$$*/*.c examples/$$*/*.h) | setup-build
+	$(call SAY,WASM)
+	$(Q)$(CC) -std=c17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
+
+# ---- Running and testing ----
+include tests/spec/spec.mk
+-include tests/fuzz/fuzz.mk
+-include platform/pc/iso.mk
+-include $(wildcard tests/*/suite.mk)
+
+.PHONY: run test bench clean help
+run: all | setup-run
+	@scripts/run $(BUILD)
+
+# Every suite: tests/README.md. TEST_FILES is what suites want built; their suite.mk add to it.
+test: all test-guests $(TEST_FILES) | setup-run setup-test
+	@tests/run $(BUILD) $(SUITES)
+
+bench: all | setup-run setup-bench
+	bench/run
+
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@echo "make            everything, under $(BUILD)/"
+	@echo "make run        boot the system with its tour"
+	@echo "make test       all suites; SUITES='cli wasi' only those"
+	@echo "make spec       the official WebAssembly suite, on Linux and in the booted kernel"
+	@echo "make bench      speed against rivals"
+	@echo "make fuzz       libFuzzer on decode, validate and compile"
+	@echo "make clean      remove $(BUILD)/"
+	@echo "BUILD=FOLDER    builds elsewhere"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
