@@ -6,6 +6,7 @@
 
 #include "engine/base.h"
 #include "kernel/heap.h"
+#include "kernel/platform.h"
 
 /* ---- Nodes ---- */
 
@@ -509,6 +510,19 @@ enum status vfs_sync(struct vfs_node *node, bool only_data)
 }
 
 /* ---- For backends ---- */
+
+uint64_t vfs_new_device(void)
+{
+    static uint64_t last_device; /* kernel code is not preempted */
+    return ++last_device;
+}
+
+uint64_t vfs_new_hash_key(void)
+{
+    uint64_t key;
+    platform_random(&key, sizeof key);
+    return key | 1; /* odd: multiplication loses nothing */
+}
 
 uint64_t vfs_name_hash(uint64_t key, const char *name, size_t length)
 {

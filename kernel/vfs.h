@@ -155,7 +155,10 @@ enum status vfs_sync(struct vfs_node *node, bool only_data);
 
 /* ---- For backends ---- */
 
-/* Hash of a name under a secret odd key (platform_random), so that nobody can choose names that collide. */
+/* A number for vfs_stat.device that no other file system instance has. */
+uint64_t vfs_new_device(void);
+/* Hash of a name under a secret key, so that nobody can choose names that collide. */
+uint64_t vfs_new_hash_key(void);
 uint64_t vfs_name_hash(uint64_t key, const char *name, size_t length);
 /* Append a record to a read_directory buffer at *done; false when it does not fit. */
 bool vfs_entry_append(void *buffer, size_t bytes, size_t *done, uint64_t next, uint64_t inode, enum vfs_type type,
