@@ -16,9 +16,11 @@ struct engine_allocator {
 struct arena_block;
 struct arena {
     const struct engine_allocator *allocator;
-    struct arena_block *blocks;
-    uint8_t *cursor;
+    struct arena_block *blocks; /* in use, the latest in front */
+    struct arena_block *spare;  /* kept by arena_reset */
+    uint8_t *cursor;            /* free part of the block that is being filled */
     uint8_t *limit;
+    size_t next_block_bytes;
 };
 
 void arena_initialize(struct arena *arena, const struct engine_allocator *allocator);

@@ -2,7 +2,9 @@
  *
  * Every engine function that can refuse its input returns `enum engine_status` and fills a caller-owned
  * `struct engine_error` when the status is not ENGINE_OK. The message is complete English without a final
- * newline. The first error wins: a filled error is not overwritten by the callers above. */
+ * newline and starts with the place ("offset 0x2f, function 3: type mismatch: ..."), except for ENGINE_NO_MEMORY, which
+ * has none. The first error wins: a filled error is not overwritten by the callers above. So an error starts out as
+ * `struct engine_error error = {0};`. */
 #ifndef ENGINE_ERROR_H
 #define ENGINE_ERROR_H
 
@@ -32,5 +34,9 @@ struct engine_error {
 enum engine_status engine_fail(struct engine_error *error, enum engine_status status, uint32_t function,
                                uint64_t offset, const char *format, ...)
     __attribute__((format(printf, 5, 6), cold));
+
+/* The same for ENGINE_UNSUPPORTED: `feature` is a static string such as "simd", `item` says what needs it. */
+enum engine_status engine_unsupported(struct engine_error *error, uint32_t function, uint64_t offset,
+                                      const char *feature, const char *item) __attribute__((cold));
 
 #endif
