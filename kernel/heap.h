@@ -1,6 +1,6 @@
 /* The kernel heap: memory for kernel objects.
  *
- * Small blocks come from slabs of one size class; a slab whose last block is freed goes back to the platform. Large
+ * Small blocks come from slabs of one size class; a slab whose last block is freed goes back to the platform (one of each class is kept). Large
  * ones are platform ranges of their own. Not thread-safe yet: kernel code is not preempted and there is one CPU. Never
  * used at interrupt time. A platform may bring a file of its own in place of heap.c (a checking allocator). */
 #ifndef KERNEL_HEAP_H
@@ -26,6 +26,9 @@ struct heap_statistics {
     uint64_t bytes_platform; /* committed for them */
 };
 void kernel_heap_statistics(struct heap_statistics *statistics);
+
+/* Give back what is only kept to be quick; done before counting. */
+void kernel_heap_trim(void);
 
 /* The heap as the engine's allocator. */
 extern const struct engine_allocator kernel_engine_allocator;
