@@ -79,7 +79,7 @@ $(BUILD)/kernel.elf: $(call objects,pc,$(PC)) $(PC_LIBRARY) platform/pc/kernel.l
 	$(Q)$(LINK_IMAGE)
 
 # ---- Guests: examples/NAME.c or .cpp, or examples/NAME/*.c; and those of the tests ----
-GUEST_FLAGS := --target=wasm32-wasi -O2 -g0 -I. -MMD -MP -Wall -Wextra -Werror
+GUEST_FLAGS := --target=wasm32-wasi -O2 -g0 -I. -MMD -MP -Wall -Wextra -Werror -Wno-deprecated -Wl,--strip-debug
 GUEST_CXXFLAGS := -std=c++17 -fno-exceptions
 
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c examples/*.cpp))) \

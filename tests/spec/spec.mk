@@ -2,7 +2,7 @@
 SPEC := $(wildcard tests/spec/*.c)
 SUITE ?= ../shared/spec/testsuite.tar.xz
 
-$(BUILD)/spec-linux: $(call objects,linux,$(SPEC) tests/spec/linux/main.c) $(LINUX_LIBRARY)
+$(BUILD)/spec-linux: $(call objects,linux,$(SPEC) tests/support/boot_linux.c) $(LINUX_LIBRARY)
 	$(call SAY,LINK)
 	$(Q)$(CC) -fuse-ld=lld-22 -static -o $@ $^
 $(BUILD)/spec-kernel.elf: $(call objects,pc,$(SPEC) $(PC)) $(PC_LIBRARY) platform/pc/kernel.ld

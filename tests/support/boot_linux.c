@@ -1,4 +1,4 @@
-/* The suite as a Linux program: spec-linux ARCHIVE [trace]. */
+/* Boot the kernel as a Linux program with a boot archive, as a machine would: PROGRAM ARCHIVE [COMMAND_LINE]. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     struct stat information;
     int file = argc >= 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0 || fstat(file, &information) != 0) {
-        fprintf(stderr, "usage: spec-linux ARCHIVE [trace]\n");
+        fprintf(stderr, "usage: %s ARCHIVE [COMMAND_LINE]\n", argv[0]);
         return 2;
     }
     size_t size = (size_t)information.st_size;
