@@ -366,10 +366,10 @@ static enum status open(struct vfs_node *directory, const char *name, size_t len
     return make_node(archive, number, result);
 }
 
-/* A cookie is the number of an entry, or END. */
+#define END (ENTRIES_LIMIT + UINT64_C(1)) /* a cookie is the number of an entry, or this */
+
 static enum status read_directory(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes, size_t *done)
 {
-    const uint64_t END = UINT64_MAX;
     const struct archive *archive = archive_node(directory)->archive;
     uint64_t number = cookie ? cookie : node_entry(directory)->first_child;
     *done = 0;

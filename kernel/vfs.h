@@ -91,8 +91,8 @@ struct vfs_operations {
     enum status (*make_symlink)(struct vfs_node *directory, const char *name, size_t length, const char *target,
                                 size_t target_length);
     /* As many records as fit from `cookie` on (0: the start), without "." and ".."; *done 0 is the end. The buffer is
-     * 8-byte aligned and holds at least VFS_ENTRY_BYTES_MAXIMUM. Cookies stay good while entries come and go: an entry
-     * that is there all the time is seen exactly once. */
+     * 8-byte aligned and holds at least VFS_ENTRY_BYTES_MAXIMUM. Cookies are below 2^63 and stay good while entries
+     * come and go: an entry that is there all the time is seen exactly once. */
     enum status (*read_directory)(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes,
                                   size_t *done);
 
