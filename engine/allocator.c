@@ -54,7 +54,7 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     if (UNLIKELY(bytes > SIZE_MAX / 2)) {
         return NULL;
     }
-    size_t size = align_up(bytes, 16);
+    size_t size = align_up(max_u64(bytes, 1), 16);
     if (UNLIKELY(size > (size_t)(arena->limit - arena->cursor))) {
         if (size >= ARENA_LARGE_BYTES) {
             return arena_allocate_large(arena, size);

@@ -21,7 +21,8 @@ enum engine_status engine_fail(struct engine_error *error, enum engine_status st
     } else if (function == ENGINE_NO_FUNCTION) {
         length = format_text(error->message, size, "offset 0x%llx: ", (unsigned long long)offset);
     } else {
-        length = format_text(error->message, size, "offset 0x%llx, function %u: ", (unsigned long long)offset, function);
+        length =
+            format_text(error->message, size, "offset 0x%llx, function %u: ", (unsigned long long)offset, function);
     }
     va_list arguments;
     va_start(arguments, format);

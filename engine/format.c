@@ -10,12 +10,12 @@ struct output {
 };
 
 struct conversion {
-    bool left;         /* `-` */
-    bool zero;         /* `0` */
+    bool left; /* `-` */
+    bool zero; /* `0` */
     unsigned width;
     bool has_precision;
     unsigned precision;
-    unsigned length;   /* bytes of the integer argument */
+    unsigned length; /* bytes of the integer argument */
 };
 
 /* Bounds hostile widths: no message needs more. */

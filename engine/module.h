@@ -6,6 +6,7 @@
 #ifndef ENGINE_MODULE_H
 #define ENGINE_MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -116,6 +117,7 @@ struct module {
     struct import *imports;
     uint32_t export_count;
     struct export *exports;
+    uint32_t *exports_by_name; /* their numbers in the order that module_find_export searches */
     uint32_t element_segment_count;
     struct element_segment *element_segments;
     uint32_t data_segment_count;
@@ -140,7 +142,7 @@ void module_release(struct module *module);
  * section is no error (spec A.4): it just names nothing. Linear in the section: for diagnostics. */
 struct name module_function_name(const struct module *module, uint32_t index);
 
-/* First export of that name and kind, or NULL. */
+/* The export of that name (names of exports are unique), or NULL. Takes logarithmic time. */
 const struct export *module_find_export(const struct module *module, const char *field, size_t length);
 
 #endif

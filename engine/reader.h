@@ -1,8 +1,8 @@
 /* Reading the binary format's bytes: LEB128 numbers and fixed-width words (spec 5.2).
  *
  * Two families. `reader_*` check every byte against the limit and the LEB128 rules (at most ceil(N/7) bytes, unused
- * bits of the last byte zero or a copy of the sign). `*_trusted` check nothing: they are for bytes that the checked ones
- * have accepted before. */
+ * bits of the last byte zero or a copy of the sign). `*_trusted` check nothing: they are for bytes that the checked
+ * ones have accepted before. */
 #ifndef ENGINE_READER_H
 #define ENGINE_READER_H
 

@@ -1,0 +1,269 @@
+/* Exports, element segments and data segments (spec 5.5.10, 5.5.12, 5.5.14). */
+#include "engine/decode.h"
+#include "engine/limits.h"
+#include "engine/opcode.h"
+
+/* ---- Exports ---- */
+/* Any total order will do for the names; lengths first, because most comparisons end there. */
+static int compare_names(const struct name *a, const char *text, size_t length)
+{
+    if (a->length != length) {
+        return a->length < length ? -1 : 1;
+    }
+    return length == 0 ? 0 : memcmp(a->text, text, length);
+}
+
+/* Merge sort of export numbers by name: no input makes it quadratic, and comparing costs at most the bytes of the names
+ * for each of its log2(count) rounds. `spare` has as many elements as `order`; the result is the one returned. */
+static uint32_t *sort_exports(const struct export *exports, uint32_t *order, uint32_t *spare, uint32_t count)
+{
+    for (uint64_t width = 1; width < count; width *= 2) {
+        for (uint64_t start = 0; start < count; start += 2 * width) {
+            uint64_t left = start, middle = min_u64(start + width, count);
+            uint64_t right = middle, end = min_u64(start + 2 * width, count);
+            for (uint64_t to = start; to < end; to++) {
+                bool take_left = right == end;
+                if (left < middle && right < end) {
+                    const struct name *name = &exports[order[right]].field;
+                    take_left = compare_names(&exports[order[left]].field, name->text, name->length) <= 0;
+                }
+                spare[to] = take_left ? order[left++] : order[right++];
+            }
+        }
+        uint32_t *swap = order;
+        order = spare;
+        spare = swap;
+    }
+    return order;
+}
+
+/* Fill module.exports_by_name, and refuse names that stand twice. */
+static void order_exports(struct decoder *decoder, uint32_t section_offset)
+{
+    struct module *module = decoder->module;
+    uint32_t count = module->export_count;
+    const struct engine_allocator *allocator = module->arena.allocator;
+    uint32_t *order = decode_allocate(decoder, count, sizeof(*order));
+    if (!decode_ok(decoder) || count == 0) {
+        return;
+    }
+    size_t bytes = (size_t)count * sizeof(*order);
+    uint32_t *spare = allocator->allocate(allocator->context, bytes);
+    if (spare == NULL) {
+        decode_fail(decoder, ENGINE_NO_MEMORY, section_offset, "out of memory while decoding exports");
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        order[i] = i;
+    }
+    const uint32_t *sorted = sort_exports(module->exports, order, spare, count);
+    if (sorted != order) {
+        memcpy(order, sorted, bytes);
+    }
+    allocator->release(allocator->context, spare, bytes);
+    for (uint32_t i = 1; i < count; i++) {
+        const struct name *name = &module->exports[order[i]].field;
+        if (compare_names(&module->exports[order[i - 1]].field, name->text, name->length) == 0) {
+            decode_fail(decoder, ENGINE_INVALID, (uint32_t)((const uint8_t *)name->text - module->bytes),
+                        "duplicate export name \"%.*s\"", (int)min_u64(name->length, 64), name->text);
+            return;
+        }
+    }
+    module->exports_by_name = order;
+}
+
+const struct export *module_find_export(const struct module *module, const char *field, size_t length)
+{
+    uint32_t low = 0, high = module->export_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct export *export = &module->exports[module->exports_by_name[middle]];
+        int order = compare_names(&export->field, field, length);
+        if (order == 0) {
+            return export;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+static void decode_export(struct decoder *decoder, struct export *export)
+{
+    struct module *module = decoder->module;
+    export->field = decode_name(decoder, "export name");
+    uint32_t offset = decode_offset(decoder);
+    uint8_t kind = decode_byte(decoder, "export kind");
+    export->kind = kind;
+    export->index = decode_u32(decoder, "export index");
+    if (!decode_ok(decoder)) {
+        return;
+    }
+    static const char *const names[] = {"function", "table", "memory", "global"};
+    const uint32_t counts[] = {module->function_count, module->table_count, module->memory_count, module->global_count};
+    if (kind == EXTERNAL_TAG) {
+        decode_unsupported(decoder, FEATURE_EXCEPTIONS, offset, "tag export");
+    } else if (kind > EXTERNAL_TAG) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed export kind 0x%x", kind);
+    } else if (export->index >= counts[kind]) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "unknown %s %u", names[kind], export->index);
+    } else if (kind == EXTERNAL_FUNCTION) {
+        decode_mark_reference(decoder, export->index);
+    }
+}
+
+void decode_export_section(struct decoder *decoder)
+{
+    struct module *module = decoder->module;
+    uint32_t offset = decode_offset(decoder);
+    uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_EXPORTS, 3, "exports");
+    module->exports = decode_allocate(decoder, count, sizeof(*module->exports));
+    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+        decode_export(decoder, &module->exports[i]);
+    }
+    module->export_count = count;
+    if (decode_ok(decoder)) {
+        order_exports(decoder, offset);
+    }
+}
+
+/* ---- Element segments ---- */
+enum {
+    ELEMENT_NOT_ACTIVE = 1,  /* passive or declarative */
+    ELEMENT_EXPLICIT = 2,    /* active: a table index follows; not active: declarative */
+    ELEMENT_EXPRESSIONS = 4, /* constant expressions instead of function indices */
+};
+
+static void decode_element_functions(struct decoder *decoder, struct element_segment *segment)
+{
+    segment->count = decode_count(decoder, 0, UINT32_MAX, 1, "element function indices");
+    uint32_t *functions = decode_allocate(decoder, segment->count, sizeof(*functions));
+    for (uint32_t i = 0; i < segment->count && decode_ok(decoder); i++) {
+        uint32_t offset = decode_offset(decoder);
+        functions[i] = decode_u32(decoder, "function index");
+        if (decode_ok(decoder) && !decode_mark_reference(decoder, functions[i])) {
+            decode_fail(decoder, ENGINE_INVALID, offset, "unknown function %u", functions[i]);
+        }
+    }
+    segment->functions = functions;
+}
+
+static void decode_element_expressions(struct decoder *decoder, struct element_segment *segment)
+{
+    segment->count = decode_count(decoder, 0, UINT32_MAX, 2, "element expressions");
+    segment->expressions = decode_allocate(decoder, segment->count, sizeof(*segment->expressions));
+    for (uint32_t i = 0; i < segment->count && decode_ok(decoder); i++) {
+        decode_constant(decoder, segment->type, decoder->module->global_count, &segment->expressions[i]);
+    }
+}
+
+/* What the elements are: given by kind or type, or left out in the two oldest forms. */
+static value_type decode_element_type(struct decoder *decoder, uint32_t flags)
+{
+    if ((flags & (ELEMENT_NOT_ACTIVE | ELEMENT_EXPLICIT)) == 0) {
+        return VALUE_FUNCREF;
+    }
+    if (flags & ELEMENT_EXPRESSIONS) {
+        return decode_reference_type(decoder);
+    }
+    uint32_t offset = decode_offset(decoder);
+    uint8_t kind = decode_byte(decoder, "element kind");
+    if (kind != 0) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed element kind 0x%x", kind);
+    }
+    return VALUE_FUNCREF;
+}
+
+static void decode_element_segment(struct decoder *decoder, struct element_segment *segment)
+{
+    struct module *module = decoder->module;
+    uint32_t offset = decode_offset(decoder);
+    uint32_t flags = decode_u32(decoder, "element segment kind");
+    if (flags > (ELEMENT_NOT_ACTIVE | ELEMENT_EXPLICIT | ELEMENT_EXPRESSIONS)) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed elements segment kind %u", flags);
+        return;
+    }
+    bool active = !(flags & ELEMENT_NOT_ACTIVE);
+    segment->mode = active ? SEGMENT_ACTIVE : flags & ELEMENT_EXPLICIT ? SEGMENT_DECLARATIVE : SEGMENT_PASSIVE;
+    if (active) {
+        segment->table = flags & ELEMENT_EXPLICIT ? decode_u32(decoder, "table index") : 0;
+        segment->offset = decode_allocate(decoder, 1, sizeof(*segment->offset));
+        if (!decode_ok(decoder)) {
+            return;
+        }
+        if (segment->table >= module->table_count) {
+            decode_fail(decoder, ENGINE_INVALID, offset, "unknown table %u", segment->table);
+            return;
+        }
+        decode_constant(decoder, VALUE_I32, module->global_count, segment->offset);
+    }
+    uint32_t type_offset = decode_offset(decoder);
+    segment->type = decode_element_type(decoder, flags);
+    if (decode_ok(decoder) && active && segment->type != module->tables[segment->table].type.element) {
+        char wanted[24], found[24];
+        decode_fail(decoder, ENGINE_INVALID, type_offset, "type mismatch: segment of %s for a table of %s",
+                    value_type_text(segment->type, found),
+                    value_type_text(module->tables[segment->table].type.element, wanted));
+    }
+    if (flags & ELEMENT_EXPRESSIONS) {
+        decode_element_expressions(decoder, segment);
+    } else {
+        decode_element_functions(decoder, segment);
+    }
+}
+
+void decode_element_section(struct decoder *decoder)
+{
+    struct module *module = decoder->module;
+    uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_ELEMENT_SEGMENTS, 3, "element segments");
+    module->element_segments = decode_allocate(decoder, count, sizeof(*module->element_segments));
+    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+        decode_element_segment(decoder, &module->element_segments[i]);
+    }
+    module->element_segment_count = count;
+}
+
+/* ---- Data segments ---- */
+static void decode_data_segment(struct decoder *decoder, struct data_segment *segment)
+{
+    struct module *module = decoder->module;
+    uint32_t offset = decode_offset(decoder);
+    uint32_t flags = decode_u32(decoder, "data segment kind");
+    if (flags > 2) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed data segment kind %u", flags);
+        return;
+    }
+    segment->mode = flags == 1 ? SEGMENT_PASSIVE : SEGMENT_ACTIVE;
+    if (segment->mode == SEGMENT_ACTIVE) {
+        segment->memory = flags == 2 ? decode_u32(decoder, "memory index") : 0;
+        segment->offset = decode_allocate(decoder, 1, sizeof(*segment->offset));
+        if (decode_ok(decoder) && segment->memory >= module->memory_count) {
+            decode_fail(decoder, ENGINE_INVALID, offset, "unknown memory %u", segment->memory);
+        }
+        if (decode_ok(decoder)) {
+            decode_constant(decoder, VALUE_I32, module->global_count, segment->offset);
+        }
+    }
+    uint32_t bytes_offset = decode_offset(decoder);
+    segment->size = decode_u32(decoder, "data segment size");
+    if (decode_ok(decoder)) {
+        segment->bytes = reader_bytes(&decoder->reader, segment->size);
+        if (segment->bytes == NULL) {
+            decode_fail(decoder, ENGINE_MALFORMED, bytes_offset, "unexpected end of data segment");
+        }
+    }
+}
+
+void decode_data_section(struct decoder *decoder)
+{
+    struct module *module = decoder->module;
+    uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_DATA_SEGMENTS, 2, "data segments");
+    module->data_segments = decode_allocate(decoder, count, sizeof(*module->data_segments));
+    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+        decode_data_segment(decoder, &module->data_segments[i]);
+    }
+    module->data_segment_count = count;
+}

@@ -1,0 +1,322 @@
+/* Instructions other than control and those that a signature describes: variables, tables, memories, references
+ * (spec 3.3.4 to 3.3.7). */
+#include "engine/validate_internal.h"
+
+#include "engine/decode.h"
+
+/* ---- Memory ---- */
+static bool check_memory(struct validator *validator, uint32_t memory)
+{
+    return LIKELY(memory < validator->module->memory_count) ||
+           validate_fail(validator, ENGINE_INVALID, "unknown memory %u", memory);
+}
+
+static bool read_memory_index(struct validator *validator)
+{
+    uint32_t memory;
+    return validate_u32(validator, &memory) && check_memory(validator, memory);
+}
+
+enum {
+    ACCESS_ALIGNMENT_MASK = 0x3f,
+    ACCESS_HAS_MEMORY = 0x40, /* an index of a memory follows */
+};
+
+/* Alignment, memory and offset (spec 5.4.6). */
+static bool read_memory_access(struct validator *validator, unsigned opcode)
+{
+    uint32_t flags, memory = 0;
+    uint64_t offset;
+    if (!validate_u32(validator, &flags)) {
+        return false;
+    }
+    if (flags > (ACCESS_ALIGNMENT_MASK | ACCESS_HAS_MEMORY)) {
+        return validate_fail(validator, ENGINE_MALFORMED, "malformed memop flags 0x%x", flags);
+    }
+    if ((flags & ACCESS_HAS_MEMORY) && !validate_u32(validator, &memory)) {
+        return false;
+    }
+    if (!reader_u64(&validator->reader, &offset)) {
+        return validate_reader_fault(validator);
+    }
+    if (!check_memory(validator, memory)) {
+        return false;
+    }
+    if ((flags & ACCESS_ALIGNMENT_MASK) > (uint32_t)__builtin_ctz(opcode_table[opcode].bytes)) {
+        return validate_fail(validator, ENGINE_INVALID, "alignment must not be larger than natural");
+    }
+    return offset <= UINT32_MAX ||
+           validate_fail(validator, ENGINE_INVALID, "offset out of range: 0x%llx", (unsigned long long)offset);
+}
+
+bool validate_memory_access(struct validator *validator, unsigned opcode)
+{
+    return read_memory_access(validator, opcode) && validate_by_signature(validator, opcode);
+}
+
+/* Three i32 operands of the bulk instructions. */
+static bool pop_bulk(struct validator *validator)
+{
+    return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, VALUE_I32) &&
+           validate_pop_expect(validator, VALUE_I32);
+}
+
+/* Builtins enter the kernel and take their toll of registers as calls do. */
+static void note_builtin(struct validator *validator)
+{
+    struct function_summary *summary = validator->summary;
+    summary->has_calls = true;
+    if (__builtin_add_overflow(summary->call_weight, validator->weight, &summary->call_weight)) {
+        summary->call_weight = UINT32_MAX;
+    }
+}
+
+/* ---- Variables ---- */
+static bool validate_global(struct validator *validator, unsigned opcode)
+{
+    const struct module *module = validator->module;
+    uint32_t index;
+    if (!validate_u32(validator, &index)) {
+        return false;
+    }
+    if (index >= module->global_count) {
+        return validate_fail(validator, ENGINE_INVALID, "unknown global %u", index);
+    }
+    const struct global_type *type = &module->globals[index].type;
+    if (opcode == OP_GLOBAL_GET) {
+        return validate_push(validator, type->value);
+    }
+    if (!type->mutable_) {
+        return validate_fail(validator, ENGINE_INVALID, "immutable global %u", index);
+    }
+    return validate_pop_expect(validator, type->value);
+}
+
+/* ---- Segments ---- */
+static bool read_data_index(struct validator *validator)
+{
+    uint32_t index;
+    if (!validate_u32(validator, &index)) {
+        return false;
+    }
+    if (!validator->module->has_data_count) {
+        return validate_fail(validator, ENGINE_MALFORMED, "data count section required");
+    }
+    return index < validator->module->data_segment_count ||
+           validate_fail(validator, ENGINE_INVALID, "unknown data segment %u", index);
+}
+
+static bool read_element_index(struct validator *validator, uint32_t *index)
+{
+    if (!validate_u32(validator, index)) {
+        return false;
+    }
+    return *index < validator->module->element_segment_count ||
+           validate_fail(validator, ENGINE_INVALID, "unknown elem segment %u", *index);
+}
+
+/* ---- Tables ---- */
+static bool read_table_type(struct validator *validator, value_type *element)
+{
+    uint32_t index;
+    if (!validate_u32(validator, &index)) {
+        return false;
+    }
+    if (index >= validator->module->table_count) {
+        return validate_fail(validator, ENGINE_INVALID, "unknown table %u", index);
+    }
+    *element = validator->module->tables[index].type.element;
+    return true;
+}
+
+static bool check_same_element(struct validator *validator, value_type to, value_type from)
+{
+    char wanted[24], found[24];
+    return to == from || validate_fail(validator, ENGINE_INVALID, "type mismatch: elements of %s for a table of %s",
+                                       value_type_text(from, found), value_type_text(to, wanted));
+}
+
+static bool validate_table_init(struct validator *validator)
+{
+    uint32_t segment;
+    value_type element;
+    return read_element_index(validator, &segment) && read_table_type(validator, &element) &&
+           check_same_element(validator, element, validator->module->element_segments[segment].type) &&
+           pop_bulk(validator);
+}
+
+static bool validate_table_copy(struct validator *validator)
+{
+    value_type to, from;
+    return read_table_type(validator, &to) && read_table_type(validator, &from) &&
+           check_same_element(validator, to, from) && pop_bulk(validator);
+}
+
+static bool validate_table(struct validator *validator, unsigned opcode)
+{
+    value_type element;
+    if (!read_table_type(validator, &element)) {
+        return false;
+    }
+    switch (opcode) {
+    case OP_TABLE_GET:
+        return validate_pop_expect(validator, VALUE_I32) && validate_push(validator, element);
+    case OP_TABLE_SET:
+        return validate_pop_expect(validator, element) && validate_pop_expect(validator, VALUE_I32);
+    case OP_TABLE_SIZE:
+        return validate_push(validator, VALUE_I32);
+    case OP_TABLE_GROW:
+        note_builtin(validator);
+        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, element) &&
+               validate_push(validator, VALUE_I32);
+    default: /* OP_TABLE_FILL */
+        note_builtin(validator);
+        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, element) &&
+               validate_pop_expect(validator, VALUE_I32);
+    }
+}
+
+/* ---- References ---- */
+static bool validate_ref_null(struct validator *validator)
+{
+    value_type type;
+    unsigned feature = FEATURE_CORE;
+    switch (read_heap_type(&validator->reader, &type, &feature)) {
+    case TYPE_READ:
+        return validate_push(validator, type);
+    case TYPE_READER_FAULT:
+        return validate_reader_fault(validator);
+    case TYPE_MALFORMED:
+        return validate_fail(validator, ENGINE_MALFORMED, "malformed heap type");
+    case TYPE_NEEDS_FEATURE:
+        return validate_unsupported(validator, feature, "ref.null");
+    }
+    return false;
+}
+
+static bool validate_ref_is_null(struct validator *validator)
+{
+    value_type type;
+    if (!validate_pop(validator, VALUE_BOTTOM, &type)) {
+        return false;
+    }
+    if (type != VALUE_BOTTOM && !value_type_is_reference(type)) {
+        char found[24];
+        return validate_fail(validator, ENGINE_INVALID, "type mismatch: expected a reference, found %s",
+                             value_type_text(type, found));
+    }
+    return validate_push(validator, VALUE_I32);
+}
+
+static bool validate_ref_func(struct validator *validator)
+{
+    uint32_t index;
+    if (!validate_u32(validator, &index)) {
+        return false;
+    }
+    if (index >= validator->module->function_count) {
+        return validate_fail(validator, ENGINE_INVALID, "unknown function %u", index);
+    }
+    if (validator->module->functions[index].reference == NO_REFERENCE) {
+        return validate_fail(validator, ENGINE_INVALID, "undeclared function reference to function %u", index);
+    }
+    return validate_push(validator, VALUE_FUNCREF);
+}
+
+/* ---- Select ---- */
+static bool validate_select_typed(struct validator *validator)
+{
+    uint32_t count;
+    value_type type;
+    unsigned feature = FEATURE_CORE;
+    if (!validate_u32(validator, &count)) {
+        return false;
+    }
+    if (count != 1) {
+        return validate_fail(validator, ENGINE_INVALID, "invalid result arity: select of %u types", count);
+    }
+    switch (read_value_type(&validator->reader, &type, &feature)) {
+    case TYPE_READ:
+        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, type) &&
+               validate_pop_expect(validator, type) && validate_push(validator, type);
+    case TYPE_READER_FAULT:
+        return validate_reader_fault(validator);
+    case TYPE_MALFORMED:
+        return validate_fail(validator, ENGINE_MALFORMED, "malformed value type 0x%x", type);
+    case TYPE_NEEDS_FEATURE:
+        return validate_unsupported(validator, feature, "select");
+    }
+    return false;
+}
+
+bool validate_select(struct validator *validator)
+{
+    value_type second, first;
+    if (!validate_pop_expect(validator, VALUE_I32) || !validate_pop(validator, VALUE_BOTTOM, &second) ||
+        !validate_pop(validator, second, &first)) {
+        return false;
+    }
+    if (value_type_is_reference(first) || value_type_is_reference(second)) {
+        return validate_fail(validator, ENGINE_INVALID, "type mismatch: select of references must give its type");
+    }
+    return validate_push(validator, first == VALUE_BOTTOM ? second : first);
+}
+
+bool validate_special(struct validator *validator, unsigned opcode)
+{
+    uint32_t index;
+    value_type type;
+    switch (opcode) {
+    case OP_NOP:
+        return true;
+    case OP_UNREACHABLE:
+        validate_set_unreachable(validator);
+        return true;
+    case OP_DROP:
+        return validate_pop(validator, VALUE_BOTTOM, &type);
+    case OP_SELECT_TYPED:
+        return validate_select_typed(validator);
+    case OP_GLOBAL_GET:
+    case OP_GLOBAL_SET:
+        return validate_global(validator, opcode);
+    case OP_TABLE_GET:
+    case OP_TABLE_SET:
+    case OP_TABLE_SIZE:
+    case OP_TABLE_GROW:
+    case OP_TABLE_FILL:
+        return validate_table(validator, opcode);
+    case OP_TABLE_INIT:
+        note_builtin(validator);
+        return validate_table_init(validator);
+    case OP_TABLE_COPY:
+        note_builtin(validator);
+        return validate_table_copy(validator);
+    case OP_ELEM_DROP:
+        note_builtin(validator);
+        return read_element_index(validator, &index);
+    case OP_MEMORY_SIZE:
+        return read_memory_index(validator) && validate_push(validator, VALUE_I32);
+    case OP_MEMORY_GROW:
+        note_builtin(validator);
+        return read_memory_index(validator) && validate_pop_expect(validator, VALUE_I32) &&
+               validate_push(validator, VALUE_I32);
+    case OP_MEMORY_FILL:
+        note_builtin(validator);
+        return read_memory_index(validator) && pop_bulk(validator);
+    case OP_MEMORY_COPY:
+        note_builtin(validator);
+        return read_memory_index(validator) && read_memory_index(validator) && pop_bulk(validator);
+    case OP_MEMORY_INIT:
+        note_builtin(validator);
+        return read_data_index(validator) && read_memory_index(validator) && pop_bulk(validator);
+    case OP_DATA_DROP:
+        note_builtin(validator);
+        return read_data_index(validator);
+    case OP_REF_NULL:
+        return validate_ref_null(validator);
+    case OP_REF_IS_NULL:
+        return validate_ref_is_null(validator);
+    default: /* OP_REF_FUNC */
+        return validate_ref_func(validator);
+    }
+}
