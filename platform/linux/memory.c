@@ -23,6 +23,7 @@ struct reservation {
     size_t committed;
     int shared_file; /* memfd, or -1 */
     size_t shared_from, shared_to; /* offsets of the range known to be mapped from it */
+    size_t window_from, window_to; /* offsets of what shows pages of another reservation, which counts them */
 };
 
 /* More than vm.max_map_count allows by default, so the kernel's limit comes first. */
@@ -97,12 +98,14 @@ static int account(void *address, int64_t change, size_t *offset)
     lock_acquire();
     struct reservation *reservation = reservation_find((uintptr_t)address);
     if (reservation) {
-        if (change < 0 && (size_t)-change > reservation->committed)
-            change = -(int64_t)reservation->committed;
-        reservation->committed += (size_t)change;
-        committed_bytes += (size_t)change;
         file = reservation->shared_file;
         *offset = (uintptr_t)address - reservation->base;
+        if (*offset >= reservation->window_from && *offset < reservation->window_to) {
+            reservation->window_to = change < 0 ? *offset : reservation->window_to;
+            change = 0;
+        }
+        reservation->committed += (size_t)change;
+        committed_bytes += (size_t)change;
         if (file >= 0 && change > 0 && reservation->shared_to == *offset)
             reservation->shared_to += (size_t)change;
         else if (file >= 0 && change < 0 && reservation->shared_to > *offset)
@@ -264,6 +267,17 @@ static bool promote(uint8_t *source, size_t bytes, int file, size_t offset)
     return true;
 }
 
+static void note_window(void *window, size_t bytes)
+{
+    lock_acquire();
+    struct reservation *reservation = reservation_find((uintptr_t)window);
+    size_t from = (uintptr_t)window - reservation->base;
+    if (reservation->window_to == 0)
+        reservation->window_from = from;
+    reservation->window_to = max_u64(reservation->window_to, from + bytes);
+    lock_release();
+}
+
 enum status platform_alias(void *window, void *source, size_t bytes)
 {
     if (bytes == 0)
@@ -274,6 +288,7 @@ enum status platform_alias(void *window, void *source, size_t bytes)
         mmap(window, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file, (off_t)offset) ==
             MAP_FAILED)
         return STATUS_NO_MEMORY;
+    note_window(window, bytes);
     return STATUS_OK;
 }
 
