@@ -39,7 +39,7 @@ setup-run setup-test setup-bench setup-fuzz: setup-%: setup-build
 
 # `make V=1` shows the commands.
 Q := $(if $(V),,@)
-SAY = @mkdir -p $(@D)$(if $(V),, && echo "  $(1) $@")
+SAY = @mkdir -p $(@D) $(BUILD)/depend$(if $(V),, && echo "  $(1) $@")
 
 # ---- Objects ----
 $(BUILD)/linux/%.o: % | setup-build
@@ -93,10 +93,10 @@ test-guests: $(TEST_GUESTS:%=$(BUILD)/guests/%.wasm)
 define GUEST_RULES
 $(BUILD)/$(1)/%.wasm: $(2)/%.c | setup-build
 	$$(call SAY,WASM)
-	$(Q)$(CC) -std=c17 $(GUEST_FLAGS) -MF $$@.d $$< -o $$@
+	$(Q)$(CC) -std=gnu17 $(GUEST_FLAGS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
 $(BUILD)/$(1)/%.wasm: $(2)/%.cpp | setup-build
 	$$(call SAY,WASM)
-	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(GUEST_FLAGS) -MF $$@.d $$< -o $$@
+	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(GUEST_FLAGS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
 $(BUILD)/$(1)/%.wasm: $(2)/%.wat | setup-test
 	$$(call SAY,WASM)
 	$(Q)wat2wasm --debug-names $$< -o $$@
@@ -106,7 +106,7 @@ $(eval $(call GUEST_RULES,guests,tests/guests))
 .SECONDEXPANSION:
 $(BUILD)/examples/%.wasm: $$(wildcard examples/$$*/*.c examples/$$*/*.h) | setup-build
 	$(call SAY,WASM)
-	$(Q)$(CC) -std=c17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
+	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
 
 # ---- Running and testing ----
 include tests/spec/spec.mk
