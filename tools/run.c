@@ -1,0 +1,165 @@
+/* `tessera run`: its options, and the way to the platform. */
+#include "tools/run.h"
+#include "tools/file.h"
+#include "tools/message.h"
+#include "tools/subcommands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void list_append(struct text_list *list, const char *text)
+{
+    list->items = reallocate(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = text;
+}
+
+/* ---- Options ---- */
+
+struct choice {
+    const char *name;
+    int value;
+};
+
+static int choose(const char *option, const char *text, const struct choice *choices, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, choices[i].name) == 0)
+            return choices[i].value;
+    char *all = text_of("%s", choices[0].name);
+    for (size_t i = 1; i < count; i++)
+        all = text_of("%s or %s", all, choices[i].name);
+    die("--%s: %s is not known (%s)", option, text, all);
+}
+#define CHOOSE(option, text, choices) choose(option, text, choices, sizeof(choices) / sizeof(choices)[0])
+
+static void apply_platform(void *context, const char *value)
+{
+    static const struct choice choices[] = {{"vm", RUN_VM}, {"linux", RUN_LINUX}};
+    ((struct run_options *)context)->platform = (enum run_platform)CHOOSE("platform", value, choices);
+}
+
+static void apply_machine(void *context, const char *value)
+{
+    static const struct choice choices[] = {{"microvm", MACHINE_MICROVM}, {"pc", MACHINE_PC}};
+    ((struct run_options *)context)->machine = (enum run_machine)CHOOSE("machine", value, choices);
+}
+
+static void apply_accelerator(void *context, const char *value)
+{
+    static const struct choice choices[] = {
+        {"auto", ACCELERATOR_AUTOMATIC}, {"kvm", ACCELERATOR_KVM}, {"tcg", ACCELERATOR_TCG}};
+    ((struct run_options *)context)->accelerator = (enum run_accelerator)CHOOSE("accelerator", value, choices);
+}
+
+static void apply_kernel(void *context, const char *value)
+{
+    ((struct run_options *)context)->kernel = value;
+}
+
+static void apply_directory(void *context, const char *value)
+{
+    struct run_options *options = context;
+    const char *separator = strstr(value, "::");
+    struct mapped_directory directory = {.host = value, .guest = value};
+    if (separator) {
+        directory.host = text_of("%.*s", (int)(separator - value), value);
+        directory.guest = separator + 2;
+    }
+    if (directory.host[0] == '\0' || directory.guest[0] == '\0')
+        die("--dir: %s is not HOST::GUEST", value);
+    options->directories =
+        reallocate(options->directories, (options->directory_count + 1) * sizeof *options->directories);
+    options->directories[options->directory_count++] = directory;
+}
+
+static void apply_environment(void *context, const char *value)
+{
+    struct run_options *options = context;
+    const char *equals = strchr(value, '=');
+    if (equals == value || value[0] == '\0')
+        die("--env: %s is not KEY=VALUE", value);
+    if (!equals) {
+        const char *inherited = getenv(value);
+        if (!inherited)
+            return;
+        value = text_of("%s=%s", value, inherited);
+    }
+    list_append(&options->environment, value);
+}
+
+static void apply_argument_zero(void *context, const char *value)
+{
+    ((struct run_options *)context)->argument_zero = value;
+}
+
+static void apply_memory(void *context, const char *value)
+{
+    ((struct run_options *)context)->memory_limit = parse_size("mem", value);
+}
+
+static void apply_timeout(void *context, const char *value)
+{
+    ((struct run_options *)context)->timeout_nanoseconds = parse_seconds("timeout", value);
+}
+
+static void apply_verbose(void *context, const char *value)
+{
+    (void)value;
+    ((struct run_options *)context)->verbose = true;
+}
+
+static const struct option run_options_table[] = {
+    {"platform", 0, "vm|linux",
+     "Where the kernel runs: in a virtual machine of its own (vm, the\n"
+     "default; needs QEMU), or in this process (linux).",
+     apply_platform},
+    {"dir", 0, "HOST[::GUEST]",
+     "Give the program a folder of the host, under the name GUEST.\n"
+     "On linux it is the folder itself. The vm gets a copy of it at\n"
+     "its start: what the program writes is gone when it ends.",
+     apply_directory},
+    {"env", 0, "KEY[=VALUE]", "Set a variable for the program; without VALUE, pass on the own one.", apply_environment},
+    {"argv0", 0, "NAME", "The program's own name, argv[0]; else that of the file.", apply_argument_zero},
+    {"mem", 0, "SIZE", "Most linear memory the program may have: 64M, 2G ...", apply_memory},
+    {"timeout", 0, "SECONDS", "End the program after this time, counted from its start: 10, 0.5, 250ms ...",
+     apply_timeout},
+    {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
+    {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
+    {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
+     apply_accelerator},
+    {"kernel", 0, "FILE", "Kernel image of the vm; else kernel.elf beside this command.", apply_kernel},
+};
+
+/* ---- The subcommand ---- */
+
+static int run(const struct subcommand *subcommand, int count, char **words)
+{
+    struct run_options options = {0};
+    int at = options_parse(subcommand, count, words, &options);
+    if (at == count)
+        usage_error(subcommand, "which module?");
+    options.module_path = words[at++];
+    options.module_bytes = file_contents(options.module_path, &options.module_size);
+    const char *slash = strrchr(options.module_path, '/');
+    const char *file_name = slash ? slash + 1 : options.module_path;
+    list_append(&options.arguments, options.argument_zero ? options.argument_zero : file_name);
+    while (at < count)
+        list_append(&options.arguments, words[at++]);
+    return options.platform == RUN_LINUX ? run_on_linux(&options) : run_in_vm(&options);
+}
+
+const struct subcommand subcommand_run = {
+    .name = "run",
+    .synopsis = "[OPTION]... [--] APP.wasm [ARGUMENT]...",
+    .summary = "Run a WebAssembly program.",
+    .description = "The exit status is the program's own, or:\n"
+                   "  124  the time limit was reached\n"
+                   "  125  tessera itself failed: wrong options, no QEMU, a kernel panic\n"
+                   "  126  the module was refused\n"
+                   "  127  there is no such file\n"
+                   "  130  interrupted (Ctrl-C; a second one ends everything at once)\n"
+                   "  134  the program trapped\n",
+    .options = run_options_table,
+    .option_count = sizeof run_options_table / sizeof run_options_table[0],
+    .run = run,
+};

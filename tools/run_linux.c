@@ -1,0 +1,72 @@
+/* `tessera run --platform linux`: the kernel in this process. */
+#include "tools/run.h"
+#include "tools/message.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/compile.h"
+#include "kernel/cpu.h"
+#include "kernel/launch.h"
+#include "kernel/platform.h"
+#include "kernel/vfs.h"
+#include "platform/linux/hostfs.h"
+#include "platform/linux/linux.h"
+
+static void say_platform(void)
+{
+    static const char *const names[] = {
+#define FEATURE_NAME(name, text) text,
+        CPU_FEATURES(FEATURE_NAME)
+#undef FEATURE_NAME
+    };
+    uint32_t features = platform_cpu_features();
+    fprintf(stderr, "tessera: platform linux, %s, CPU features:", platform_cpu_name());
+    for (unsigned i = 0; i < CPU_FEATURE_COUNT; i++)
+        fprintf(stderr, " %s%s", features >> i & 1 ? "" : "no-", names[i]);
+    fputc('\n', stderr);
+}
+
+static struct launch_directory *open_directories(const struct run_options *options)
+{
+    struct launch_directory *directories = allocate(options->directory_count * sizeof *directories);
+    for (uint32_t i = 0; i < options->directory_count; i++) {
+        const struct mapped_directory *mapped = &options->directories[i];
+        directories[i].guest_path = mapped->guest;
+        if (hostfs_create(mapped->host, &directories[i].node) != STATUS_OK)
+            die("--dir: cannot open %s: %s", mapped->host, strerror(errno));
+        if (options->verbose)
+            fprintf(stderr, "tessera: %s is the folder %s\n", mapped->guest, mapped->host);
+    }
+    return directories;
+}
+
+int run_on_linux(const struct run_options *options)
+{
+    linux_platform_initialize();
+    cpu_initialize();
+    if (options->verbose)
+        say_platform();
+    struct launch_directory *directories = open_directories(options);
+    struct launch launch = {
+        .name = options->module_path,
+        .module_bytes = options->module_bytes,
+        .module_size = options->module_size,
+        .argument_count = options->arguments.count,
+        .arguments = options->arguments.items,
+        .environment_count = options->environment.count,
+        .environment = options->environment.items,
+        .directory_count = options->directory_count,
+        .directories = directories,
+        .memory_limit = options->memory_limit,
+        .timeout_nanoseconds = options->timeout_nanoseconds,
+    };
+    struct launch_result result;
+    launch_run(&launch, &result);
+    if (result.outcome == LAUNCH_REFUSED)
+        complain("%s: %s", options->module_path, result.message);
+    for (uint32_t i = 0; i < options->directory_count; i++)
+        vfs_release(directories[i].node);
+    return launch_exit_status(&result);
+}

@@ -1,0 +1,12 @@
+/* The subcommands of `tessera`, one file each. */
+#ifndef TOOLS_SUBCOMMANDS_H
+#define TOOLS_SUBCOMMANDS_H
+
+#include "tools/options.h"
+
+#define TESSERA_VERSION "0.1.0"
+
+extern const struct subcommand subcommand_run;
+extern const struct subcommand subcommand_inspect;
+
+#endif
