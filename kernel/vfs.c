@@ -153,6 +153,7 @@ static enum status walk_step(struct walk *walk, unsigned flags, struct vfs_node 
     if (node->type == VFS_DIRECTORY)
         return walk_push(walk, node);
     if (node->type == VFS_SYMLINK && (must_be_directory || (flags & VFS_FOLLOW))) {
+        walk->position -= must_be_directory; /* the slash stays between the target and the rest */
         status = walk_splice(walk, node);
     } else if (must_be_directory) {
         status = STATUS_NOT_DIRECTORY;
