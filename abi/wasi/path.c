@@ -1,0 +1,321 @@
+/* What works on a path below a directory descriptor, and listing directories. */
+#include "abi/wasi/wasi.h"
+#include "engine/base.h"
+#include "kernel/heap.h"
+
+/* A copy, so that what was checked is what is used. */
+struct path {
+    size_t length;
+    char text[VFS_PATH_BYTES];
+};
+
+static enum wasi_errno decode_path(struct instance *instance, uint32_t address, uint32_t length, const char *what,
+                                   struct path *path)
+{
+    const void *text = instance_memory_required(instance, address, length, what);
+    if (length > sizeof path->text)
+        return WASI_ENAMETOOLONG;
+    path->length = length;
+    memcpy(path->text, text, length);
+    return WASI_SUCCESS;
+}
+
+/* Path and the directory that it starts at. */
+static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
+                                    uint32_t length, const char *what, struct path *path,
+                                    struct vfs_node **directory)
+{
+    struct wasi_descriptor *descriptor;
+    enum wasi_errno error = decode_path(instance, address, length, what, path);
+    if (error == WASI_SUCCESS)
+        error = wasi_directory(wasi_of(instance), fd, rights, &descriptor);
+    if (error == WASI_SUCCESS)
+        *directory = descriptor->node;
+    return error;
+}
+
+static unsigned follow(uint32_t lookup_flags)
+{
+    return lookup_flags & WASI_LOOKUP_FOLLOW ? VFS_FOLLOW : 0;
+}
+
+/* ---- One path ---- */
+
+uint32_t wasi_path_create_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
+{
+    struct path name;
+    struct vfs_node *directory;
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_CREATE_DIRECTORY, path, length,
+                                         "path_create_directory: path", &name, &directory);
+    return error == WASI_SUCCESS ? wasi_errno_of(vfs_make_directory(directory, name.text, name.length)) : error;
+}
+
+uint32_t wasi_path_remove_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
+{
+    struct path name;
+    struct vfs_node *directory;
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_REMOVE_DIRECTORY, path, length,
+                                         "path_remove_directory: path", &name, &directory);
+    return error == WASI_SUCCESS ? wasi_errno_of(vfs_remove_directory(directory, name.text, name.length)) : error;
+}
+
+uint32_t wasi_path_unlink_file(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
+{
+    struct path name;
+    struct vfs_node *directory;
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_UNLINK_FILE, path, length,
+                                         "path_unlink_file: path", &name, &directory);
+    return error == WASI_SUCCESS ? wasi_errno_of(vfs_unlink(directory, name.text, name.length)) : error;
+}
+
+enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path, uint32_t length,
+                               struct vfs_stat *stat)
+{
+    struct path name;
+    struct vfs_node *directory, *node;
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_GET, path, length,
+                                         "path_filestat_get: path", &name, &directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    enum status status = vfs_open(directory, name.text, name.length, follow(flags), &node);
+    if (status != STATUS_OK)
+        return wasi_errno_of(status);
+    status = vfs_stat(node, stat);
+    vfs_release(node);
+    return wasi_errno_of(status);
+}
+
+uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path,
+                                      uint32_t length, uint64_t access_time, uint64_t modify_time, uint32_t time_flags)
+{
+    struct path name;
+    struct vfs_node *directory, *node;
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_SET_TIMES, path, length,
+                                         "path_filestat_set_times: path", &name, &directory);
+    if (error == WASI_SUCCESS)
+        error = wasi_decode_times(time_flags, &access_time, &modify_time);
+    if (error != WASI_SUCCESS)
+        return error;
+    enum status status = vfs_open(directory, name.text, name.length, follow(flags), &node);
+    if (status != STATUS_OK)
+        return wasi_errno_of(status);
+    status = vfs_set_times(node, access_time, modify_time);
+    vfs_release(node);
+    return wasi_errno_of(status);
+}
+
+uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length, uint32_t buffer,
+                            uint32_t bytes, uint32_t result)
+{
+    struct path name;
+    struct vfs_node *directory, *node;
+    void *target = instance_memory_required(instance, buffer, bytes, "path_readlink: buffer");
+    void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_readlink: result");
+    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_READLINK, path, length, "path_readlink: path",
+                                         &name, &directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    enum status status = vfs_open(directory, name.text, name.length, 0, &node);
+    if (status != STATUS_OK)
+        return wasi_errno_of(status);
+    size_t done = 0;
+    status = vfs_read_link(node, target, bytes, &done);
+    vfs_release(node);
+    if (status != STATUS_OK)
+        return wasi_errno_of(status);
+    uint32_t done32 = (uint32_t)done;
+    memcpy(result_memory, &done32, sizeof done32);
+    return WASI_SUCCESS;
+}
+
+/* ---- Two paths ---- */
+
+uint32_t wasi_path_link(struct instance *instance, uint32_t from_fd, uint32_t flags, uint32_t from,
+                        uint32_t from_length, uint32_t to_fd, uint32_t to, uint32_t to_length)
+{
+    struct path from_name, to_name;
+    struct vfs_node *from_directory, *to_directory;
+    enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_LINK_SOURCE, from, from_length,
+                                         "path_link: old path", &from_name, &from_directory);
+    if (error == WASI_SUCCESS)
+        error = decode_place(instance, to_fd, WASI_RIGHT_PATH_LINK_TARGET, to, to_length, "path_link: new path",
+                             &to_name, &to_directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    return wasi_errno_of(vfs_link(from_directory, from_name.text, from_name.length, flags & WASI_LOOKUP_FOLLOW,
+                                  to_directory, to_name.text, to_name.length));
+}
+
+uint32_t wasi_path_rename(struct instance *instance, uint32_t from_fd, uint32_t from, uint32_t from_length,
+                          uint32_t to_fd, uint32_t to, uint32_t to_length)
+{
+    struct path from_name, to_name;
+    struct vfs_node *from_directory, *to_directory;
+    enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_RENAME_SOURCE, from, from_length,
+                                         "path_rename: old path", &from_name, &from_directory);
+    if (error == WASI_SUCCESS)
+        error = decode_place(instance, to_fd, WASI_RIGHT_PATH_RENAME_TARGET, to, to_length, "path_rename: new path",
+                             &to_name, &to_directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    return wasi_errno_of(vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name.text,
+                                    to_name.length));
+}
+
+uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t target_length, uint32_t fd,
+                           uint32_t path, uint32_t length)
+{
+    struct path target_name, name;
+    struct vfs_node *directory;
+    enum wasi_errno error = decode_path(instance, target, target_length, "path_symlink: target", &target_name);
+    if (error == WASI_SUCCESS)
+        error = decode_place(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", &name,
+                             &directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    return wasi_errno_of(vfs_make_symlink(directory, name.text, name.length, target_name.text, target_name.length));
+}
+
+/* ---- Opening ---- */
+
+static unsigned open_flags_of(uint32_t lookup_flags, uint32_t open_flags, uint64_t rights)
+{
+    const uint64_t writing = WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE;
+    unsigned flags = follow(lookup_flags);
+    if (rights & (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_READDIR))
+        flags |= VFS_READ;
+    if ((rights & writing) && !(open_flags & WASI_OFLAG_DIRECTORY))
+        flags |= VFS_WRITE;
+    if (open_flags & WASI_OFLAG_CREAT)
+        flags |= VFS_CREATE;
+    if (open_flags & WASI_OFLAG_EXCL)
+        flags |= VFS_EXCLUSIVE;
+    if (open_flags & WASI_OFLAG_TRUNC)
+        flags |= VFS_TRUNCATE;
+    if (open_flags & WASI_OFLAG_DIRECTORY)
+        flags |= VFS_ONLY_DIRECTORY;
+    return flags;
+}
+
+/* The rights on the directory that a path_open with these flags needs. */
+static uint64_t rights_to_open(uint32_t open_flags)
+{
+    uint64_t rights = WASI_RIGHT_PATH_OPEN;
+    if (open_flags & WASI_OFLAG_CREAT)
+        rights |= WASI_RIGHT_PATH_CREATE_FILE;
+    if (open_flags & WASI_OFLAG_TRUNC)
+        rights |= WASI_RIGHT_PATH_FILESTAT_SET_SIZE;
+    return rights;
+}
+
+/* Rights beyond what the directory passes on are left out and not refused: language runtimes ask for all. */
+uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path, uint32_t length,
+                        uint32_t open_flags, uint64_t rights, uint64_t inheriting, uint32_t fd_flags, uint32_t result)
+{
+    struct wasi *wasi = wasi_of(instance);
+    struct path name;
+    struct wasi_descriptor *directory;
+    void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_open: result");
+    enum wasi_errno error = decode_path(instance, path, length, "path_open: path", &name);
+    if (error == WASI_SUCCESS)
+        error = wasi_directory(wasi, fd, rights_to_open(open_flags), &directory);
+    if (error != WASI_SUCCESS)
+        return error;
+    if ((open_flags & ~(uint32_t)WASI_OFLAGS) || (fd_flags & ~(uint32_t)WASI_FDFLAGS))
+        return WASI_EINVAL;
+
+    struct wasi_descriptor descriptor = {
+        .kind = WASI_NODE,
+        .rights = rights & directory->inheriting,
+        .inheriting = inheriting & directory->inheriting,
+        .flags = (uint16_t)fd_flags,
+    };
+    enum status status = vfs_open(directory->node, name.text, name.length,
+                                  open_flags_of(flags, open_flags, descriptor.rights), &descriptor.node);
+    if (status != STATUS_OK)
+        return wasi_errno_of(status);
+    descriptor.rights &= descriptor.node->type == VFS_DIRECTORY ? WASI_RIGHTS_DIRECTORY : WASI_RIGHTS_FILE;
+    uint32_t new_fd = 0;
+    error = descriptor.node->type == VFS_SYMLINK ? WASI_ELOOP : wasi_descriptor_add(wasi, &descriptor, &new_fd);
+    if (error == WASI_SUCCESS)
+        memcpy(result_memory, &new_fd, sizeof new_fd);
+    else
+        vfs_release(descriptor.node);
+    return error;
+}
+
+/* ---- Listing ---- */
+
+#define LISTING_BYTES 4096
+
+/* Cookies 0 and 1 stand for "." and "..", all others are the file system's own and this more. */
+#define COOKIE_FIRST 2
+
+struct listing {
+    uint8_t *buffer;
+    uint32_t bytes, used;
+};
+
+/* Append one entry, cut off where the buffer ends; false when it is full. */
+static bool list_entry(struct listing *listing, uint64_t next, uint64_t inode, uint8_t filetype, const char *name,
+                       uint32_t name_length)
+{
+    struct wasi_dirent entry = {.next = next, .inode = inode, .name_length = name_length, .filetype = filetype};
+    uint32_t part = (uint32_t)min_u64(sizeof entry, listing->bytes - listing->used);
+    memcpy(listing->buffer + listing->used, &entry, part);
+    listing->used += part;
+    part = (uint32_t)min_u64(name_length, listing->bytes - listing->used);
+    memcpy(listing->buffer + listing->used, name, part);
+    listing->used += part;
+    return listing->used < listing->bytes;
+}
+
+static bool list_dots(struct listing *listing, struct vfs_node *directory, uint64_t cookie)
+{
+    struct vfs_stat stat = {0};
+    vfs_stat(directory, &stat);
+    if (cookie == 0 && !list_entry(listing, 1, stat.inode, WASI_FILETYPE_DIRECTORY, ".", 1))
+        return false;
+    return list_entry(listing, COOKIE_FIRST, stat.inode, WASI_FILETYPE_DIRECTORY, "..", 2);
+}
+
+static enum status list(struct listing *listing, struct vfs_node *directory, uint64_t cookie, void *records)
+{
+    for (;;) {
+        size_t done = 0;
+        enum status status = vfs_read_directory(directory, cookie, records, LISTING_BYTES, &done);
+        if (status != STATUS_OK || done == 0)
+            return status;
+        for (size_t position = 0; position < done;) {
+            const struct vfs_entry *entry = (const struct vfs_entry *)((const char *)records + position);
+            if (!list_entry(listing, entry->next + COOKIE_FIRST, entry->inode, wasi_filetype(entry->type), entry->name,
+                            entry->name_length))
+                return STATUS_OK;
+            position += VFS_ENTRY_BYTES(entry->name_length);
+            cookie = entry->next;
+        }
+    }
+}
+
+uint32_t wasi_fd_readdir(struct instance *instance, uint32_t fd, uint32_t buffer, uint32_t bytes, uint64_t cookie,
+                         uint32_t result)
+{
+    struct wasi_descriptor *descriptor;
+    struct listing listing = {instance_memory_required(instance, buffer, bytes, "fd_readdir: buffer"), bytes, 0};
+    void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "fd_readdir: result");
+    enum wasi_errno error = wasi_directory(wasi_of(instance), fd, WASI_RIGHT_FD_READDIR, &descriptor);
+    if (error != WASI_SUCCESS)
+        return error;
+    if (bytes > 0 && (cookie >= COOKIE_FIRST || list_dots(&listing, descriptor->node, cookie))) {
+        void *records = kernel_allocate(LISTING_BYTES);
+        if (!records)
+            return WASI_ENOMEM;
+        enum status status = list(&listing, descriptor->node, cookie > COOKIE_FIRST ? cookie - COOKIE_FIRST : 0,
+                                  records);
+        kernel_free(records, LISTING_BYTES);
+        if (status != STATUS_OK)
+            return wasi_errno_of(status);
+    }
+    memcpy(result_memory, &listing.used, sizeof listing.used);
+    return WASI_SUCCESS;
+}
