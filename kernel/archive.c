@@ -111,8 +111,8 @@ static enum status add_child(struct archive *archive, uint32_t parent, const cha
             return status;
     }
     uint32_t number = archive->count++;
-    archive->entries[number] = (struct entry){
-        .name = name, .name_length = (uint32_t)length, .parent = parent, .type = VFS_DIRECTORY};
+    archive->entries[number] =
+        (struct entry){.name = name, .name_length = (uint32_t)length, .parent = parent, .type = VFS_DIRECTORY};
     struct entry *directory = &archive->entries[parent];
     if (directory->last_child)
         archive->entries[directory->last_child].next_sibling = number;
@@ -226,10 +226,18 @@ static enum status read_entry(struct archive *archive, const uint8_t *bytes, siz
     size_t next = align_up(contents_offset + contents_size, 4);
     struct entry entry = {.modify_time = time * NANOSECONDS};
     switch (mode & MODE_TYPE) {
-    case MODE_DIRECTORY: entry.type = VFS_DIRECTORY; break;
-    case MODE_FILE: entry.type = VFS_FILE; break;
-    case MODE_SYMLINK: entry.type = VFS_SYMLINK; break;
-    default: *offset = min_u64(next, size); return STATUS_OK;
+    case MODE_DIRECTORY:
+        entry.type = VFS_DIRECTORY;
+        break;
+    case MODE_FILE:
+        entry.type = VFS_FILE;
+        break;
+    case MODE_SYMLINK:
+        entry.type = VFS_SYMLINK;
+        break;
+    default:
+        *offset = min_u64(next, size);
+        return STATUS_OK;
     }
     if (entry.type != VFS_DIRECTORY) {
         entry.contents = bytes + contents_offset;

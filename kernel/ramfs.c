@@ -13,10 +13,10 @@
 #include "kernel/platform.h"
 #include "kernel/vfs.h"
 
-#define BLOCK_BYTES    4096
-#define SIZE_MAXIMUM   (UINT64_C(1) << 62) /* of a file */
-#define LISTING_BYTES  4096                /* buffer for reading a lower directory */
-#define COUNT_MINIMUM  8                   /* entries and blocks that the arrays start with; a power of two */
+#define BLOCK_BYTES   4096
+#define SIZE_MAXIMUM  (UINT64_C(1) << 62) /* of a file */
+#define LISTING_BYTES 4096                /* buffer for reading a lower directory */
+#define COUNT_MINIMUM 8                   /* entries and blocks that the arrays start with; a power of two */
 
 struct ramfs {
     uint32_t reference_count; /* nodes */
@@ -37,11 +37,11 @@ struct ramfs_entry {
 };
 
 struct ramfs_directory {
-    struct ramfs_node *parent; /* no reference; NULL for the root and for what was removed */
+    struct ramfs_node *parent;    /* no reference; NULL for the root and for what was removed */
     struct ramfs_entry **entries; /* [capacity], the first `count` in use, NULL for holes */
     uint32_t *table;              /* [2 * capacity]: index in entries + 1; 0 is free */
     uint32_t count, capacity;
-    uint32_t live;        /* without holes */
+    uint32_t live; /* without holes */
     uint64_t last_cookie;
     struct vfs_node *lower; /* a reference, until its entries are taken over */
     bool removed;
@@ -167,7 +167,9 @@ static void destroy(struct vfs_node *last)
             dead = free_entries(node, dead);
             vfs_release(node->directory.lower);
             break;
-        case VFS_SYMLINK: give(fs, node->link.target, node->link.size); break;
+        case VFS_SYMLINK:
+            give(fs, node->link.target, node->link.size);
+            break;
         default:
             free_blocks(node, 0);
             give(fs, node->file.blocks, node->file.block_count * sizeof *node->file.blocks);

@@ -390,8 +390,8 @@ static enum status link_place(struct vfs_node *node, const struct place *to)
     return to->directory->operations->link(to->directory, to->name, to->length, node);
 }
 
-enum status vfs_link(struct vfs_node *from, const char *from_path, size_t from_length, bool follow,
-                     struct vfs_node *to, const char *to_path, size_t to_length)
+enum status vfs_link(struct vfs_node *from, const char *from_path, size_t from_length, bool follow, struct vfs_node *to,
+                     const char *to_path, size_t to_length)
 {
     struct vfs_node *node;
     struct place place;
@@ -432,8 +432,8 @@ enum status vfs_make_symlink(struct vfs_node *directory, const char *path, size_
     } else if (!place.directory->operations->make_symlink) {
         status = STATUS_READ_ONLY;
     } else {
-        status = place.directory->operations->make_symlink(place.directory, place.name, place.length, target,
-                                                           target_length);
+        status =
+            place.directory->operations->make_symlink(place.directory, place.name, place.length, target, target_length);
     }
     vfs_release(place.directory);
     return status;
@@ -492,16 +492,14 @@ enum status vfs_stat(struct vfs_node *node, struct vfs_stat *stat)
 
 enum status vfs_set_times(struct vfs_node *node, uint64_t access_time, uint64_t modify_time)
 {
-    return node->operations->set_times ? node->operations->set_times(node, access_time, modify_time)
-                                       : STATUS_READ_ONLY;
+    return node->operations->set_times ? node->operations->set_times(node, access_time, modify_time) : STATUS_READ_ONLY;
 }
 
 enum status vfs_read_link(struct vfs_node *node, char *buffer, size_t bytes, size_t *done)
 {
     if (node->type != VFS_SYMLINK)
         return STATUS_INVALID;
-    return node->operations->read_link ? node->operations->read_link(node, buffer, bytes, done)
-                                       : STATUS_NOT_SUPPORTED;
+    return node->operations->read_link ? node->operations->read_link(node, buffer, bytes, done) : STATUS_NOT_SUPPORTED;
 }
 
 /* Without the operation there is nothing that could be lost. */

@@ -8,7 +8,7 @@
  * the walk in vfs.c (or the backend's own `open_path`) never leaves it: neither by `..` nor by a symbolic link.
  *
  * Names and paths are bytes with a length, without terminator; they hold no NUL, names also no slash. Not thread-safe:
- * kernel code is not preempted, and an operation does not block. `*done` and `*result` are written on STATUS_OK only. */
+ * kernel code is not preempted, and an operation does not block. `*done` and `*result` count on STATUS_OK only. */
 #ifndef KERNEL_VFS_H
 #define KERNEL_VFS_H
 
@@ -18,10 +18,10 @@
 
 #include "kernel/status.h"
 
-#define VFS_NAME_BYTES  255  /* longest name of one component */
-#define VFS_PATH_BYTES  4096 /* longest path, also while symbolic links are expanded */
-#define VFS_DEPTH       256  /* most directories between the start of a walk and where it is */
-#define VFS_LINKS       40   /* most symbolic links that one walk follows */
+#define VFS_NAME_BYTES 255  /* longest name of one component */
+#define VFS_PATH_BYTES 4096 /* longest path, also while symbolic links are expanded */
+#define VFS_DEPTH      256  /* most directories between the start of a walk and where it is */
+#define VFS_LINKS      40   /* most symbolic links that one walk follows */
 
 enum vfs_type { VFS_FILE, VFS_DIRECTORY, VFS_SYMLINK, VFS_CHARACTER, VFS_BLOCK, VFS_OTHER };
 
@@ -33,7 +33,7 @@ enum {
     VFS_EXCLUSIVE = 1u << 3, /* with CREATE: STATUS_EXISTS if there is anything, a symbolic link too */
     VFS_TRUNCATE = 1u << 4,
     VFS_ONLY_DIRECTORY = 1u << 5, /* STATUS_NOT_DIRECTORY for all else */
-    VFS_FOLLOW = 1u << 6, /* a symbolic link in the last component too; never given to the operation `open` */
+    VFS_FOLLOW = 1u << 6,         /* a symbolic link in the last component too; never given to the operation `open` */
 };
 
 struct vfs_stat {
@@ -136,8 +136,8 @@ enum status vfs_unlink(struct vfs_node *directory, const char *path, size_t leng
 enum status vfs_rename(struct vfs_node *from, const char *from_path, size_t from_length, struct vfs_node *to,
                        const char *to_path, size_t to_length);
 /* A further name for the file `from_path`; `follow`: of what a symbolic link there points to. */
-enum status vfs_link(struct vfs_node *from, const char *from_path, size_t from_length, bool follow,
-                     struct vfs_node *to, const char *to_path, size_t to_length);
+enum status vfs_link(struct vfs_node *from, const char *from_path, size_t from_length, bool follow, struct vfs_node *to,
+                     const char *to_path, size_t to_length);
 /* `target` is kept as it is, but an absolute one is refused (STATUS_OUTSIDE): it could never be followed. */
 enum status vfs_make_symlink(struct vfs_node *directory, const char *path, size_t length, const char *target,
                              size_t target_length);

@@ -83,7 +83,8 @@ uint32_t wasi_environ_sizes_get(struct instance *instance, uint32_t count, uint3
 uint32_t wasi_environ_get(struct instance *instance, uint32_t pointers, uint32_t texts)
 {
     struct texts list = environment(instance);
-    void *pointer_memory = instance_memory_required(instance, pointers, list.count * UINT64_C(4), "environ_get: environ");
+    void *pointer_memory =
+        instance_memory_required(instance, pointers, list.count * UINT64_C(4), "environ_get: environ");
     void *text_memory = instance_memory_required(instance, texts, texts_bytes(list), "environ_get: environ_buf");
     return get_texts(list, pointer_memory, text_memory, texts);
 }
@@ -94,11 +95,18 @@ enum wasi_errno wasi_clock_now(struct wasi *wasi, uint32_t clock, uint64_t *resu
 {
     uint64_t now;
     switch (clock) {
-    case WASI_CLOCK_REALTIME: now = platform_realtime_nanoseconds(); break;
-    case WASI_CLOCK_MONOTONIC: now = platform_monotonic_nanoseconds(); break;
+    case WASI_CLOCK_REALTIME:
+        now = platform_realtime_nanoseconds();
+        break;
+    case WASI_CLOCK_MONOTONIC:
+        now = platform_monotonic_nanoseconds();
+        break;
     case WASI_CLOCK_PROCESS:
-    case WASI_CLOCK_THREAD: now = platform_monotonic_nanoseconds() - wasi->start_time; break;
-    default: return WASI_EINVAL;
+    case WASI_CLOCK_THREAD:
+        now = platform_monotonic_nanoseconds() - wasi->start_time;
+        break;
+    default:
+        return WASI_EINVAL;
     }
     *result = now - now % WASI_CLOCK_RESOLUTION;
     return WASI_SUCCESS;

@@ -3,10 +3,10 @@
 #include "engine/base.h"
 #include "kernel/thread.h"
 
-#define CHUNK_BYTES   (UINT32_C(1) << 20)         /* moved between two checkpoints */
-#define IOVS_PER_STEP (UINT32_C(1) << 16)         /* checked between two checkpoints */
-#define OFFSET_LIMIT  (UINT64_C(1) << 63)         /* offsets and sizes are below */
-#define WRITE_WAIT    UINT64_C(1000000)           /* nanoseconds until a full stream is tried again */
+#define CHUNK_BYTES   (UINT32_C(1) << 20) /* moved between two checkpoints */
+#define IOVS_PER_STEP (UINT32_C(1) << 16) /* checked between two checkpoints */
+#define OFFSET_LIMIT  (UINT64_C(1) << 63) /* offsets and sizes are below */
+#define WRITE_WAIT    UINT64_C(1000000)   /* nanoseconds until a full stream is tried again */
 
 /* ---- Reading and writing ---- */
 
@@ -179,16 +179,23 @@ uint32_t wasi_fd_write(struct instance *instance, uint32_t fd, uint32_t iovs, ui
 uint32_t wasi_fd_pread(struct instance *instance, uint32_t fd, uint32_t iovs, uint32_t iov_count, uint64_t offset,
                        uint32_t result)
 {
-    struct transfer transfer = {instance, fd, iovs, iov_count, result, .positioned = true, .offset = offset,
-                                TRANSFER_NAMES("fd_pread")};
+    struct transfer transfer = {
+        instance, fd, iovs, iov_count, result, .positioned = true, .offset = offset, TRANSFER_NAMES("fd_pread")};
     return run_transfer(&transfer);
 }
 
 uint32_t wasi_fd_pwrite(struct instance *instance, uint32_t fd, uint32_t iovs, uint32_t iov_count, uint64_t offset,
                         uint32_t result)
 {
-    struct transfer transfer = {instance, fd, iovs, iov_count, result, .write = true, .positioned = true,
-                                .offset = offset, TRANSFER_NAMES("fd_pwrite")};
+    struct transfer transfer = {instance,
+                                fd,
+                                iovs,
+                                iov_count,
+                                result,
+                                .write = true,
+                                .positioned = true,
+                                .offset = offset,
+                                TRANSFER_NAMES("fd_pwrite")};
     return run_transfer(&transfer);
 }
 
@@ -209,8 +216,8 @@ static uint32_t seek(struct instance *instance, uint32_t fd, int64_t offset, enu
 {
     struct wasi_descriptor *descriptor;
     struct vfs_stat stat;
-    uint64_t right = whence == WASI_WHENCE_CUR && offset == 0 ? WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL
-                                                              : WASI_RIGHT_FD_SEEK;
+    uint64_t right =
+        whence == WASI_WHENCE_CUR && offset == 0 ? WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL : WASI_RIGHT_FD_SEEK;
     int64_t base = 0, target;
     enum wasi_errno error = seekable(instance, fd, right, &descriptor);
     if (error != WASI_SUCCESS)
@@ -276,8 +283,8 @@ enum wasi_errno wasi_stat_descriptor(struct instance *instance, uint32_t fd, str
 uint32_t wasi_fd_filestat_set_size(struct instance *instance, uint32_t fd, uint64_t size)
 {
     struct wasi_descriptor *descriptor;
-    enum wasi_errno error = wasi_node_descriptor(wasi_of(instance), fd, WASI_RIGHT_FD_FILESTAT_SET_SIZE, WASI_EINVAL,
-                                                 &descriptor);
+    enum wasi_errno error =
+        wasi_node_descriptor(wasi_of(instance), fd, WASI_RIGHT_FD_FILESTAT_SET_SIZE, WASI_EINVAL, &descriptor);
     if (error != WASI_SUCCESS)
         return error;
     return size < OFFSET_LIMIT ? wasi_errno_of(vfs_truncate(descriptor->node, size)) : WASI_EFBIG;
@@ -287,8 +294,8 @@ uint32_t wasi_fd_allocate(struct instance *instance, uint32_t fd, uint64_t offse
 {
     struct wasi_descriptor *descriptor;
     struct vfs_stat stat;
-    enum wasi_errno error = wasi_node_descriptor(wasi_of(instance), fd, WASI_RIGHT_FD_ALLOCATE, WASI_ESPIPE,
-                                                 &descriptor);
+    enum wasi_errno error =
+        wasi_node_descriptor(wasi_of(instance), fd, WASI_RIGHT_FD_ALLOCATE, WASI_ESPIPE, &descriptor);
     if (error != WASI_SUCCESS)
         return error;
     if (bytes == 0 || offset >= OFFSET_LIMIT)

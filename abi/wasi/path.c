@@ -22,8 +22,7 @@ static enum wasi_errno decode_path(struct instance *instance, uint32_t address, 
 
 /* Path and the directory that it starts at. */
 static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
-                                    uint32_t length, const char *what, struct path *path,
-                                    struct vfs_node **directory)
+                                    uint32_t length, const char *what, struct path *path, struct vfs_node **directory)
 {
     struct wasi_descriptor *descriptor;
     enum wasi_errno error = decode_path(instance, address, length, what, path);
@@ -111,8 +110,8 @@ uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t pat
     struct vfs_node *directory, *node;
     void *target = instance_memory_required(instance, buffer, bytes, "path_readlink: buffer");
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_readlink: result");
-    enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_READLINK, path, length, "path_readlink: path",
-                                         &name, &directory);
+    enum wasi_errno error =
+        decode_place(instance, fd, WASI_RIGHT_PATH_READLINK, path, length, "path_readlink: path", &name, &directory);
     if (error != WASI_SUCCESS)
         return error;
     enum status status = vfs_open(directory, name.text, name.length, 0, &node);
@@ -158,8 +157,8 @@ uint32_t wasi_path_rename(struct instance *instance, uint32_t from_fd, uint32_t 
                              &to_name, &to_directory);
     if (error != WASI_SUCCESS)
         return error;
-    return wasi_errno_of(vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name.text,
-                                    to_name.length));
+    return wasi_errno_of(
+        vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name.text, to_name.length));
 }
 
 uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t target_length, uint32_t fd,
@@ -169,8 +168,8 @@ uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t 
     struct vfs_node *directory;
     enum wasi_errno error = decode_path(instance, target, target_length, "path_symlink: target", &target_name);
     if (error == WASI_SUCCESS)
-        error = decode_place(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", &name,
-                             &directory);
+        error =
+            decode_place(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", &name, &directory);
     if (error != WASI_SUCCESS)
         return error;
     return wasi_errno_of(vfs_make_symlink(directory, name.text, name.length, target_name.text, target_name.length));
@@ -310,8 +309,8 @@ uint32_t wasi_fd_readdir(struct instance *instance, uint32_t fd, uint32_t buffer
         void *records = kernel_allocate(LISTING_BYTES);
         if (!records)
             return WASI_ENOMEM;
-        enum status status = list(&listing, descriptor->node, cookie > COOKIE_FIRST ? cookie - COOKIE_FIRST : 0,
-                                  records);
+        enum status status =
+            list(&listing, descriptor->node, cookie > COOKIE_FIRST ? cookie - COOKIE_FIRST : 0, records);
         kernel_free(records, LISTING_BYTES);
         if (status != STATUS_OK)
             return wasi_errno_of(status);

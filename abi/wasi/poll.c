@@ -32,15 +32,15 @@ static struct wish load_wish(const struct poll *poll, uint32_t index)
         uint64_t address = poll->subscriptions + (uint64_t)index * sizeof raw;
         memcpy(&raw, instance_memory_required(poll->instance, address, sizeof raw, "poll_oneoff: subscriptions"),
                sizeof raw);
-        return (struct wish){raw.user_data, raw.type, raw.descriptor, raw.clock, raw.timeout,
-                             raw.flags & WASI_SUBSCRIPTION_ABSOLUTE};
+        return (struct wish){raw.user_data, raw.type,    raw.descriptor,
+                             raw.clock,     raw.timeout, raw.flags & WASI_SUBSCRIPTION_ABSOLUTE};
     }
     struct wasi_subscription raw;
     uint64_t address = poll->subscriptions + (uint64_t)index * sizeof raw;
     memcpy(&raw, instance_memory_required(poll->instance, address, sizeof raw, "poll_oneoff: subscriptions"),
            sizeof raw);
-    return (struct wish){raw.user_data, raw.type, raw.clock_or_descriptor, raw.clock_or_descriptor, raw.timeout,
-                         raw.flags & WASI_SUBSCRIPTION_ABSOLUTE};
+    return (struct wish){raw.user_data,           raw.type,    raw.clock_or_descriptor,
+                         raw.clock_or_descriptor, raw.timeout, raw.flags & WASI_SUBSCRIPTION_ABSOLUTE};
 }
 
 static void store_event(struct poll *poll, const struct wish *wish, enum wasi_errno error, uint64_t bytes)

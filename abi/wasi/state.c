@@ -236,15 +236,12 @@ uint32_t wasi_fd_prestat_dir_name(struct instance *instance, uint32_t fd, uint32
 
 uint8_t wasi_filetype(enum vfs_type type)
 {
-    switch (type) {
-    case VFS_FILE: return WASI_FILETYPE_REGULAR_FILE;
-    case VFS_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
-    case VFS_SYMLINK: return WASI_FILETYPE_SYMBOLIC_LINK;
-    case VFS_CHARACTER: return WASI_FILETYPE_CHARACTER_DEVICE;
-    case VFS_BLOCK: return WASI_FILETYPE_BLOCK_DEVICE;
-    case VFS_OTHER: break;
-    }
-    return WASI_FILETYPE_UNKNOWN;
+    static const uint8_t filetypes[] = {
+        [VFS_FILE] = WASI_FILETYPE_REGULAR_FILE,     [VFS_DIRECTORY] = WASI_FILETYPE_DIRECTORY,
+        [VFS_SYMLINK] = WASI_FILETYPE_SYMBOLIC_LINK, [VFS_CHARACTER] = WASI_FILETYPE_CHARACTER_DEVICE,
+        [VFS_BLOCK] = WASI_FILETYPE_BLOCK_DEVICE,    [VFS_OTHER] = WASI_FILETYPE_UNKNOWN,
+    };
+    return type < ARRAY_COUNT(filetypes) ? filetypes[type] : WASI_FILETYPE_UNKNOWN;
 }
 
 uint8_t wasi_descriptor_filetype(const struct wasi_descriptor *descriptor)

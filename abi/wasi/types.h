@@ -41,34 +41,34 @@ enum wasi_errno {
 
 enum wasi_clock { WASI_CLOCK_REALTIME, WASI_CLOCK_MONOTONIC, WASI_CLOCK_PROCESS, WASI_CLOCK_THREAD };
 
-#define WASI_RIGHTS(X)          \
-    X(FD_DATASYNC)              \
-    X(FD_READ)                  \
-    X(FD_SEEK)                  \
-    X(FD_FDSTAT_SET_FLAGS)      \
-    X(FD_SYNC)                  \
-    X(FD_TELL)                  \
-    X(FD_WRITE)                 \
-    X(FD_ADVISE)                \
-    X(FD_ALLOCATE)              \
-    X(PATH_CREATE_DIRECTORY)    \
-    X(PATH_CREATE_FILE)         \
-    X(PATH_LINK_SOURCE)         \
-    X(PATH_LINK_TARGET)         \
-    X(PATH_OPEN)                \
-    X(FD_READDIR)               \
-    X(PATH_READLINK)            \
-    X(PATH_RENAME_SOURCE)       \
-    X(PATH_RENAME_TARGET)       \
-    X(PATH_FILESTAT_GET)        \
-    X(PATH_FILESTAT_SET_SIZE)   \
-    X(PATH_FILESTAT_SET_TIMES)  \
-    X(FD_FILESTAT_GET)          \
-    X(FD_FILESTAT_SET_SIZE)     \
-    X(FD_FILESTAT_SET_TIMES)    \
-    X(PATH_SYMLINK)             \
-    X(PATH_REMOVE_DIRECTORY)    \
-    X(PATH_UNLINK_FILE)         \
+#define WASI_RIGHTS(X)                                                                                                 \
+    X(FD_DATASYNC)                                                                                                     \
+    X(FD_READ)                                                                                                         \
+    X(FD_SEEK)                                                                                                         \
+    X(FD_FDSTAT_SET_FLAGS)                                                                                             \
+    X(FD_SYNC)                                                                                                         \
+    X(FD_TELL)                                                                                                         \
+    X(FD_WRITE)                                                                                                        \
+    X(FD_ADVISE)                                                                                                       \
+    X(FD_ALLOCATE)                                                                                                     \
+    X(PATH_CREATE_DIRECTORY)                                                                                           \
+    X(PATH_CREATE_FILE)                                                                                                \
+    X(PATH_LINK_SOURCE)                                                                                                \
+    X(PATH_LINK_TARGET)                                                                                                \
+    X(PATH_OPEN)                                                                                                       \
+    X(FD_READDIR)                                                                                                      \
+    X(PATH_READLINK)                                                                                                   \
+    X(PATH_RENAME_SOURCE)                                                                                              \
+    X(PATH_RENAME_TARGET)                                                                                              \
+    X(PATH_FILESTAT_GET)                                                                                               \
+    X(PATH_FILESTAT_SET_SIZE)                                                                                          \
+    X(PATH_FILESTAT_SET_TIMES)                                                                                         \
+    X(FD_FILESTAT_GET)                                                                                                 \
+    X(FD_FILESTAT_SET_SIZE)                                                                                            \
+    X(FD_FILESTAT_SET_TIMES)                                                                                           \
+    X(PATH_SYMLINK)                                                                                                    \
+    X(PATH_REMOVE_DIRECTORY)                                                                                           \
+    X(PATH_UNLINK_FILE)                                                                                                \
     X(POLL_FD_READWRITE)
 
 #define WASI_RIGHT_NUMBER(name) WASI_RIGHT_NUMBER_##name,

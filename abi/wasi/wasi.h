@@ -16,11 +16,11 @@
 #include "kernel/vfs.h"
 
 /* ---- Prototypes of all functions ---- */
-#define CALLER                                                   struct instance *instance
-#define COMMON(name, signature, parameters, note)                uint32_t wasi_##name parameters;
-#define COMMON_NORETURN(name, signature, parameters, note)       _Noreturn void wasi_##name parameters;
-#define PREVIEW1(name, signature, parameters, note)              uint32_t wasi_preview1_##name parameters;
-#define UNSTABLE(name, signature, parameters, note)              uint32_t wasi_unstable_##name parameters;
+#define CALLER                                             struct instance *instance
+#define COMMON(name, signature, parameters, note)          uint32_t wasi_##name parameters;
+#define COMMON_NORETURN(name, signature, parameters, note) _Noreturn void wasi_##name parameters;
+#define PREVIEW1(name, signature, parameters, note)        uint32_t wasi_preview1_##name parameters;
+#define UNSTABLE(name, signature, parameters, note)        uint32_t wasi_unstable_##name parameters;
 #include "abi/wasi/functions.def"
 #undef COMMON
 #undef COMMON_NORETURN
@@ -68,23 +68,23 @@ enum wasi_errno wasi_directory(struct wasi *wasi, uint32_t fd, uint64_t rights, 
 enum wasi_errno wasi_descriptor_add(struct wasi *wasi, const struct wasi_descriptor *descriptor, uint32_t *fd);
 
 /* Rights that mean something for a directory, and for a file. */
-#define WASI_RIGHTS_FILE                                                                                              \
-    (WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |              \
-     WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_TELL | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ADVISE |                           \
-     WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_FILESTAT_SET_SIZE |                          \
-     WASI_RIGHT_FD_FILESTAT_SET_TIMES | WASI_RIGHT_POLL_FD_READWRITE)
-#define WASI_RIGHTS_DIRECTORY                                                                                         \
+#define WASI_RIGHTS_FILE                                                                                               \
+    (WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |               \
+     WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_TELL | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ADVISE | WASI_RIGHT_FD_ALLOCATE |   \
+     WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_FILESTAT_SET_TIMES |                 \
+     WASI_RIGHT_POLL_FD_READWRITE)
+#define WASI_RIGHTS_DIRECTORY                                                                                          \
     (WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_FD_SYNC | WASI_RIGHT_PATH_CREATE_DIRECTORY | \
      WASI_RIGHT_PATH_CREATE_FILE | WASI_RIGHT_PATH_LINK_SOURCE | WASI_RIGHT_PATH_LINK_TARGET | WASI_RIGHT_PATH_OPEN |  \
-     WASI_RIGHT_FD_READDIR | WASI_RIGHT_PATH_READLINK | WASI_RIGHT_PATH_RENAME_SOURCE |                               \
-     WASI_RIGHT_PATH_RENAME_TARGET | WASI_RIGHT_PATH_FILESTAT_GET | WASI_RIGHT_PATH_FILESTAT_SET_SIZE |               \
-     WASI_RIGHT_PATH_FILESTAT_SET_TIMES | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_FILESTAT_SET_TIMES |             \
-     WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY | WASI_RIGHT_PATH_UNLINK_FILE |                       \
+     WASI_RIGHT_FD_READDIR | WASI_RIGHT_PATH_READLINK | WASI_RIGHT_PATH_RENAME_SOURCE |                                \
+     WASI_RIGHT_PATH_RENAME_TARGET | WASI_RIGHT_PATH_FILESTAT_GET | WASI_RIGHT_PATH_FILESTAT_SET_SIZE |                \
+     WASI_RIGHT_PATH_FILESTAT_SET_TIMES | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_FILESTAT_SET_TIMES |              \
+     WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY | WASI_RIGHT_PATH_UNLINK_FILE |                        \
      WASI_RIGHT_POLL_FD_READWRITE)
-#define WASI_RIGHTS_INPUT                                                                                             \
+#define WASI_RIGHTS_INPUT                                                                                              \
     (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_POLL_FD_READWRITE)
-#define WASI_RIGHTS_OUTPUT                                                                                            \
-    (WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |             \
+#define WASI_RIGHTS_OUTPUT                                                                                             \
+    (WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |              \
      WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_POLL_FD_READWRITE)
 
 /* ---- Translations ---- */
