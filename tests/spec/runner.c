@@ -356,6 +356,7 @@ static struct memory_use memory_use(void)
 {
     struct platform_memory memory;
     struct heap_statistics heap;
+    kernel_heap_trim();
     platform_memory_statistics(&memory);
     kernel_heap_statistics(&heap);
     return (struct memory_use){memory.frames_used, heap.blocks};
