@@ -20,14 +20,17 @@
  * wasm code goes on is then seen all the same. */
 #define TIMER_RETRY_NANOSECONDS UINT64_C(200000)
 
+/* Where a thread left its wasm code: at thread.interrupted, or in the host function that it called. */
+enum guest_position { GUEST_INTERRUPTED, GUEST_IN_HOST };
+
 enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_DEAD };
 
 /* One call from kernel code into wasm; on the kernel stack of the caller. */
 struct activation {
     struct activation *outer;
     struct process *process; /* that runs in it */
-    uint64_t outer_wasm_rsp; /* the outer activation's wasm code: where it called the host */
-    uint64_t outer_gs_base;
+    struct process *outer_process;
+    uint64_t outer_gs_base;  /* of the instance that called the host function that makes this call; 0: none */
     uint32_t outer_host_function;
 };
 
@@ -47,8 +50,13 @@ struct thread {
     uint64_t wait_deadline;
     enum stream wait_stream; /* STREAM_COUNT: none */
     struct thread *wait_thread; /* for its death; NULL: none */
+    bool wait_ends;             /* ready too when its guest is to end */
 
-    enum trap trap; /* given to the trap entry by kernel_exception */
+    /* What kernel_exception gives to the trap entry. */
+    enum trap trap;
+    const char *trap_detail;
+    enum guest_position trap_position;
+
     void (*entry)(void *argument);
     void *argument;
     void *kernel_stack; /* reservation; NULL: the boot thread's, which is the platform's */
@@ -62,10 +70,12 @@ struct cpu {
     struct thread *waiting;
     uint64_t slice_end;       /* monotonic; when others wait for this CPU */
     uint64_t timer_armed;     /* what platform_timer_arm was given last; changed at interrupt time */
+    bool idle;                /* in platform_idle; read at interrupt time */
     struct thread boot_thread;
 };
 
-/* Before anything else of the kernel: make the calling context the boot CPU's first thread. */
+/* Make the calling context the boot CPU's first thread, with its stack as that thread's kernel stack: once, after the
+ * platform is ready and before any other function of the kernel. kernel_main does it itself. */
 void cpu_initialize(void);
 static inline struct thread *thread_current(void)
 {
@@ -73,8 +83,25 @@ static inline struct thread *thread_current(void)
 }
 /* A wasm stack for this thread, if it has none yet. */
 enum status thread_prepare(struct thread *thread);
-/* Address and size of the guard below the wasm stack and of the stack: is it a stack overflow? */
-bool thread_stack_guard_hit(const struct thread *thread, uint64_t address);
+/* Around each wasm_enter: who runs, and, at the end, GS as it was. */
+void activation_begin(struct activation *activation, struct thread *thread, struct process *process);
+void activation_end(struct activation *activation, struct thread *thread);
+/* GS base of the instance that runs, or that called the running host function; only inside an activation. */
+static inline uint64_t running_gs_base(void)
+{
+    uint64_t base;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(base) : "i"(HEADER_OFFSET(gs_base)));
+    return base;
+}
+
+/* Must the guest that runs on this thread end: asked for, or past its time limit? And with which trap? */
+bool thread_end_is_due(const struct thread *thread);
+enum trap thread_end_trap(const struct thread *thread);
+/* End it if it is due. */
+void thread_end_if_due(enum guest_position position);
+/* For the scheduler: leave the current thread, whose state is set, for another one. */
+void thread_switch_to(struct thread *next);
+void thread_interruption_initialize(void); /* interrupt.c */
 
 /* ---- scheduler.c ---- */
 /* Give the CPU away until the current thread, whose state is set, is chosen again. */
@@ -82,11 +109,13 @@ void schedule(void);
 void scheduler_make_ready(struct thread *thread);
 /* Arm the timer for what comes next on this CPU: end of slice, end of a wait, time limit. */
 void scheduler_arm_timer(void);
-/* Called by the host-call stubs when `pending` is set, and by the preemption entry. */
-void thread_handle_pending(void);
+/* What is pending, before wasm code goes on: called by the host-call stubs and by the preemption entry. */
+void thread_pending_in_host_call(void);
+void thread_pending_interrupted(void);
 
 /* ---- trap.c ---- */
-/* End the innermost activation of the current thread: backtrace, then wasm_leave. */
-_Noreturn void thread_end_guest(enum trap trap, const char *detail, bool in_host_function);
+/* End the innermost activation of the current thread: note what happened with a backtrace, and let its wasm_enter
+ * return. `detail` may be NULL. */
+_Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position);
 
 #endif

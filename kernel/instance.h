@@ -20,7 +20,8 @@ struct compiled_module {
     struct code *code;
     size_t text_reserved;
     uint32_t reference_count;
-    const char *name; /* for backtraces; not owned */
+    uint32_t *signatures; /* canonical number of each type of the module */
+    const char *name;     /* for backtraces; not owned */
 };
 
 /* Decode, validate, compile and make executable. `bytes` must stay valid as long as the module lives. */

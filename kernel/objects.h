@@ -71,7 +71,6 @@ struct instance {
     struct global_object **globals;
     uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
     uint8_t *dropped_data;
-    uint32_t **element_references; /* of passive segments, made when first used; NULL */
 };
 
 struct process {
@@ -110,6 +109,10 @@ struct process {
 struct compiled_module *text_find(uintptr_t pc);
 
 /* ---- process.c ---- */
+/* The process that a request of the user means: the one that was started last. NULL: none. */
+struct process *foreground_process(void);
+void foreground_enter(struct process *process);
+void foreground_leave(struct process *process);
 /* `count` function references in a row, zeroed; 0 when there is no room. */
 uint32_t process_allocate_references(struct process *process, uint32_t count);
 /* The next index of the instance directory, or 0. */
@@ -125,21 +128,27 @@ enum status memory_object_create(struct process *process, const struct memory_ty
                                  struct memory_object **result);
 /* A further place where the memory shows, behind `header_bytes` committed bytes. */
 enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result);
-/* Keep `slot` up to date from now on. */
-enum status memory_object_view(struct memory_object *memory, struct memory_slot *slot);
+/* Fill `slot` for the place at `base`, and keep its size up to date from now on. */
+enum status memory_object_view(struct memory_object *memory, struct memory_slot *slot, uint8_t *base);
 /* Old size in pages, or UINT64_MAX when refused. */
 uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages);
+/* Is the address in one of the memory's places, header and guard included; and if so, below its size? Allowed at
+ * interrupt time. */
+bool memory_object_contains(const struct memory_object *memory, uint64_t address, bool *committed);
+void memory_object_destroy(struct memory_object *memory); /* its reservations; itself lies in the arena */
 
 /* ---- table.c ---- */
 enum status table_object_create(struct process *process, const struct table_type *type, struct table_slot *slot,
                                 struct table_object **result);
 uint64_t table_object_grow(struct table_object *table, uint64_t entries, uint32_t reference);
+void table_object_destroy(struct table_object *table);
 static inline uint32_t *table_entries(const struct table_object *table)
 {
     return (uint32_t *)(uintptr_t)table->slot->entries;
 }
 
 /* ---- instance.c ---- */
+void instance_destroy(struct instance *instance); /* its reservation and module; itself lies in the arena */
 /* The funcref of function `index` of an instance; its reference must be one that can be taken. */
 uint32_t instance_function_reference(const struct instance *instance, uint32_t index);
 /* The references of an element segment, `count` from `first` on, written to `to`. */

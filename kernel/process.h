@@ -29,6 +29,9 @@ void *process_personality(const struct process *process, enum personality person
 void process_set_personality(struct process *process, enum personality personality, void *state,
                              void (*destroy)(struct process *process, void *state));
 
+struct handle_table;
+struct handle_table *process_handles(struct process *process);
+
 /* End the running guest with an exit status: for host functions. Kernel code must hold nothing that needs undoing. */
 _Noreturn void process_exit(struct instance *instance, uint32_t status);
 /* The status of a process that ended with TRAP_EXIT. */
@@ -51,6 +54,7 @@ struct trap_frame {
 struct trap_report {
     enum trap trap;
     char detail[96];      /* "" or what host code has to say, for example "fd_write: iovs" */
+    bool in_host;         /* the guest was in a host call or builtin: the first wasm frame is at a call too */
     uint32_t frame_count; /* in `frames`, innermost first */
     uint64_t frame_total;
     struct trap_frame frames[TRAP_FRAMES];

@@ -1,0 +1,119 @@
+/* The builtins of engine/builtins.h: what compiled code asks of the kernel for its own memories and tables. Each has its
+ * C function here, with the instance first; indices are those of the module and were validated. Out of bounds ends the
+ * guest before anything is written (spec 4.4.6, 4.4.7). Long copies and fills are done in pieces with a checkpoint
+ * between them. */
+#include "engine/base.h"
+#include "kernel/builtins.h"
+#include "kernel/objects.h"
+#include "kernel/thread.h"
+
+#define PIECE_BYTES UINT64_C(1048576)
+
+static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
+{
+    return start <= size && count <= size - start;
+}
+
+static uint8_t *memory_range(struct instance *instance, uint32_t memory, uint64_t start, uint64_t count)
+{
+    struct memory_object *object = instance->memories[memory];
+    if (!range_is_inside(start, count, object->bytes)) {
+        instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
+    }
+    return object->base + start;
+}
+
+static uint32_t *table_range(struct instance *instance, uint32_t table, uint64_t start, uint64_t count)
+{
+    struct table_object *object = instance->tables[table];
+    if (!range_is_inside(start, count, object->slot->length)) {
+        instance_trap(instance, TRAP_TABLE_OUT_OF_BOUNDS, NULL);
+    }
+    return table_entries(object) + start;
+}
+
+uint64_t builtin_memory_grow(struct instance *instance, uint32_t memory, uint64_t pages)
+{
+    return memory_object_grow(instance->memories[memory], pages);
+}
+
+void builtin_memory_fill(struct instance *instance, uint32_t memory, uint64_t address, uint32_t byte, uint64_t count)
+{
+    uint8_t *to = memory_range(instance, memory, address, count);
+    for (; count > PIECE_BYTES; count -= PIECE_BYTES, to += PIECE_BYTES) {
+        memset(to, (uint8_t)byte, PIECE_BYTES);
+        thread_checkpoint();
+    }
+    memset(to, (uint8_t)byte, count);
+}
+
+/* Piece by piece, from the end when the target overlaps the source from above. */
+static void move_bytes(uint8_t *to, const uint8_t *from, uint64_t count)
+{
+    bool backwards = (uintptr_t)to - (uintptr_t)from < count;
+    while (count > PIECE_BYTES) {
+        count -= PIECE_BYTES;
+        if (backwards) {
+            memmove(to + count, from + count, PIECE_BYTES);
+        } else {
+            memmove(to, from, PIECE_BYTES);
+            to += PIECE_BYTES;
+            from += PIECE_BYTES;
+        }
+        thread_checkpoint();
+    }
+    memmove(to, from, count);
+}
+
+void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to, uint64_t from,
+                         uint64_t count)
+{
+    uint8_t *target = memory_range(instance, to_memory, to, count);
+    move_bytes(target, memory_range(instance, from_memory, from, count), count);
+}
+
+void builtin_memory_init(struct instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint32_t from,
+                         uint32_t count)
+{
+    if (!instance_memory_init(instance, memory, segment, to, from, count)) {
+        instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
+    }
+}
+
+void builtin_data_drop(struct instance *instance, uint32_t segment)
+{
+    instance->dropped_data[segment] = 1;
+}
+
+uint64_t builtin_table_grow(struct instance *instance, uint32_t table, uint32_t reference, uint64_t entries)
+{
+    return table_object_grow(instance->tables[table], entries, reference);
+}
+
+void builtin_table_fill(struct instance *instance, uint32_t table, uint64_t index, uint32_t reference, uint64_t count)
+{
+    uint32_t *entries = table_range(instance, table, index, count);
+    for (uint64_t i = 0; i < count; i++) {
+        entries[i] = reference;
+    }
+}
+
+void builtin_table_copy(struct instance *instance, uint32_t to_table, uint32_t from_table, uint64_t to, uint64_t from,
+                        uint64_t count)
+{
+    uint32_t *target = table_range(instance, to_table, to, count);
+    memmove(target, table_range(instance, from_table, from, count), count * sizeof(uint32_t));
+}
+
+void builtin_table_init(struct instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint32_t from,
+                        uint32_t count)
+{
+    if (!instance_table_init(instance, table, segment, to, from, count)) {
+        instance_trap(instance, TRAP_TABLE_OUT_OF_BOUNDS, NULL);
+    }
+}
+
+void builtin_elem_drop(struct instance *instance, uint32_t segment)
+{
+    instance->dropped_elements[segment] = 1;
+}

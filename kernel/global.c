@@ -1,0 +1,23 @@
+#include "engine/base.h"
+#include "kernel/objects.h"
+
+enum status global_create(struct process *process, const struct global_type *type, union value value,
+                          struct external *result)
+{
+    struct global_object *global = arena_allocate(&process->arena, sizeof(*global));
+    if (!global) {
+        return STATUS_NO_MEMORY;
+    }
+    global->type = *type;
+    global->cell = global->own_cell;
+    memcpy(global->cell, &value, sizeof(value));
+    *result = (struct external){.kind = EXTERNAL_GLOBAL, .global = global};
+    return STATUS_OK;
+}
+
+union value global_read(const struct external *global)
+{
+    union value value;
+    memcpy(&value, global->global->cell, sizeof(value));
+    return value;
+}

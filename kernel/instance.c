@@ -1,0 +1,511 @@
+/* Instantiation (spec 4.5.4): the instance header, function references, segments, exports. */
+#include "kernel/instance.h"
+
+#include "engine/base.h"
+#include "engine/format.h"
+#include "engine/x64/enter.h"
+#include "kernel/cpu.h"
+#include "kernel/heap.h"
+#include "kernel/host_call.h"
+#include "kernel/objects.h"
+#include "kernel/signature.h"
+
+static void *header_part(const struct instance *instance, int32_t displacement)
+{
+    return instance->gs_base + displacement;
+}
+
+static struct import_slot *import_slots(const struct instance *instance)
+{
+    return header_part(instance, instance->module->code->layout.imports);
+}
+
+/* ---- Functions ---- */
+
+static uint64_t function_code(const struct instance *instance, uint32_t index)
+{
+    const struct code *code = instance->module->code;
+    return (uintptr_t)code->text + code->functions[index - instance->types->function_import_count].offset;
+}
+
+uint32_t instance_function_reference(const struct instance *instance, uint32_t index)
+{
+    if (index < instance->types->function_import_count) {
+        return import_slots(instance)[index].reference;
+    }
+    return instance->reference_base + instance->types->functions[index].reference;
+}
+
+/* A record for each function whose reference can be taken; those of imports are copies of the imported function's. */
+static void fill_references(struct instance *instance)
+{
+    const struct module *module = instance->types;
+    struct function_reference *records = instance->process->references;
+    for (uint32_t i = 0; i < module->function_count; i++) {
+        if (module->functions[i].reference == NO_REFERENCE) {
+            continue;
+        }
+        struct function_reference *record = &records[instance->reference_base + module->functions[i].reference];
+        if (i < module->function_import_count) {
+            *record = records[import_slots(instance)[i].reference];
+            continue;
+        }
+        *record = (struct function_reference){
+            .code = function_code(instance, i),
+            .signature = instance->module->signatures[module->functions[i].type],
+            .instance = instance->index,
+            .function = i,
+        };
+    }
+}
+
+/* ---- The parts of an instance ---- */
+
+/* The place of the header, and what is memory 0 there. */
+static enum status create_memories(struct instance *instance, const struct external *const imported[])
+{
+    const struct module *module = instance->types;
+    size_t header_bytes = instance->module->code->layout.bytes;
+    for (uint32_t i = 0; i < module->memory_count; i++) {
+        if (i < module->memory_import_count) {
+            instance->memories[i] = imported[i]->memory;
+            continue;
+        }
+        enum status status = memory_object_create(instance->process, &module->memories[i], i == 0 ? header_bytes : 0,
+                                                  &instance->memories[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    if (module->memory_count && !module->memory_import_count) {
+        instance->gs_base = instance->memories[0]->base;
+        return STATUS_OK;
+    }
+    if (module->memory_count) {
+        struct memory_window *window;
+        enum status status = memory_object_window(instance->memories[0], header_bytes, &window);
+        instance->gs_base = status == STATUS_OK ? window->base : NULL;
+        return status;
+    }
+    instance->reservation_bytes = align_up(header_bytes, PLATFORM_PAGE_BYTES);
+    instance->reservation = platform_reserve(instance->reservation_bytes);
+    if (!instance->reservation) {
+        return STATUS_NO_MEMORY;
+    }
+    instance->gs_base = (uint8_t *)instance->reservation + instance->reservation_bytes;
+    return platform_commit(instance->reservation, instance->reservation_bytes, PROTECTION_READ_WRITE);
+}
+
+static enum status fill_header(struct instance *instance)
+{
+    const struct module *module = instance->types;
+    const struct header_layout *layout = &instance->module->code->layout;
+    struct instance_header *header = (struct instance_header *)instance->gs_base - 1;
+    instance->header = header;
+    for (uint32_t i = 0; i < BUILTIN_COUNT; i++) {
+        header->builtins[i] = host_function_code(i);
+    }
+    header->instance_directory = (uintptr_t)instance->process->directory;
+    header->function_references = (uintptr_t)instance->process->references;
+    header->switch_instance = host_switch_stub();
+    header->thread = (uintptr_t)instance->process->thread;
+    header->kernel_instance = (uintptr_t)instance;
+    header->gs_base = (uintptr_t)instance->gs_base;
+    header->instance_index = instance->index;
+    header->reference_base = instance->reference_base;
+    instance->process->directory[instance->index] = (uintptr_t)instance->gs_base;
+    if (module->type_count) {
+        memcpy(header_part(instance, layout->signatures), instance->module->signatures,
+               module->type_count * sizeof(uint32_t));
+    }
+    struct memory_slot *further = header_part(instance, layout->memories);
+    for (uint32_t i = 0; i < module->memory_count; i++) {
+        enum status status = memory_object_view(instance->memories[i], i ? &further[i - 1] : &header->memory,
+                                                i ? instance->memories[i]->base : instance->gs_base);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status create_tables(struct instance *instance, const struct external *const imported[])
+{
+    const struct module *module = instance->types;
+    uint8_t *slots = header_part(instance, instance->module->code->layout.tables);
+    for (uint32_t i = 0; i < module->table_count; i++, slots += HEADER_TABLE_BYTES) {
+        if (i < module->table_import_count) {
+            instance->tables[i] = imported[i]->table;
+            *(uint64_t *)slots = (uintptr_t)instance->tables[i]->slot;
+            continue;
+        }
+        enum status status = table_object_create(instance->process, &module->tables[i].type,
+                                                 (struct table_slot *)slots, &instance->tables[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Globals in order: an initializer may read those before it. */
+static enum status create_globals(struct instance *instance, const struct external *const imported[])
+{
+    const struct module *module = instance->types;
+    uint32_t own = module->global_count - module->global_import_count;
+    struct global_object *objects = arena_allocate_array(&instance->process->arena, max_u64(own, 1), sizeof(*objects));
+    uint64_t *cells = header_part(instance, instance->module->code->layout.globals);
+    if (!objects) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < module->global_count; i++, cells += HEADER_GLOBAL_BYTES / sizeof(*cells)) {
+        const struct global_type *type = &module->globals[i].type;
+        if (i >= module->global_import_count) {
+            struct global_object *global = objects++;
+            *global = (struct global_object){.type = *type, .cell = cells};
+            union value value = instance_constant(instance, module->globals[i].initializer);
+            memcpy(cells, &value, HEADER_GLOBAL_BYTES);
+            instance->globals[i] = global;
+            continue;
+        }
+        instance->globals[i] = imported[i]->global;
+        if (type->mutable_) {
+            *cells = (uintptr_t)instance->globals[i]->cell;
+        } else {
+            memcpy(cells, instance->globals[i]->cell, HEADER_GLOBAL_BYTES);
+        }
+    }
+    return STATUS_OK;
+}
+
+union value instance_constant(const struct instance *instance, const struct constant_expression *expression)
+{
+    union value value = {.bits = {0, 0}};
+    switch (expression->kind) {
+    case CONSTANT_VALUE:
+        value.bits[0] = expression->bits[0];
+        value.bits[1] = expression->bits[1];
+        break;
+    case CONSTANT_REF_FUNC:
+        value.i32 = instance_function_reference(instance, expression->index);
+        break;
+    case CONSTANT_GLOBAL_GET:
+        memcpy(&value, instance->globals[expression->index]->cell, sizeof(value));
+        break;
+    case CONSTANT_REF_NULL:
+    case CONSTANT_CODE: /* the decoder refuses extended constant expressions */
+        break;
+    }
+    return value;
+}
+
+/* ---- Segments ---- */
+
+static uint32_t element_reference(const struct instance *instance, const struct element_segment *segment, uint32_t index)
+{
+    return segment->functions ? instance_function_reference(instance, segment->functions[index])
+                              : instance_constant(instance, &segment->expressions[index]).i32;
+}
+
+static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
+{
+    return start <= size && count <= size - start;
+}
+
+bool instance_table_init(struct instance *instance, uint32_t table, uint32_t segment_index, uint64_t to, uint64_t from,
+                         uint64_t count)
+{
+    const struct element_segment *segment = &instance->types->element_segments[segment_index];
+    struct table_object *object = instance->tables[table];
+    uint64_t available = instance->dropped_elements[segment_index] ? 0 : segment->count;
+    if (!range_is_inside(from, count, available) || !range_is_inside(to, count, object->slot->length)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        table_entries(object)[to + i] = element_reference(instance, segment, (uint32_t)(from + i));
+    }
+    return true;
+}
+
+bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t segment_index, uint64_t to, uint64_t from,
+                          uint64_t count)
+{
+    const struct data_segment *segment = &instance->types->data_segments[segment_index];
+    struct memory_object *object = instance->memories[memory];
+    uint64_t available = instance->dropped_data[segment_index] ? 0 : segment->size;
+    if (!range_is_inside(from, count, available) || !range_is_inside(to, count, object->bytes)) {
+        return false;
+    }
+    memcpy(object->base + to, segment->bytes + from, count);
+    return true;
+}
+
+/* Active segments are written and, like declarative ones, dropped; the first that does not fit ends it. */
+static enum trap run_segments(struct instance *instance)
+{
+    const struct module *module = instance->types;
+    for (uint32_t i = 0; i < module->element_segment_count; i++) {
+        const struct element_segment *segment = &module->element_segments[i];
+        if (segment->mode == SEGMENT_ACTIVE &&
+            !instance_table_init(instance, segment->table, i, instance_constant(instance, segment->offset).i32, 0,
+                                 segment->count)) {
+            return TRAP_TABLE_OUT_OF_BOUNDS;
+        }
+        instance->dropped_elements[i] = segment->mode != SEGMENT_PASSIVE;
+    }
+    for (uint32_t i = 0; i < module->data_segment_count; i++) {
+        const struct data_segment *segment = &module->data_segments[i];
+        if (segment->mode == SEGMENT_ACTIVE &&
+            !instance_memory_init(instance, segment->memory, i, instance_constant(instance, segment->offset).i32, 0,
+                                  segment->size)) {
+            return TRAP_MEMORY_OUT_OF_BOUNDS;
+        }
+        instance->dropped_data[i] = segment->mode != SEGMENT_PASSIVE;
+    }
+    return TRAP_NONE;
+}
+
+/* ---- The whole ---- */
+
+/* The imports by kind, each list in the order of its index space; one array holds all of them. */
+struct imports_by_kind {
+    const struct external **tables, **memories, **globals;
+};
+
+static bool sort_imports(const struct instance *instance, const struct external *imports,
+                         struct imports_by_kind *sorted)
+{
+    const struct module *module = instance->types;
+    struct arena *arena = &instance->process->arena;
+    uint64_t count = (uint64_t)module->table_import_count + module->memory_import_count + module->global_import_count;
+    sorted->tables = arena_allocate_array(arena, max_u64(count, 1), sizeof(*sorted->tables));
+    if (!sorted->tables) {
+        return false;
+    }
+    sorted->memories = sorted->tables + module->table_import_count;
+    sorted->globals = sorted->memories + module->memory_import_count;
+    for (uint32_t i = 0; i < module->import_count; i++) {
+        const struct import *import = &module->imports[i];
+        if (import->kind == EXTERNAL_TABLE) {
+            sorted->tables[import->index] = &imports[i];
+        } else if (import->kind == EXTERNAL_MEMORY) {
+            sorted->memories[import->index] = &imports[i];
+        } else if (import->kind == EXTERNAL_GLOBAL) {
+            sorted->globals[import->index] = &imports[i];
+        }
+    }
+    return true;
+}
+
+static void fill_import_slots(struct instance *instance, const struct external *imports)
+{
+    for (uint32_t i = 0; i < instance->types->import_count; i++) {
+        const struct import *import = &instance->types->imports[i];
+        if (import->kind != EXTERNAL_FUNCTION) {
+            continue;
+        }
+        const struct function_reference *record = &instance->process->references[imports[i].function];
+        import_slots(instance)[import->index] = (struct import_slot){
+            .code = record->code,
+            .instance = record->instance ? record->instance : instance->index,
+            .reference = imports[i].function,
+        };
+    }
+}
+
+static void *instance_array(struct instance *instance, uint32_t count, size_t size)
+{
+    return arena_allocate_array(&instance->process->arena, max_u64(count, 1), size);
+}
+
+/* An instance without parts, with its lists and its numbers. */
+static struct instance *instance_allocate(struct process *process, struct compiled_module *module)
+{
+    struct instance *instance = arena_allocate(&process->arena, sizeof(*instance));
+    if (!instance) {
+        return NULL;
+    }
+    const struct module *types = module->module;
+    instance->process = process;
+    instance->module = module;
+    instance->types = types;
+    instance->memories = instance_array(instance, types->memory_count, sizeof(*instance->memories));
+    instance->tables = instance_array(instance, types->table_count, sizeof(*instance->tables));
+    instance->globals = instance_array(instance, types->global_count, sizeof(*instance->globals));
+    instance->dropped_elements = instance_array(instance, types->element_segment_count, 1);
+    instance->dropped_data = instance_array(instance, types->data_segment_count, 1);
+    instance->reference_base = process_allocate_references(process, types->function_reference_count);
+    instance->index = process_allocate_instance(process);
+    if (!instance->memories || !instance->tables || !instance->globals || !instance->dropped_elements ||
+        !instance->dropped_data || !instance->reference_base || !instance->index) {
+        return NULL;
+    }
+    compiled_module_acquire(module);
+    instance->next = process->instances;
+    process->instances = instance;
+    return instance;
+}
+
+/* All parts, in the order in which they need each other. */
+static enum status instance_build(struct instance *instance, const struct external *imports)
+{
+    struct imports_by_kind sorted;
+    if (!sort_imports(instance, imports, &sorted)) {
+        return STATUS_NO_MEMORY;
+    }
+    enum status status = create_memories(instance, sorted.memories);
+    if (status == STATUS_OK) {
+        status = fill_header(instance);
+    }
+    if (status == STATUS_OK) {
+        fill_import_slots(instance, imports);
+        fill_references(instance);
+        status = create_tables(instance, sorted.tables);
+    }
+    if (status == STATUS_OK) {
+        status = create_globals(instance, sorted.globals);
+    }
+    return status;
+}
+
+enum status instance_create(struct process *process, struct compiled_module *module, const struct external *imports,
+                            struct instance **result, enum trap *trap, struct link_error *error)
+{
+    *trap = TRAP_NONE;
+    enum status status = link_check_imports(process, module, imports, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct instance *instance = instance_allocate(process, module);
+    status = instance ? instance_build(instance, imports) : STATUS_NO_MEMORY;
+    if (status != STATUS_OK) {
+        format_text(error->message, sizeof(error->message), "cannot be instantiated: %s", status_text(status));
+        return status;
+    }
+    *result = instance;
+    *trap = run_segments(instance);
+    return *trap ? STATUS_TRAPPED : STATUS_OK;
+}
+
+enum status instance_create_with_host(struct process *process, struct compiled_module *module,
+                                      struct instance **result, enum trap *trap, struct link_error *error)
+{
+    struct external *imports;
+    enum status status = link_host_imports(process, module->module, &imports, error);
+    return status == STATUS_OK ? instance_create(process, module, imports, result, trap, error) : status;
+}
+
+void instance_destroy(struct instance *instance)
+{
+    if (instance->reservation) {
+        platform_release(instance->reservation, instance->reservation_bytes);
+    }
+    compiled_module_release(instance->module);
+}
+
+struct process *instance_process(const struct instance *instance)
+{
+    return instance->process;
+}
+
+bool instance_find_export(struct instance *instance, const char *name, size_t length, struct external *result)
+{
+    const struct export *export = module_find_export(instance->types, name, length);
+    if (!export) {
+        return false;
+    }
+    result->kind = export->kind;
+    switch (export->kind) {
+    case EXTERNAL_FUNCTION:
+        result->function = instance_function_reference(instance, export->index);
+        return true;
+    case EXTERNAL_TABLE:
+        result->table = instance->tables[export->index];
+        return true;
+    case EXTERNAL_MEMORY:
+        result->memory = instance->memories[export->index];
+        return true;
+    case EXTERNAL_GLOBAL:
+        result->global = instance->globals[export->index];
+        return true;
+    case EXTERNAL_TAG:
+        break;
+    }
+    return false;
+}
+
+void *instance_memory(struct instance *instance, uint64_t address, uint64_t bytes)
+{
+    uint64_t size = instance->header->memory.bytes;
+    return address <= size && bytes <= size - address ? instance->gs_base + address : NULL;
+}
+
+void *instance_memory_required(struct instance *instance, uint64_t address, uint64_t bytes, const char *what)
+{
+    void *memory = instance_memory(instance, address, bytes);
+    if (!memory) {
+        instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, what);
+    }
+    return memory;
+}
+
+/* ---- Calls from the kernel ---- */
+
+/* Stack words up to here lie in the frame of the caller. */
+#define INLINE_STACK_WORDS 64
+
+/* Run compiled code in the current thread. GS is of the calling instance, if there is one, before and after. */
+static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
+                           const union value *arguments, union value *results)
+{
+    struct thread *thread = thread_current();
+    uint64_t inline_words[INLINE_STACK_WORDS];
+    uint32_t words = call_frame_stack_words(type);
+    uint64_t *stack = words <= INLINE_STACK_WORDS ? inline_words : kernel_allocate(words * sizeof(uint64_t));
+    process->report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
+    if (!stack || thread_prepare(thread) != STATUS_OK) {
+        return TRAP_OUT_OF_MEMORY;
+    }
+    struct call_frame frame;
+    call_frame_prepare(&frame, code, type, (const uint64_t(*)[2])arguments, stack);
+    struct activation activation;
+    activation_begin(&activation, thread, process);
+    platform_set_gs(gs_base);
+    enum trap trap = wasm_enter(&frame, &thread->area);
+    activation_end(&activation, thread);
+    if (trap == TRAP_NONE) {
+        call_frame_results(&frame, type, (uint64_t(*)[2])results);
+        process->report.trap = TRAP_NONE;
+    } else if (process->report.trap != trap) { /* wasm_enter's own: no room for the arguments */
+        process->report = (struct trap_report){.trap = trap};
+    }
+    if (stack != inline_words) {
+        kernel_free(stack, words * sizeof(uint64_t));
+    }
+    return trap;
+}
+
+enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
+{
+    const struct function_reference *record = &process->references[function];
+    if (!record->signature) {
+        process->report = (struct trap_report){.trap = TRAP_NULL_REFERENCE};
+        return TRAP_NULL_REFERENCE;
+    }
+    /* A host function is called in the name of the process's newest instance. */
+    uint64_t gs_base = process->directory[record->instance ? record->instance : process->instance_count - 1];
+    return call_code(process, gs_base, record->code, signature_type(record->signature), arguments, results);
+}
+
+enum trap instance_start(struct instance *instance)
+{
+    const struct module *module = instance->types;
+    if (module->start == UINT32_MAX) {
+        return TRAP_NONE;
+    }
+    if (module->start < module->function_import_count) {
+        return function_call(instance->process, instance_function_reference(instance, module->start), NULL, NULL);
+    }
+    return call_code(instance->process, (uintptr_t)instance->gs_base, function_code(instance, module->start),
+                     &module->types[module->functions[module->start].type], NULL, NULL);
+}

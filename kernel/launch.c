@@ -1,0 +1,172 @@
+/* One program from its bytes to its end, on a thread of its own. */
+#include "kernel/launch.h"
+
+#include "engine/base.h"
+#include "engine/format.h"
+#include "kernel/cpu.h"
+#include "kernel/objects.h"
+#include "kernel/vfs.h"
+
+enum {
+    STATUS_AFTER_TIMEOUT = 124,
+    STATUS_AFTER_REFUSAL = 126,
+    STATUS_AFTER_INTERRUPT = 130,
+    STATUS_AFTER_TRAP = 134,
+};
+
+struct job {
+    const struct launch *launch;
+    struct launch_result *result;
+};
+
+static void refuse(struct launch_result *result, const char *text)
+{
+    result->outcome = LAUNCH_REFUSED;
+    format_text(result->message, sizeof(result->message), "%s", text);
+}
+
+static void refuse_module(struct launch_result *result, enum status status, const struct engine_error *error)
+{
+    if (status == STATUS_NO_MEMORY && !error->message[0]) {
+        refuse(result, "out of memory");
+    } else if (error->function != ENGINE_NO_FUNCTION) {
+        format_text(result->message, sizeof(result->message), "%s (function %u, offset 0x%llx)", error->message,
+                    error->function, (unsigned long long)error->offset);
+    } else {
+        format_text(result->message, sizeof(result->message), "%s (offset 0x%llx)", error->message,
+                    (unsigned long long)error->offset);
+    }
+    result->outcome = LAUNCH_REFUSED;
+}
+
+/* A trap, or the exit that is one too. */
+static void end_by_trap(struct process *process, enum trap trap, struct launch_result *result)
+{
+    if (trap == TRAP_EXIT) {
+        result->outcome = LAUNCH_EXITED;
+        result->exit_status = process->exit_status;
+        return;
+    }
+    result->outcome = LAUNCH_TRAPPED;
+    result->trap = trap;
+    trap_report_print(&process->report);
+}
+
+/* Instantiated: the start function, then what a WASI command or reactor exports. */
+static void run_instance(struct process *process, struct instance *instance, struct launch_result *result)
+{
+    enum trap trap = instance_start(instance);
+    struct external entry;
+    const char *name = "_start";
+    if (trap == TRAP_NONE && !instance_find_export(instance, name, strlen(name), &entry)) {
+        name = "_initialize";
+        if (!instance_find_export(instance, name, strlen(name), &entry)) {
+            name = NULL;
+        }
+    }
+    if (trap == TRAP_NONE && name) {
+        const struct function_type *type =
+            entry.kind == EXTERNAL_FUNCTION ? function_reference_type(process, entry.function) : NULL;
+        if (!type || type->parameter_count || type->result_count) {
+            format_text(result->message, sizeof(result->message), "the export %s is not a function () -> ()", name);
+            result->outcome = LAUNCH_REFUSED;
+            return;
+        }
+        trap = function_call(process, entry.function, NULL, NULL);
+    }
+    if (trap != TRAP_NONE) {
+        end_by_trap(process, trap, result);
+    }
+}
+
+static void run_module(struct process *process, struct compiled_module *module, struct launch_result *result)
+{
+    struct instance *instance;
+    struct link_error error;
+    enum trap trap;
+    enum status status = instance_create_with_host(process, module, &instance, &trap, &error);
+    if (status == STATUS_TRAPPED) {
+        process->report = (struct trap_report){.trap = trap, .detail = "active segment of the module"};
+        end_by_trap(process, trap, result);
+    } else if (status != STATUS_OK) {
+        refuse(result, error.message);
+    } else {
+        run_instance(process, instance, result);
+    }
+}
+
+static void run_process(struct process *process, const struct launch *launch, struct launch_result *result)
+{
+    struct compiled_module *module;
+    struct engine_error error;
+    enum status status = compiled_module_create(launch->module_bytes, launch->module_size, launch->name, &module, &error);
+    if (status == STATUS_OK) {
+        run_module(process, module, result);
+        compiled_module_release(module);
+    } else if (thread_end_is_due(thread_current())) { /* the compilation was abandoned */
+        process->report = (struct trap_report){.trap = thread_end_trap(thread_current()), .detail = "while compiling"};
+        end_by_trap(process, process->report.trap, result);
+    } else {
+        refuse_module(result, status, &error);
+    }
+}
+
+static void run_job(void *argument)
+{
+    struct job *job = argument;
+    const struct launch *launch = job->launch;
+    struct process *process;
+    if (process_create(launch->name, launch->memory_limit, &process) != STATUS_OK) {
+        refuse(job->result, "out of memory");
+        return;
+    }
+    process->launch = launch;
+    if (launch->timeout_nanoseconds) {
+        uint64_t now = platform_monotonic_nanoseconds();
+        process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
+    }
+    if (launch->system_handle) {
+        uint32_t number; /* the first one of an empty table: known to the guest */
+        handle_insert(&process->handles,
+                      (struct handle){HANDLE_SYSTEM, HANDLE_RIGHT_INSPECT | HANDLE_RIGHT_START, NULL}, &number);
+    }
+    thread_current()->process = process;
+    foreground_enter(process);
+    run_process(process, launch, job->result);
+    foreground_leave(process);
+    thread_current()->process = NULL;
+    process_destroy(process);
+}
+
+void launch_run(const struct launch *launch, struct launch_result *result)
+{
+    struct job job = {launch, result};
+    struct thread *thread;
+    *result = (struct launch_result){.outcome = LAUNCH_EXITED};
+    for (uint32_t i = 0; i < launch->directory_count; i++) {
+        vfs_acquire(launch->directories[i].node);
+    }
+    if (thread_start(run_job, &job, &thread) == STATUS_OK) {
+        thread_join(thread);
+    } else {
+        refuse(result, "out of memory");
+    }
+    for (uint32_t i = 0; i < launch->directory_count; i++) {
+        vfs_release(launch->directories[i].node);
+    }
+}
+
+int launch_exit_status(const struct launch_result *result)
+{
+    switch (result->outcome) {
+    case LAUNCH_EXITED:
+        return (int)(result->exit_status & 0xff);
+    case LAUNCH_TRAPPED:
+        return result->trap == TRAP_TIMEOUT       ? STATUS_AFTER_TIMEOUT
+               : result->trap == TRAP_INTERRUPTED ? STATUS_AFTER_INTERRUPT
+                                                  : STATUS_AFTER_TRAP;
+    case LAUNCH_REFUSED:
+        break;
+    }
+    return STATUS_AFTER_REFUSAL;
+}

@@ -1,0 +1,201 @@
+/* Imports: finding host functions by name, and comparing what is offered with what is asked for. */
+#include "engine/base.h"
+#include "engine/format.h"
+#include "kernel/host_call.h"
+#include "kernel/objects.h"
+#include "kernel/signature.h"
+
+/* A list in a message: what does not fit is counted. */
+struct listing {
+    struct link_error *error;
+    size_t length;
+    uint32_t left_out;
+};
+
+#define LISTING_END_BYTES 24 /* room for " and 4294967295 more" */
+
+static void listing_begin(struct listing *listing, struct link_error *error, const char *title)
+{
+    *listing = (struct listing){error, format_text(error->message, sizeof(error->message), "%s", title), 0};
+}
+
+static size_t append(char *line, size_t size, size_t length, const char *text)
+{
+    return length + format_text(line + min_u64(length, size), size - min_u64(length, size), "%s", text);
+}
+
+/* "(i32, i64) -> i32" */
+static void describe_function(char *text, size_t size, const struct function_type *type)
+{
+    char buffer[24];
+    size_t length = append(text, size, 0, "(");
+    for (uint32_t i = 0; i < type->parameter_count + type->result_count; i++) {
+        if (i == type->parameter_count) {
+            length = append(text, size, length, ") -> ");
+        } else if (i) {
+            length = append(text, size, length, ", ");
+        }
+        length = append(text, size, length, value_type_text(type->types[i], buffer));
+    }
+    append(text, size, length, type->result_count ? "" : ")");
+}
+
+static void describe_limits(char *text, size_t size, const char *kind, const struct limits *limits)
+{
+    size_t length = format_text(text, size, " %s %llu", kind, (unsigned long long)limits->minimum);
+    if (limits->has_maximum && length < size) {
+        format_text(text + length, size - length, " to %llu", (unsigned long long)limits->maximum);
+    }
+}
+
+static void describe_import(char *text, size_t size, const struct module *module, const struct import *import)
+{
+    char buffer[24];
+    text[0] = 0;
+    switch (import->kind) {
+    case EXTERNAL_FUNCTION:
+        describe_function(text, size, &module->types[module->functions[import->index].type]);
+        break;
+    case EXTERNAL_TABLE:
+        describe_limits(text, size, "table", &module->tables[import->index].type.limits);
+        break;
+    case EXTERNAL_MEMORY:
+        describe_limits(text, size, "memory", &module->memories[import->index].limits);
+        break;
+    case EXTERNAL_GLOBAL:
+        format_text(text, size, " global %s%s", module->globals[import->index].type.mutable_ ? "mut " : "",
+                    value_type_text(module->globals[import->index].type.value, buffer));
+        break;
+    case EXTERNAL_TAG:
+        format_text(text, size, " tag");
+        break;
+    }
+}
+
+/* Names are of the guest's choosing: what is not printable ASCII is shown as '?'. */
+static void copy_name(char *text, size_t size, const struct name *name)
+{
+    size_t length = min_u64(name->length, size - 1);
+    for (size_t i = 0; i < length; i++) {
+        text[i] = name->text[i] >= ' ' && name->text[i] <= '~' ? name->text[i] : '?';
+    }
+    text[length] = 0;
+}
+
+static void listing_add(struct listing *listing, const struct module *module, const struct import *import)
+{
+    char module_name[64], field_name[96], type[96], line[280];
+    copy_name(module_name, sizeof(module_name), &import->module);
+    copy_name(field_name, sizeof(field_name), &import->field);
+    describe_import(type, sizeof(type), module, import);
+    size_t length = format_text(line, sizeof(line), " %s.%s%s", module_name, field_name, type);
+    if (listing->left_out || listing->length + length + LISTING_END_BYTES > sizeof(listing->error->message)) {
+        listing->left_out++;
+        return;
+    }
+    listing->length += format_text(listing->error->message + listing->length,
+                                   sizeof(listing->error->message) - listing->length, "%s;", line);
+}
+
+static void listing_end(struct listing *listing)
+{
+    char *end = listing->error->message + listing->length;
+    size_t room = sizeof(listing->error->message) - listing->length;
+    if (listing->left_out) {
+        format_text(end, room, " and %u more", listing->left_out);
+    } else {
+        end[-1] = 0; /* the last semicolon */
+    }
+}
+
+enum status link_host_imports(struct process *process, const struct module *module, struct external **imports,
+                              struct link_error *error)
+{
+    struct listing missing;
+    bool complete = true;
+    listing_begin(&missing, error, "imports that nothing here provides:");
+    *imports = arena_allocate_array(&process->arena, max_u64(module->import_count, 1), sizeof(**imports));
+    if (!*imports) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < module->import_count; i++) {
+        const struct import *import = &module->imports[i];
+        uint32_t number;
+        enum status status = import->kind == EXTERNAL_FUNCTION
+                                 ? host_function_find(&import->module, &import->field, &number)
+                                 : STATUS_NOT_FOUND;
+        if (status == STATUS_NOT_FOUND) {
+            listing_add(&missing, module, import);
+            complete = false;
+            continue;
+        }
+        uint32_t reference = status == STATUS_OK ? process_host_reference(process, number) : 0;
+        if (!reference) {
+            format_text(error->message, sizeof(error->message), "no room for host functions");
+            return status == STATUS_OK ? STATUS_LIMIT : status;
+        }
+        (*imports)[i] = (struct external){.kind = EXTERNAL_FUNCTION, .function = reference};
+    }
+    if (!complete) {
+        listing_end(&missing);
+        return STATUS_UNLINKABLE;
+    }
+    error->message[0] = 0;
+    return STATUS_OK;
+}
+
+/* Limits of what is offered, with its present size, against those asked for (spec 3.4.1). */
+static bool limits_match(uint64_t size, const struct limits *offered, const struct limits *wanted)
+{
+    return size >= wanted->minimum &&
+           (!wanted->has_maximum || (offered->has_maximum && offered->maximum <= wanted->maximum));
+}
+
+static bool import_matches(struct process *process, const struct compiled_module *compiled,
+                           const struct import *import, const struct external *offered)
+{
+    const struct module *module = compiled->module;
+    if (offered->kind != import->kind) {
+        return false;
+    }
+    switch (import->kind) {
+    case EXTERNAL_FUNCTION:
+        return process->references[offered->function].signature ==
+               compiled->signatures[module->functions[import->index].type];
+    case EXTERNAL_TABLE: {
+        const struct table_type *wanted = &module->tables[import->index].type;
+        return offered->table->type.element == wanted->element &&
+               limits_match(offered->table->slot->length, &offered->table->type.limits, &wanted->limits);
+    }
+    case EXTERNAL_MEMORY:
+        return limits_match(offered->memory->bytes / WASM_PAGE_BYTES, &offered->memory->type.limits,
+                            &module->memories[import->index].limits);
+    case EXTERNAL_GLOBAL: {
+        const struct global_type *wanted = &module->globals[import->index].type;
+        return offered->global->type.value == wanted->value && offered->global->type.mutable_ == wanted->mutable_;
+    }
+    case EXTERNAL_TAG:
+        break;
+    }
+    return false;
+}
+
+enum status link_check_imports(struct process *process, const struct compiled_module *module,
+                               const struct external *imports, struct link_error *error)
+{
+    struct listing wrong;
+    bool matches = true;
+    listing_begin(&wrong, error, "incompatible imports, wanted:");
+    for (uint32_t i = 0; i < module->module->import_count; i++) {
+        if (!import_matches(process, module, &module->module->imports[i], &imports[i])) {
+            listing_add(&wrong, module->module, &module->module->imports[i]);
+            matches = false;
+        }
+    }
+    if (!matches) {
+        listing_end(&wrong);
+        return STATUS_UNLINKABLE;
+    }
+    error->message[0] = 0;
+    return STATUS_OK;
+}

@@ -1,0 +1,209 @@
+/* Compiled modules, and the map from a pc to the module whose text holds it.
+ *
+ * The map is a sorted array that is never changed in place: a new one is made and published with one store, so that an
+ * interrupt sees the old or the new one. The old one is freed at once, which is right as long as there is one CPU and
+ * interrupts run to their end. */
+#include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/heap.h"
+#include "kernel/objects.h"
+#include "kernel/signature.h"
+
+struct text_range {
+    uintptr_t start, end;
+    struct compiled_module *module;
+};
+
+struct text_map {
+    uint32_t count;
+    struct text_range ranges[];
+};
+
+static struct text_map *_Atomic text_map;
+
+static size_t text_map_bytes(uint32_t count)
+{
+    return sizeof(struct text_map) + count * sizeof(struct text_range);
+}
+
+/* How many ranges start at or below `pc`. */
+static uint32_t text_ranges_below(const struct text_map *map, uintptr_t pc)
+{
+    uint32_t low = 0, high = map->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (map->ranges[middle].start <= pc) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+struct compiled_module *text_find(uintptr_t pc)
+{
+    const struct text_map *map = text_map;
+    uint32_t below = map ? text_ranges_below(map, pc) : 0;
+    return below && pc < map->ranges[below - 1].end ? map->ranges[below - 1].module : NULL;
+}
+
+static void text_map_publish(struct text_map *map)
+{
+    struct text_map *old = text_map;
+    text_map = map;
+    if (old) {
+        kernel_free(old, text_map_bytes(old->count));
+    }
+}
+
+static bool text_insert(struct compiled_module *module)
+{
+    const struct text_map *old = text_map;
+    uint32_t count = old ? old->count : 0;
+    struct text_map *map = kernel_allocate(text_map_bytes(count + 1));
+    if (!map) {
+        return false;
+    }
+    uintptr_t start = (uintptr_t)module->code->text;
+    uint32_t index = old ? text_ranges_below(old, start) : 0;
+    map->count = count + 1;
+    if (old) {
+        memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
+        memcpy(map->ranges + index + 1, old->ranges + index, (count - index) * sizeof(map->ranges[0]));
+    }
+    map->ranges[index] = (struct text_range){start, start + module->code->text_size, module};
+    text_map_publish(map);
+    return true;
+}
+
+static void text_remove(const struct compiled_module *module)
+{
+    struct text_map *old = text_map;
+    uint32_t index = text_ranges_below(old, (uintptr_t)module->code->text) - 1;
+    struct text_map *map = old->count > 1 ? kernel_allocate(text_map_bytes(old->count - 1)) : NULL;
+    if (!map && old->count > 1) {
+        old->ranges[index].end = old->ranges[index].start; /* no memory: an empty range stays */
+        return;
+    }
+    if (map) {
+        map->count = old->count - 1;
+        memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
+        memcpy(map->ranges + index, old->ranges + index + 1, (map->count - index) * sizeof(map->ranges[0]));
+    }
+    text_map_publish(map);
+}
+
+/* Between functions: is anybody still waiting for the result? */
+static bool compile_progress(void *context, uint64_t done, uint64_t total)
+{
+    (void)context, (void)done, (void)total;
+    return !thread_end_is_due(thread_current());
+}
+
+/* Compile into a reservation of its own, which ends up executable and cut to size. */
+static enum status compile_text(struct compiled_module *module, struct engine_error *error)
+{
+    module->text_reserved = align_up(max_u64(text_reserve_bytes(module->module), 1), PLATFORM_PAGE_BYTES);
+    uint8_t *text = platform_reserve(module->text_reserved);
+    if (!text) {
+        return STATUS_NO_MEMORY;
+    }
+    struct compile_options options = {
+        .cpu_features = platform_cpu_features(),
+        .text = text,
+        .text_capacity = module->text_reserved,
+        .progress = compile_progress,
+    };
+    enum status status = platform_commit(text, module->text_reserved, PROTECTION_READ_WRITE);
+    if (status == STATUS_OK && code_compile(module->module, &options, &kernel_engine_allocator, &module->code, error)) {
+        status = error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
+    }
+    if (status == STATUS_OK) {
+        size_t used = align_up(max_u64(module->code->text_size, 1), PLATFORM_PAGE_BYTES);
+        platform_decommit(text + used, module->text_reserved - used);
+        status = platform_protect(text, used, PROTECTION_READ_EXECUTE);
+    }
+    if (status == STATUS_OK && !text_insert(module)) {
+        status = STATUS_NO_MEMORY;
+    }
+    if (status != STATUS_OK) {
+        if (module->code) {
+            code_release(module->code);
+            module->code = NULL;
+        }
+        platform_release(text, module->text_reserved);
+    }
+    return status;
+}
+
+static bool acquire_signatures(struct compiled_module *module)
+{
+    uint32_t count = module->module->type_count;
+    module->signatures = kernel_allocate_zeroed(count * sizeof(uint32_t));
+    for (uint32_t i = 0; module->signatures && i < count; i++) {
+        module->signatures[i] = signature_acquire(&module->module->types[i]);
+        if (!module->signatures[i]) {
+            return false;
+        }
+    }
+    return module->signatures != NULL;
+}
+
+static void module_destroy(struct compiled_module *module)
+{
+    if (module->code) {
+        uint8_t *text = module->code->text;
+        text_remove(module);
+        code_release(module->code);
+        platform_release(text, module->text_reserved);
+    }
+    if (module->signatures) {
+        for (uint32_t i = 0; i < module->module->type_count; i++) {
+            signature_release(module->signatures[i]);
+        }
+        kernel_free(module->signatures, module->module->type_count * sizeof(uint32_t));
+    }
+    if (module->module) {
+        module_release(module->module);
+    }
+    kernel_free(module, sizeof(*module));
+}
+
+enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name,
+                                   struct compiled_module **result, struct engine_error *error)
+{
+    *error = (struct engine_error){.function = ENGINE_NO_FUNCTION};
+    struct compiled_module *module = kernel_allocate_zeroed(sizeof(*module));
+    if (!module) {
+        return STATUS_NO_MEMORY;
+    }
+    module->name = name;
+    module->reference_count = 1;
+    enum status status = STATUS_OK;
+    if (module_decode(bytes, size, &kernel_engine_allocator, &module->module, error)) {
+        status = error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
+    } else if (!acquire_signatures(module)) {
+        status = STATUS_NO_MEMORY;
+    } else {
+        status = compile_text(module, error);
+    }
+    if (status != STATUS_OK) {
+        module_destroy(module);
+        return status;
+    }
+    *result = module;
+    return STATUS_OK;
+}
+
+void compiled_module_acquire(struct compiled_module *module)
+{
+    module->reference_count++;
+}
+
+void compiled_module_release(struct compiled_module *module)
+{
+    if (--module->reference_count == 0) {
+        module_destroy(module);
+    }
+}

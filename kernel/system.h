@@ -1,0 +1,13 @@
+/* What the system knows about itself. */
+#ifndef KERNEL_SYSTEM_H
+#define KERNEL_SYSTEM_H
+
+#include <stdint.h>
+
+#define KERNEL_VERSION "0.1"
+
+/* "pc", "microvm", "linux": said by who starts the kernel; "unknown" before. The text must stay valid. */
+void system_set_platform_name(const char *name);
+const char *system_platform_name(void);
+
+#endif
