@@ -10,4 +10,7 @@
 void system_set_platform_name(const char *name);
 const char *system_platform_name(void);
 
+void system_note_start(void); /* by cpu_initialize */
+uint64_t system_uptime_nanoseconds(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
+#include "kernel/system.h"
 
 #define EXTENDED_STATE_ALIGNMENT 64
 
@@ -21,6 +22,7 @@ void cpu_initialize(void)
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
     thread_interruption_initialize();
+    system_note_start();
 }
 
 /* ---- Stacks ---- */
@@ -199,6 +201,7 @@ void thread_join(struct thread *joined)
         thread_wait(thread, true);
         thread->wait_thread = NULL;
     }
+    thread->area.pending |= passed_on; /* its own guest ends when this host call returns */
     thread_destroy(joined);
 }
 

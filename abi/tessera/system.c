@@ -1,0 +1,264 @@
+/* The interface "tessera" (sdk/tessera.h). Each function is in two halves: decode checks and copies all arguments, invoke
+ * acts on the copies. */
+#include "abi/tessera/interface.h"
+
+#include "engine/base.h"
+#include "engine/compile.h"
+#include "engine/format.h"
+#include "engine/limits.h"
+#include "kernel/handle.h"
+#include "kernel/heap.h"
+#include "kernel/instance.h"
+#include "kernel/launch.h"
+#include "kernel/launch_description.h"
+#include "kernel/platform.h"
+#include "kernel/process.h"
+#include "kernel/system.h"
+#include "kernel/vfs.h"
+#include "sdk/tessera.h"
+
+#define DESCRIPTION_BYTES_MAXIMUM 65536
+#define FUNCTION(name, signature, parameters) static uint32_t name parameters;
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+
+/* ---- system_information ---- */
+
+static void copy_text(char *to, size_t size, const char *text)
+{
+    format_text(to, size, "%s", text);
+}
+
+static void describe_features(char *text, size_t size)
+{
+    static const char *const names[] = {
+#define FEATURE_NAME(name, feature_text) feature_text,
+        CPU_FEATURES(FEATURE_NAME)
+#undef FEATURE_NAME
+    };
+    size_t length = 0;
+    for (uint32_t i = 0; i < ARRAY_COUNT(names) && length < size; i++) {
+        if (platform_cpu_features() >> i & 1) {
+            length += format_text(text + length, size - length, "%s%s", length ? " " : "", names[i]);
+        }
+    }
+}
+
+static uint32_t system_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
+{
+    struct handle *system;
+    bytes = (uint32_t)min_u64(bytes, sizeof(struct tessera_system_information));
+    void *to = instance_memory_required(instance, buffer, bytes, "system_information: buffer");
+    if (handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_INSPECT,
+                    &system) != STATUS_OK) {
+        return (uint32_t)-TESSERA_EHANDLE;
+    }
+
+    struct platform_memory memory;
+    struct heap_statistics heap;
+    struct tessera_system_information information = {0};
+    platform_memory_statistics(&memory);
+    kernel_heap_statistics(&heap);
+    information.memory_bytes = memory.frames_total * PLATFORM_PAGE_BYTES;
+    information.memory_used_bytes = memory.frames_used * PLATFORM_PAGE_BYTES;
+    information.uptime_nanoseconds = system_uptime_nanoseconds();
+    information.heap_blocks = (uint32_t)heap.blocks;
+    copy_text(information.kernel_version, sizeof(information.kernel_version), KERNEL_VERSION);
+    copy_text(information.platform, sizeof(information.platform), system_platform_name());
+    copy_text(information.cpu_name, sizeof(information.cpu_name), platform_cpu_name());
+    describe_features(information.cpu_features, sizeof(information.cpu_features));
+    memcpy(to, &information, bytes);
+    return bytes;
+}
+
+/* ---- process_run ---- */
+
+static uint32_t negative_status(enum status status)
+{
+    switch (status) {
+    case STATUS_NOT_FOUND:
+    case STATUS_OUTSIDE:
+    case STATUS_NOT_DIRECTORY:
+        return (uint32_t)-TESSERA_ENOTFOUND;
+    case STATUS_NO_MEMORY:
+        return (uint32_t)-TESSERA_ENOMEMORY;
+    case STATUS_INVALID:
+        return (uint32_t)-TESSERA_EINVALID;
+    default:
+        return (uint32_t)-TESSERA_EIO;
+    }
+}
+
+/* Does `path` lie in the directory that the guest knows as `name`? If so, *rest is the path from there. */
+static bool path_is_below(const char *path, const char *name, const char **rest)
+{
+    size_t length = strlen(name);
+    if (length == 1 && name[0] == '.') {
+        *rest = path;
+        return path[0] != '/';
+    }
+    while (length && name[length - 1] == '/') {
+        length--;
+    }
+    if (strlen(path) <= length || memcmp(path, name, length) != 0 || path[length] != '/') {
+        return false;
+    }
+    *rest = path + length + 1;
+    return true;
+}
+
+static enum status open_module(const struct launch *caller, const char *path, struct vfs_node **node)
+{
+    const struct launch_directory *best = NULL;
+    const char *best_rest = NULL, *rest;
+    for (uint32_t i = 0; i < caller->directory_count; i++) {
+        if (path_is_below(path, caller->directories[i].guest_path, &rest) && (!best || rest > best_rest)) {
+            best = &caller->directories[i];
+            best_rest = rest;
+        }
+    }
+    return best ? vfs_open(best->node, best_rest, strlen(best_rest), VFS_READ | VFS_FOLLOW, node) : STATUS_NOT_FOUND;
+}
+
+static enum status read_all(struct vfs_node *node, uint8_t *bytes, size_t size)
+{
+    size_t offset = 0, done = 0;
+    do {
+        enum status status = vfs_read(node, offset, bytes + offset, size - offset, &done);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        offset += done;
+    } while (done && offset < size);
+    return offset == size ? STATUS_OK : STATUS_IO;
+}
+
+/* The whole module in kernel memory; free it with *size bytes. */
+static enum status read_module(const struct launch *caller, const char *path, uint8_t **bytes, size_t *size)
+{
+    struct vfs_node *node;
+    struct vfs_stat stat;
+    enum status status = open_module(caller, path, &node);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = vfs_stat(node, &stat);
+    if (status == STATUS_OK && (stat.type != VFS_FILE || stat.size > ENGINE_LIMIT_MODULE_BYTES)) {
+        status = STATUS_INVALID;
+    }
+    if (status == STATUS_OK) {
+        *size = stat.size;
+        *bytes = kernel_allocate(stat.size);
+        status = *bytes ? read_all(node, *bytes, stat.size) : STATUS_NO_MEMORY;
+        if (status != STATUS_OK) {
+            kernel_free(*bytes, stat.size);
+        }
+    }
+    vfs_release(node);
+    return status;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+    size_t length = strlen(a);
+    return length == strlen(b) && memcmp(a, b, length) == 0;
+}
+
+/* The caller's own directories, by the names asked for. */
+static bool choose_directories(const struct launch *caller, const struct launch_description *description,
+                               struct launch_directory *chosen)
+{
+    for (uint32_t i = 0; i < description->directory_count; i++) {
+        const char *name = description->directories[i].guest_path;
+        uint32_t found = 0;
+        while (found < caller->directory_count && !text_equal(caller->directories[found].guest_path, name)) {
+            found++;
+        }
+        if (found == caller->directory_count || description->directories[i].source) {
+            return false;
+        }
+        chosen[i] = caller->directories[found];
+    }
+    return true;
+}
+
+static uint32_t run(const struct launch *caller, const struct launch_description *description)
+{
+    uint8_t *bytes;
+    size_t size;
+    size_t directories_bytes = description->directory_count * sizeof(struct launch_directory);
+    struct launch_directory *directories = kernel_allocate(directories_bytes);
+    enum status status = !directories                                             ? STATUS_NO_MEMORY
+                         : !choose_directories(caller, description, directories) ? STATUS_INVALID
+                                                                                  : STATUS_OK;
+    if (status == STATUS_OK) {
+        status = read_module(caller, description->module, &bytes, &size);
+    }
+    if (status != STATUS_OK) {
+        kernel_free(directories, directories_bytes);
+        return negative_status(status);
+    }
+    struct launch launch = {
+        .name = description->name,
+        .module_bytes = bytes,
+        .module_size = size,
+        .argument_count = description->argument_count,
+        .arguments = description->arguments,
+        .environment_count = description->environment_count,
+        .environment = description->environment,
+        .directory_count = description->directory_count,
+        .directories = directories,
+        .memory_limit = description->memory_limit,
+        .timeout_nanoseconds = description->timeout_nanoseconds,
+    };
+    struct launch_result result;
+    launch_run(&launch, &result);
+    if (result.outcome == LAUNCH_REFUSED) {
+        char line[sizeof(result.message) + 64];
+        size_t length = format_text(line, sizeof(line), "%.60s: %s\n", launch.name, result.message);
+        platform_log(line, min_u64(length, sizeof(line) - 1));
+    }
+    kernel_free(bytes, size);
+    kernel_free(directories, directories_bytes);
+    return (uint32_t)launch_exit_status(&result);
+}
+
+static uint32_t process_run(struct instance *instance, uint32_t handle, uint32_t description, uint32_t bytes)
+{
+    struct handle *system;
+    const void *from = instance_memory_required(instance, description, bytes, "process_run: description");
+    const struct launch *caller = process_launch(instance_process(instance));
+    if (!caller || handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_START,
+                               &system) != STATUS_OK) {
+        return (uint32_t)-TESSERA_EHANDLE;
+    }
+    if (bytes > DESCRIPTION_BYTES_MAXIMUM) {
+        return (uint32_t)-TESSERA_EINVALID;
+    }
+    uint8_t *copy = kernel_allocate(bytes);
+    if (!copy) {
+        return (uint32_t)-TESSERA_ENOMEMORY;
+    }
+    memcpy(copy, from, bytes);
+    struct launch_description parsed;
+    const char *message;
+    enum status status = launch_description_parse(copy, bytes, &parsed, &message);
+    uint32_t result = negative_status(status);
+    if (status == STATUS_OK) {
+        /* The caller's authority is its directories; the system's own fields are not for it. */
+        result = parsed.system_handle || parsed.repeat != 1 || parsed.report || parsed.statistics
+                     ? (uint32_t)-TESSERA_EINVALID
+                     : run(caller, &parsed);
+        launch_description_release(&parsed);
+    }
+    kernel_free(copy, bytes);
+    return result;
+}
+
+static const struct host_function functions[] = {
+#define FUNCTION(name, signature, parameters) {#name, signature, (void (*)(void))name},
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+};
+
+const struct host_interface tessera_interface = {"tessera", functions, ARRAY_COUNT(functions)};
