@@ -74,6 +74,7 @@ enum stream { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
 enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done);
 /* Write as much as goes without waiting, `*done` tells how many; STATUS_AGAIN: nothing, platform_idle waits for room. */
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done);
+/* Whether reading the input (its end included), or writing to one of the others, does something at once. */
 bool platform_stream_readable(enum stream stream);
 bool platform_stream_is_terminal(enum stream stream);
 /* Kernel messages (boot, panics, traps of guests): a diagnostic line, to STREAM_ERROR or the console. */

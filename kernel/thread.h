@@ -18,7 +18,7 @@ struct thread;
 void thread_yield(void);
 /* Wait until this monotonic time (nanoseconds; UINT64_MAX: for ever). */
 void thread_sleep_until(uint64_t deadline);
-/* Wait until the stream is readable (or at its end), at the latest until `deadline`. True: readable. */
+/* Wait until the stream is ready (platform_stream_readable), at the latest until `deadline`. True: ready. */
 bool thread_wait_stream(enum stream stream, uint64_t deadline);
 /* In long loops of host functions, every megabyte or millisecond: lets others run if the time slice is over, and ends
  * the guest if its process is to end. */

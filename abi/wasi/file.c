@@ -6,7 +6,6 @@
 #define CHUNK_BYTES   (UINT32_C(1) << 20) /* moved between two checkpoints */
 #define IOVS_PER_STEP (UINT32_C(1) << 16) /* checked between two checkpoints */
 #define OFFSET_LIMIT  (UINT64_C(1) << 63) /* offsets and sizes are below */
-#define WRITE_WAIT    UINT64_C(1000000)   /* nanoseconds until a full stream is tried again */
 
 /* ---- Reading and writing ---- */
 
@@ -98,14 +97,6 @@ static enum wasi_errno transfer_stream(const struct transfer *transfer, enum str
                                          : platform_stream_read(stream, memory, bytes, done));
 }
 
-static void wait_for_stream(const struct transfer *transfer, enum stream stream)
-{
-    if (transfer->write)
-        thread_sleep_until(platform_monotonic_nanoseconds() + WRITE_WAIT);
-    else
-        thread_wait_stream(stream, UINT64_MAX);
-}
-
 /* One chunk; blocks if the descriptor does and `may_wait`. */
 static enum wasi_errno transfer_chunk(struct transfer *transfer, uint64_t address, uint32_t bytes, bool may_wait,
                                       size_t *done)
@@ -120,7 +111,7 @@ static enum wasi_errno transfer_chunk(struct transfer *transfer, uint64_t addres
         enum wasi_errno error = transfer_stream(transfer, descriptor->stream, memory, bytes, done);
         if (error != WASI_EAGAIN || !may_wait || (descriptor->flags & WASI_FDFLAG_NONBLOCK))
             return error;
-        wait_for_stream(transfer, descriptor->stream);
+        thread_wait_stream(descriptor->stream, UINT64_MAX);
     }
 }
 

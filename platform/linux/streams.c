@@ -31,7 +31,7 @@ static bool stream_is_ready(enum stream stream, short event)
 
 bool platform_stream_readable(enum stream stream)
 {
-    return stream_is_ready(stream, POLLIN);
+    return stream_is_ready(stream, stream == STREAM_INPUT ? POLLIN : POLLOUT);
 }
 
 enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done)
