@@ -1,0 +1,21 @@
+/* The local APIC (as x2APIC where there is one) and the routing of ISA interrupts through the IOAPIC; the old interrupt
+ * controllers are silenced. */
+#ifndef PLATFORM_PC_APIC_H
+#define PLATFORM_PC_APIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Switch on this CPU's local APIC. False: no memory to map it. */
+bool apic_initialize(void);
+/* Let ISA interrupt `line` arrive as `vector` on this CPU. */
+void apic_route(uint8_t line, uint8_t vector);
+void apic_acknowledge(void);
+
+/* The timer counts down from `count` and interrupts at 0; 0 stops it. */
+void apic_timer_start(uint32_t count);
+uint32_t apic_timer_count(void);
+/* From now on the timer is armed by MSR_TSC_DEADLINE. */
+void apic_timer_use_deadline(void);
+
+#endif
