@@ -154,64 +154,65 @@ static bool read_locals(struct validator *validator, uint64_t parameters)
     return true;
 }
 
-/* ---- The loop ---- */
-/* What the loop does with an opcode. One switch decides: instructions without immediate by their signature, others by
- * their opcode. */
-enum {
-    KIND_ILLEGAL,
-    KIND_UNSUPPORTED,
-    KIND_LOAD,
-    KIND_STORE,
-    KIND_PREFIX,
-    KIND_SIGNATURE,                                 /* + enum signature_kind */
-    KIND_OPCODE = KIND_SIGNATURE + SIGNATURE_COUNT, /* + enum opcode */
-};
+/* ---- Instructions one at a time ---- */
+/* A use of a local. */
+static bool validate_local(struct validator *validator, unsigned opcode)
+{
+    uint32_t index;
+    if (!validate_u32(validator, &index)) {
+        return false;
+    }
+    if (index >= validator->local_count) {
+        return validate_fail(validator, ENGINE_INVALID, "unknown local %u", index);
+    }
+    uint32_t *weight = &validator->local_weights[index];
+    if (__builtin_add_overflow(*weight, validator->weight, weight)) {
+        *weight = UINT32_MAX;
+    }
+    value_type type = validator->local_types[index];
+    if (opcode != OP_LOCAL_GET && !validate_pop_expect(validator, type)) {
+        return false;
+    }
+    return opcode == OP_LOCAL_SET || validate_push(validator, type);
+}
 
-static const uint16_t kinds[OPCODE_COUNT] = {
-#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature)                               \
-    [OP_##identifier] = FEATURE_##feature != FEATURE_CORE ? KIND_UNSUPPORTED                                           \
-                        : IMMEDIATE_##immediate == IMMEDIATE_MEMORY_ACCESS                                             \
-                            ? ((code) < OP_I32_STORE ? KIND_LOAD : KIND_STORE)                                         \
-                        : IMMEDIATE_##immediate == IMMEDIATE_NONE && SIGNATURE_##signature != SIGNATURE_special        \
-                            ? KIND_SIGNATURE + SIGNATURE_##signature                                                   \
-                            : KIND_OPCODE + OP_##identifier,
-#include "engine/opcodes.def"
-#undef OPCODE
-    [0xfb] = KIND_PREFIX,
-    [0xfc] = KIND_PREFIX,
-    [0xfd] = KIND_PREFIX,
-    [0xfe] = KIND_PREFIX,
-};
+static bool validate_constant(struct validator *validator, unsigned opcode)
+{
+    int64_t integer;
+    bool read;
+    switch (opcode) {
+    case OP_I32_CONST:
+        read = reader_signed(&validator->reader, 32, &integer);
+        break;
+    case OP_I64_CONST:
+        read = reader_signed(&validator->reader, 64, &integer);
+        break;
+    default:
+        read = reader_bytes(&validator->reader, opcode == OP_F32_CONST ? 4 : 8) != NULL;
+    }
+    return (read || validate_reader_fault(validator)) && validate_by_signature(validator, opcode);
+}
 
-/* The code behind a prefix byte. */
-static bool read_prefixed(struct validator *validator, uint8_t prefix, unsigned *opcode)
+static bool validate_instruction(struct validator *validator, unsigned opcode, bool *finished);
+
+/* An instruction with a prefix byte. */
+static bool validate_prefixed(struct validator *validator, uint8_t prefix, bool *finished)
 {
     uint32_t code;
     if (!validate_u32(validator, &code)) {
         return false;
     }
-    *opcode = opcode_number(prefix, code);
-    if (*opcode >= OPCODE_COUNT || kinds[*opcode] == KIND_ILLEGAL) {
+    unsigned opcode = opcode_number(prefix, code);
+    if (opcode >= OPCODE_COUNT || opcode_table[opcode].mnemonic == NULL) {
         return validate_fail(validator, ENGINE_MALFORMED, "illegal opcode 0x%x 0x%x", prefix, code);
     }
-    return true;
+    return validate_instruction(validator, opcode, finished);
 }
 
-/* Behind a LEB128 number that ends within `free_bytes` bytes, which no rule restricts; NULL when it is longer. */
-static inline const uint8_t *skip_number(const uint8_t *cursor, const uint8_t *limit, unsigned free_bytes)
+/* Any instruction, the reader standing behind its opcode. */
+static bool validate_instruction(struct validator *validator, unsigned opcode, bool *finished)
 {
-    for (unsigned i = 0; i < free_bytes && cursor < limit; i++) {
-        if (*cursor++ < 0x80) {
-            return cursor;
-        }
-    }
-    return NULL;
-}
-
-/* Instructions that the loop does not handle by itself, for one reason or another. */
-static bool validate_out_of_line(struct validator *validator, unsigned opcode, bool *finished)
-{
-    int64_t integer;
+    const struct opcode_information *row = &opcode_table[opcode];
     switch (opcode) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -234,178 +235,218 @@ static bool validate_out_of_line(struct validator *validator, unsigned opcode, b
         return validate_call_indirect(validator);
     case OP_SELECT:
         return validate_select(validator);
+    case OP_LOCAL_GET:
+    case OP_LOCAL_SET:
+    case OP_LOCAL_TEE:
+        return validate_local(validator, opcode);
     case OP_I32_CONST:
     case OP_I64_CONST:
-        return (reader_signed(&validator->reader, opcode == OP_I32_CONST ? 32 : 64, &integer) ||
-                validate_reader_fault(validator)) &&
-               validate_by_signature(validator, opcode);
     case OP_F32_CONST:
     case OP_F64_CONST:
-        return (reader_bytes(&validator->reader, opcode == OP_F32_CONST ? 4 : 8) != NULL ||
-                validate_reader_fault(validator)) &&
-               validate_by_signature(validator, opcode);
-    default:
-        return validate_special(validator, opcode);
+        return validate_constant(validator, opcode);
     }
+    if (opcode < 0x100 && opcode_is_prefix((uint8_t)opcode)) {
+        return validate_prefixed(validator, (uint8_t)opcode, finished);
+    }
+    if (row->mnemonic == NULL) {
+        return validate_fail(validator, ENGINE_MALFORMED, "illegal opcode 0x%x", opcode);
+    }
+    if (row->feature != FEATURE_CORE) {
+        return validate_unsupported(validator, row->feature, row->mnemonic);
+    }
+    if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
+        return validate_memory_access(validator, opcode);
+    }
+    if (row->signature != SIGNATURE_special) {
+        return validate_by_signature(validator, opcode);
+    }
+    return validate_special(validator, opcode);
 }
 
-/* A use of a local, with an index of any length. */
-static bool validate_local(struct validator *validator, unsigned opcode)
+/* ---- The loop ----
+ * Plain operators, memory accesses, constants and uses of locals are most of real code. The loop handles their common
+ * form by itself; whatever is different, be it legal or not, it leaves to validate_instruction. */
+enum {
+    LOOP_OTHER, /* nothing for the loop */
+    LOOP_LOAD,
+    LOOP_STORE,
+    LOOP_LOCAL_GET,
+    LOOP_LOCAL_SET,
+    LOOP_LOCAL_TEE,
+    LOOP_CONSTANT,
+    LOOP_SIGNATURE, /* + enum signature_kind: no immediate */
+};
+
+/* What the loop does with an opcode, by its row in the table. */
+#define LOOP_KIND(opcode, immediate, signature, feature)                                                               \
+    (FEATURE_##feature != FEATURE_CORE                      ? LOOP_OTHER                                               \
+     : (opcode) == OP_LOCAL_GET                             ? LOOP_LOCAL_GET                                           \
+     : (opcode) == OP_LOCAL_SET                             ? LOOP_LOCAL_SET                                           \
+     : (opcode) == OP_LOCAL_TEE                             ? LOOP_LOCAL_TEE                                           \
+     : (opcode) == OP_I32_CONST || (opcode) == OP_I64_CONST ? LOOP_CONSTANT                                            \
+     : SIGNATURE_##signature == SIGNATURE_special           ? LOOP_OTHER                                               \
+     : IMMEDIATE_##immediate == IMMEDIATE_NONE              ? LOOP_SIGNATURE + SIGNATURE_##signature                   \
+     : IMMEDIATE_##immediate == IMMEDIATE_MEMORY_ACCESS     ? (PUSH_##signature ? LOOP_LOAD : LOOP_STORE)              \
+                                                            : LOOP_OTHER)
+
+/* The types that the signatures push, as constants. */
+#define SIGNATURE_PUSH(name, pops, first, second, third, push) PUSH_##name = (push),
+enum { ENGINE_SIGNATURES(SIGNATURE_PUSH) };
+#undef SIGNATURE_PUSH
+
+static const uint8_t loop_kinds[OPCODE_COUNT] = {
+#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature)                               \
+    [OP_##identifier] = LOOP_KIND(OP_##identifier, immediate, signature, feature),
+#include "engine/opcodes.def"
+#undef OPCODE
+};
+
+/* How far behind an opcode the loop reads without looking at the limit. */
+#define LOOP_READ_AHEAD 16
+
+/* Length of the LEB128 number at `bytes`, of which eight can be read; 9 when it is longer than that. */
+static inline unsigned number_length(const uint8_t *bytes)
 {
-    uint32_t index;
-    if (!validate_u32(validator, &index)) {
-        return false;
-    }
-    if (index >= validator->local_count) {
-        return validate_fail(validator, ENGINE_INVALID, "unknown local %u", index);
-    }
-    uint32_t *weight = &validator->local_weights[index];
-    if (__builtin_add_overflow(*weight, validator->weight, weight)) {
-        *weight = UINT32_MAX;
-    }
-    value_type type = validator->local_types[index];
-    if (opcode != OP_LOCAL_GET && !validate_pop_expect(validator, type)) {
-        return false;
-    }
-    return opcode == OP_LOCAL_SET || validate_push(validator, type);
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    uint64_t ends = ~word & UINT64_C(0x8080808080808080);
+    return LIKELY(ends != 0) ? (unsigned)__builtin_ctzll(ends) / 8 + 1 : 9;
 }
 
-/* The loop's registers and their homes in the validator. */
-#define STORE_REGISTERS() (validator->reader.cursor = cursor, validator->top = top)
-#define LOAD_REGISTERS()  (cursor = validator->reader.cursor, top = validator->top, floor = validator->floor)
+/* Length of a memory access's immediates when they need no closer look (natural alignment or less, no memory index, an
+ * offset of less than 2^28), else 0. */
+static inline unsigned access_length(const uint8_t *bytes, unsigned width)
+{
+    unsigned length = number_length(bytes + 1);
+    return LIKELY(bytes[0] < 32 && (1u << (bytes[0] & 31)) <= width && length <= 4) ? 1 + length : 0;
+}
+
+/* Index of a local in one or two bytes, which `length` counts; UINT32_MAX when it is longer. */
+static inline uint32_t read_short_index(const uint8_t *bytes, unsigned *length)
+{
+    uint32_t index = bytes[0];
+    *length = 1;
+    if (LIKELY(index < 0x80)) {
+        return index;
+    }
+    *length = 2;
+    return bytes[1] < 0x80 ? (index & 0x7f) | (uint32_t)bytes[1] << 7 : UINT32_MAX;
+}
+
+/* Note a use of the local. */
+static inline void add_weight(uint32_t *weight, uint32_t added)
+{
+    uint32_t sum = *weight + added;
+    *weight = sum < added ? UINT32_MAX : sum;
+}
 
 static bool validate_instructions(struct validator *validator)
 {
     const uint8_t *cursor = validator->reader.cursor;
     const uint8_t *const limit = validator->reader.limit;
-    value_type *top = validator->top;
-    value_type *floor = validator->floor;
+    const uint8_t *const module_limit = validator->module->bytes + validator->module->size;
+    const bool has_memory = validator->module->memory_count > 0;
     const value_type *const local_types = validator->local_types;
     uint32_t *const local_weights = validator->local_weights;
     const uint32_t local_count = validator->local_count;
-    const bool has_memory = validator->module->memory_count > 0;
+    value_type *top = validator->top;
+    value_type *floor = validator->floor;
     bool finished = false;
 
-    while (!finished) {
-        if (UNLIKELY(cursor >= limit)) {
-            return validate_fail(validator, ENGINE_MALFORMED, "unexpected end of function body: end expected");
+    for (;;) {
+        const uint8_t *const start = cursor;
+        if (UNLIKELY(start >= limit)) {
+            break;
         }
-        validator->instruction = cursor;
-        unsigned opcode = *cursor++;
-        unsigned kind = kinds[opcode];
-        bool valid;
-    dispatch:
+        const unsigned opcode = *start;
+        const unsigned kind = UNLIKELY(module_limit - start < LOOP_READ_AHEAD) ? LOOP_OTHER : loop_kinds[opcode];
+        uint32_t index;
+        unsigned length;
         switch (kind) {
-/* With all operands there as they should be, the signature is applied here; anything else is looked at again outside.
- */
 #define SIGNATURE_CASE(name, pops, first, second, third, push)                                                         \
-    case KIND_SIGNATURE + SIGNATURE_##name:                                                                            \
-        if (LIKELY(pops > 0 && top - floor >= pops && (pops < 1 || top[-(pops)] == (first)) &&                         \
-                   (pops < 2 || top[1 - (pops)] == (second)) && (pops < 3 || top[2 - (pops)] == (third)))) {           \
+    case LOOP_SIGNATURE + SIGNATURE_##name:                                                                            \
+        if (LIKELY((pops) > 0 && top - floor >= (pops) && ((pops) < 1 || top[-(pops)] == (first)) &&                   \
+                   ((pops) < 2 || top[1 - (pops)] == (second)) && ((pops) < 3 || top[2 - (pops)] == (third)))) {       \
             top -= (pops);                                                                                             \
             if ((push) != 0) {                                                                                         \
                 *top++ = (push);                                                                                       \
             }                                                                                                          \
+            cursor = start + 1;                                                                                        \
             continue;                                                                                                  \
         }                                                                                                              \
         break;
             ENGINE_SIGNATURES(SIGNATURE_CASE)
 #undef SIGNATURE_CASE
 
-        case KIND_LOAD:
-        case KIND_STORE: {
-            /* Short offset and natural alignment or less, no memory index. */
-            const struct opcode_information *row = &opcode_table[opcode];
-            const struct signature *signature = &opcode_signatures[row->signature];
-            const uint8_t *behind = limit - cursor >= 2 ? skip_number(cursor + 1, limit, 4) : NULL;
-            if (LIKELY(has_memory && behind != NULL && (1u << (*cursor & 31)) <= row->bytes && *cursor < 32)) {
-                if (kind == KIND_LOAD) {
-                    if (LIKELY(top > floor && top[-1] == VALUE_I32)) {
-                        top[-1] = signature->push;
-                        cursor = behind;
-                        continue;
-                    }
-                } else if (LIKELY(top - floor >= 2 && top[-1] == signature->pops[1] && top[-2] == VALUE_I32)) {
-                    top -= 2;
-                    cursor = behind;
-                    continue;
-                }
+        case LOOP_LOAD:
+            length = access_length(start + 1, opcode_table[opcode].bytes);
+            if (LIKELY(length != 0 && has_memory && start + length < limit && top > floor && top[-1] == VALUE_I32)) {
+                top[-1] = opcode_signatures[opcode_table[opcode].signature].push;
+                cursor = start + 1 + length;
+                continue;
             }
-            STORE_REGISTERS();
-            valid = validate_memory_access(validator, opcode);
-            goto done;
-        }
+            break;
 
-        case KIND_OPCODE + OP_LOCAL_GET:
-        case KIND_OPCODE + OP_LOCAL_SET:
-        case KIND_OPCODE + OP_LOCAL_TEE: {
-            if (LIKELY(cursor < limit && *cursor < 0x80 && *cursor < local_count)) {
-                uint32_t index = *cursor;
-                value_type type = local_types[index];
-                bool get = opcode == OP_LOCAL_GET;
-                if (LIKELY(get ? top < validator->high : top > floor && top[-1] == type)) {
-                    uint32_t weight = local_weights[index] + validator->weight;
-                    local_weights[index] = weight < validator->weight ? UINT32_MAX : weight;
-                    cursor++;
-                    if (get) {
-                        *top++ = type;
-                    } else if (opcode == OP_LOCAL_SET) {
-                        top--;
-                    }
-                    continue;
-                }
+        case LOOP_STORE:
+            length = access_length(start + 1, opcode_table[opcode].bytes);
+            if (LIKELY(length != 0 && has_memory && start + length < limit && top - floor >= 2 &&
+                       top[-1] == opcode_signatures[opcode_table[opcode].signature].pops[1] && top[-2] == VALUE_I32)) {
+                top -= 2;
+                cursor = start + 1 + length;
+                continue;
             }
-            STORE_REGISTERS();
-            valid = validate_local(validator, opcode);
-            goto done;
-        }
+            break;
 
-        case KIND_OPCODE + OP_I32_CONST:
-        case KIND_OPCODE + OP_I64_CONST: {
-            const uint8_t *behind = skip_number(cursor, limit, opcode == OP_I32_CONST ? 4 : 9);
-            if (LIKELY(behind != NULL && top < validator->high)) {
+        case LOOP_LOCAL_GET:
+            index = read_short_index(start + 1, &length);
+            if (LIKELY(index < local_count && start + length < limit && top < validator->high)) {
+                *top++ = local_types[index];
+                add_weight(&local_weights[index], validator->weight);
+                cursor = start + 1 + length;
+                continue;
+            }
+            break;
+
+        case LOOP_LOCAL_SET:
+        case LOOP_LOCAL_TEE:
+            index = read_short_index(start + 1, &length);
+            if (LIKELY(index < local_count && start + length < limit && top > floor && top[-1] == local_types[index])) {
+                top -= kind == LOOP_LOCAL_SET;
+                add_weight(&local_weights[index], validator->weight);
+                cursor = start + 1 + length;
+                continue;
+            }
+            break;
+
+        case LOOP_CONSTANT:
+            length = number_length(start + 1);
+            if (LIKELY(length <= (opcode == OP_I32_CONST ? 4 : 8) && start + length < limit && top < validator->high)) {
                 *top++ = opcode == OP_I32_CONST ? VALUE_I32 : VALUE_I64;
-                cursor = behind;
+                cursor = start + 1 + length;
                 continue;
             }
             break;
         }
 
-        case KIND_OPCODE + OP_DROP:
-            if (LIKELY(top > floor)) {
-                top--;
-                continue;
-            }
-            break;
-
-        case KIND_PREFIX:
-            STORE_REGISTERS();
-            if (!read_prefixed(validator, (uint8_t)opcode, &opcode)) {
-                return false;
-            }
-            cursor = validator->reader.cursor;
-            kind = kinds[opcode];
-            goto dispatch;
-
-        case KIND_ILLEGAL:
-            return validate_fail(validator, ENGINE_MALFORMED, "illegal opcode 0x%x", opcode);
-
-        case KIND_UNSUPPORTED:
-            return validate_unsupported(validator, opcode_table[opcode].feature, opcode_table[opcode].mnemonic);
-        }
-
-        STORE_REGISTERS();
-        valid = kind < KIND_OPCODE ? validate_by_signature(validator, opcode)
-                                   : validate_out_of_line(validator, opcode, &finished);
-    done:
-        if (UNLIKELY(!valid)) {
+        validator->instruction = start;
+        validator->reader.cursor = start + 1;
+        validator->top = top;
+        if (UNLIKELY(!validate_instruction(validator, opcode, &finished))) {
             return false;
         }
-        LOAD_REGISTERS();
+        cursor = validator->reader.cursor;
+        if (UNLIKELY(finished)) {
+            break;
+        }
+        top = validator->top;
+        floor = validator->floor;
     }
     validator->instruction = cursor;
+    if (!finished) {
+        return validate_fail(validator, ENGINE_MALFORMED, "unexpected end of function body: end expected");
+    }
     return cursor == limit ||
-           validate_fail(validator, ENGINE_MALFORMED, "section size mismatch: %u bytes behind the end of the function",
+           validate_fail(validator, ENGINE_MALFORMED, "unexpected content: %u bytes behind the end of the function",
                          (unsigned)(limit - cursor));
 }
 
