@@ -539,6 +539,13 @@ static enum status unlink(struct vfs_node *directory, const char *name, size_t l
     return remove_entry(ramfs_node(directory), name, length, false);
 }
 
+static bool is_at_or_below(const struct ramfs_node *directory, const struct ramfs_node *other)
+{
+    while (directory && directory != other)
+        directory = directory->directory.parent;
+    return directory;
+}
+
 /* Whether `moved` may take the place of `replaced`. */
 static enum status check_replace(const struct ramfs_node *moved, struct ramfs_node *replaced)
 {
@@ -563,9 +570,10 @@ static enum status rename(struct vfs_node *from, const char *from_name, size_t f
     if (!entry)
         return STATUS_NOT_FOUND;
     struct ramfs_node *moved = entry->node;
-    for (const struct ramfs_node *above = target; above; above = above->directory.parent)
-        if (above == moved)
-            return STATUS_INVALID; /* into itself */
+    if (is_at_or_below(target, moved))
+        return STATUS_INVALID; /* into itself */
+    if (existing && is_at_or_below(source, existing->node))
+        return STATUS_NOT_EMPTY;
     if (existing && existing->node == moved)
         return STATUS_OK;
     if (existing) {

@@ -145,7 +145,9 @@ static enum status walk_step(struct walk *walk, unsigned flags, struct vfs_node 
         return walk_pop(walk);
 
     bool last = behind == left, must_be_directory = behind > length;
-    unsigned entry_flags = last && !must_be_directory ? flags & ~(unsigned)VFS_FOLLOW : 0;
+    if (last && must_be_directory && (flags & VFS_CREATE))
+        return STATUS_IS_DIRECTORY;
+    unsigned entry_flags = !last ? 0 : must_be_directory ? flags & VFS_READ : flags & ~(unsigned)VFS_FOLLOW;
     struct vfs_node *node;
     enum status status = open_entry(walk_top(walk), name, length, entry_flags, &node);
     if (status != STATUS_OK)
