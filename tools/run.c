@@ -108,6 +108,12 @@ static void apply_verbose(void *context, const char *value)
     ((struct run_options *)context)->verbose = true;
 }
 
+static void apply_system(void *context, const char *value)
+{
+    (void)value;
+    ((struct run_options *)context)->system_handle = true;
+}
+
 static const struct option run_options_table[] = {
     {"platform", 0, "vm|linux",
      "Where the kernel runs: in a virtual machine of its own (vm, the\n"
@@ -123,6 +129,7 @@ static const struct option run_options_table[] = {
     {"mem", 0, "SIZE", "Most linear memory the program may have: 64M, 2G ...", apply_memory},
     {"timeout", 0, "SECONDS", "End the program after this time, counted from its start: 10, 0.5, 250ms ...",
      apply_timeout},
+    {"system", 0, NULL, "Trust the program with the handle of the system: information, starting others.", apply_system},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",

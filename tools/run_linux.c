@@ -10,6 +10,7 @@
 #include "kernel/cpu.h"
 #include "kernel/launch.h"
 #include "kernel/platform.h"
+#include "kernel/system.h"
 #include "kernel/vfs.h"
 #include "platform/linux/hostfs.h"
 #include "platform/linux/linux.h"
@@ -46,6 +47,7 @@ int run_on_linux(const struct run_options *options)
 {
     linux_platform_initialize();
     cpu_initialize();
+    system_set_platform_name("linux");
     if (options->verbose)
         say_platform();
     struct launch_directory *directories = open_directories(options);
@@ -61,6 +63,7 @@ int run_on_linux(const struct run_options *options)
         .directories = directories,
         .memory_limit = options->memory_limit,
         .timeout_nanoseconds = options->timeout_nanoseconds,
+        .system_handle = options->system_handle,
     };
     struct launch_result result;
     launch_run(&launch, &result);

@@ -66,6 +66,8 @@ static void add_description(struct archive_writer *archive, const struct run_opt
         field(stream, "directory", options->directories[i].guest);
     number_field(stream, "memory", options->memory_limit);
     number_field(stream, "timeout", options->timeout_nanoseconds);
+    if (options->system_handle)
+        field(stream, "system", "1");
     if (fclose(stream) != 0)
         die("out of memory");
     archive_add_file(archive, LAUNCH_DESCRIPTION_PATH, text, size);
