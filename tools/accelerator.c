@@ -23,8 +23,8 @@
 enum { CODE = 0x1000, LEVEL_4 = 0x2000, LEVEL_3 = 0x3000, LEVEL_2 = 0x4000, MEMORY_BYTES = 0x10000 };
 
 /* mov ecx, LOOP_COUNT; again: dec ecx; jnz again; hlt */
-static const uint8_t loop_code[] = {0xb9, LOOP_COUNT & 0xff, LOOP_COUNT >> 8 & 0xff, LOOP_COUNT >> 16 & 0xff, 0,
-                                    0xff, 0xc9, 0x75, 0xfc, 0xf4};
+static const uint8_t loop_code[] = {
+    0xb9, LOOP_COUNT & 0xff, LOOP_COUNT >> 8 & 0xff, LOOP_COUNT >> 16 & 0xff, 0, 0xff, 0xc9, 0x75, 0xfc, 0xf4};
 
 static void set_word(uint8_t *memory, uint32_t address, uint64_t value)
 {

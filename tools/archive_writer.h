@@ -8,7 +8,7 @@
 
 struct archive_writer {
     FILE *stream;
-    uint64_t bytes;   /* written so far */
+    uint64_t bytes; /* written so far */
     uint32_t entries;
 };
 

@@ -1,5 +1,5 @@
-/* Machine code as text: the text goes into a minimal ELF file in memory, with a symbol for each function, and an objdump
- * reads that.
+/* Machine code as text: the text goes into a minimal ELF file in memory, with a symbol for each function, and an
+ * objdump reads that.
  *
  * A `ud2` of ours has one byte behind it, the trap kind (engine/trap.h), which would throw a disassembler off. So for
  * every ud2 that is found, the byte is replaced by a nop in the copy, and the disassembler is run again until no more
@@ -18,12 +18,12 @@
 
 #include "engine/trap.h"
 
-#define NOP 0x90
+#define NOP             0x90
 #define LINE_TEXT_BYTES 512
 
 struct image {
     const struct code *code;
-    uint8_t *text; /* the copy */
+    uint8_t *text;     /* the copy */
     uint32_t from, to; /* the function */
     struct machine_line *lines;
     size_t count;
@@ -92,14 +92,25 @@ static void write_image(const struct image *image, int file)
         .e_shstrndx = SECTION_STRINGS,
     };
     Elf64_Shdr sections[SECTION_COUNT] = {
-        [SECTION_TEXT] = {.sh_name = NAME_TEXT, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-                          .sh_offset = text_at, .sh_size = text_bytes, .sh_addralign = 1},
-        [SECTION_SYMBOLS] = {.sh_name = NAME_SYMBOLS, .sh_type = SHT_SYMTAB, .sh_offset = symbols_at,
-                             .sh_size = symbols_bytes, .sh_link = SECTION_STRINGS,
-                             .sh_info = image->code->function_count + 1, .sh_addralign = 8,
+        [SECTION_TEXT] = {.sh_name = NAME_TEXT,
+                          .sh_type = SHT_PROGBITS,
+                          .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+                          .sh_offset = text_at,
+                          .sh_size = text_bytes,
+                          .sh_addralign = 1},
+        [SECTION_SYMBOLS] = {.sh_name = NAME_SYMBOLS,
+                             .sh_type = SHT_SYMTAB,
+                             .sh_offset = symbols_at,
+                             .sh_size = symbols_bytes,
+                             .sh_link = SECTION_STRINGS,
+                             .sh_info = image->code->function_count + 1,
+                             .sh_addralign = 8,
                              .sh_entsize = sizeof(Elf64_Sym)},
-        [SECTION_STRINGS] = {.sh_name = NAME_STRINGS, .sh_type = SHT_STRTAB, .sh_offset = symbols_at + symbols_bytes,
-                             .sh_size = strings_bytes, .sh_addralign = 1},
+        [SECTION_STRINGS] = {.sh_name = NAME_STRINGS,
+                             .sh_type = SHT_STRTAB,
+                             .sh_offset = symbols_at + symbols_bytes,
+                             .sh_size = strings_bytes,
+                             .sh_addralign = 1},
     };
     static const char zeros[8];
     put(stream, &header, sizeof header);
@@ -151,8 +162,9 @@ static void read_lines(struct image *image, const char *objdump, int file)
     for (size_t i = 0; i < image->count; i++)
         free(image->lines[i].text);
     image->count = 0;
-    char *command = text_of("exec %s -d -M intel --no-show-raw-insn --start-address=%u --stop-address=%u /proc/%d/fd/%d",
-                            objdump, image->from, image->to, (int)getpid(), file);
+    char *command =
+        text_of("exec %s -d -M intel --no-show-raw-insn --start-address=%u --stop-address=%u /proc/%d/fd/%d", objdump,
+                image->from, image->to, (int)getpid(), file);
     FILE *stream = popen(command, "r");
     if (!stream)
         die("cannot run %s: %s", objdump, strerror(errno));

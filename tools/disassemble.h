@@ -12,8 +12,8 @@ struct machine_line {
     char *text;
 };
 
-/* The instructions of function number `index` of the code (the first that is no import is 0), in order of address. Calls
- * name their target. Dies when there is no objdump. */
+/* The instructions of function number `index` of the code (the first that is no import is 0), in order of address.
+ * Calls name their target. Dies when there is no objdump. */
 struct machine_line *disassemble(const struct code *code, uint32_t index, size_t *count);
 
 #endif

@@ -51,8 +51,7 @@ static struct code *compile(const char *path, const struct module *module, uint6
     struct compile_options options = {.cpu_features = platform_cpu_features()};
     options.text_capacity = (text_reserve_bytes(module) + PLATFORM_PAGE_BYTES - 1) & ~(size_t)(PLATFORM_PAGE_BYTES - 1);
     options.text = platform_reserve(options.text_capacity);
-    if (!options.text ||
-        platform_commit(options.text, options.text_capacity, PROTECTION_READ_WRITE) != STATUS_OK)
+    if (!options.text || platform_commit(options.text, options.text_capacity, PROTECTION_READ_WRITE) != STATUS_OK)
         die("out of memory");
     struct code *code;
     struct engine_error error = {0};
@@ -119,8 +118,8 @@ static void print_external_type(const struct module *module, enum external_kind 
 
 static void print_sections(const struct module *module)
 {
-    static const char *const names[] = {"custom",  "type",  "import", "function", "table", "memory",    "global",
-                                        "export",  "start", "element", "code",    "data",  "data count", "tag"};
+    static const char *const names[] = {"custom", "type",  "import",  "function", "table", "memory",     "global",
+                                        "export", "start", "element", "code",     "data",  "data count", "tag"};
     uint32_t custom = 0;
     printf("\nSections\n");
     for (uint32_t i = 0; i < module->section_count; i++) {
@@ -195,8 +194,8 @@ static void print_imports(const struct module *module)
         const struct import *import = &module->imports[i];
         const char *server = import_server(module, import);
         missing += server[0] == 'M';
-        printf("  %-8s %.*s.%.*s: ", server, (int)import->module.length, import->module.text,
-               (int)import->field.length, import->field.text);
+        printf("  %-8s %.*s.%.*s: ", server, (int)import->module.length, import->module.text, (int)import->field.length,
+               import->field.text);
         print_external_type(module, import->kind, import->index);
         putchar('\n');
     }
@@ -329,8 +328,7 @@ static void print_next_wasm(struct wasm_cursor *cursor)
     char text[256];
     unsigned indent;
     uint64_t offset = (uint64_t)(cursor->next - cursor->module->bytes);
-    cursor->next =
-        wasm_instruction_text(cursor->module, cursor->next, text, sizeof text, &cursor->nesting, &indent);
+    cursor->next = wasm_instruction_text(cursor->module, cursor->next, text, sizeof text, &cursor->nesting, &indent);
     printf("+0x%05" PRIx64 "  %*s%s\n", offset, (int)(2 * (indent < 30 ? indent : 30)), "", text);
 }
 

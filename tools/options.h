@@ -1,15 +1,15 @@
 /* Options of a subcommand: one table from which parsing, `--help` and the hints for misspelt options come.
  *
- * `--name VALUE`, `--name=VALUE`, `-l VALUE`, `-lVALUE`; flags take no value. Options end at `--` or at the first word that is not
- * one; what follows is left alone. Anything unknown ends the command with a message and a hint. */
+ * `--name VALUE`, `--name=VALUE`, `-l VALUE`, `-lVALUE`; flags take no value. Options end at `--` or at the first word
+ * that is not one; what follows is left alone. Anything unknown ends the command with a message and a hint. */
 #ifndef TOOLS_OPTIONS_H
 #define TOOLS_OPTIONS_H
 
 struct option {
-    const char *name;  /* without the dashes */
-    char letter;       /* short form, or 0 */
-    const char *value; /* what the value is called in the help; NULL: a flag */
-    const char *help;  /* lines separated by '\n' */
+    const char *name;                                /* without the dashes */
+    char letter;                                     /* short form, or 0 */
+    const char *value;                               /* what the value is called in the help; NULL: a flag */
+    const char *help;                                /* lines separated by '\n' */
     void (*apply)(void *context, const char *value); /* dies when the value is wrong; `value` is NULL for a flag */
 };
 
@@ -32,7 +32,7 @@ _Noreturn void usage_error(const struct subcommand *subcommand, const char *form
     __attribute__((format(printf, 2, 3)));
 
 /* Values. `option` names the option in messages. */
-unsigned long long parse_size(const char *option, const char *text);       /* bytes: 4096, 64K, 16MiB, 1G */
-unsigned long long parse_seconds(const char *option, const char *text);    /* nanoseconds: 2, 0.5, 250ms, 3s, 1m */
+unsigned long long parse_size(const char *option, const char *text);    /* bytes: 4096, 64K, 16MiB, 1G */
+unsigned long long parse_seconds(const char *option, const char *text); /* nanoseconds: 2, 0.5, 250ms, 3s, 1m */
 
 #endif

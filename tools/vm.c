@@ -25,12 +25,12 @@
 
 #include "kernel/launch_description.h"
 
-#define QEMU "qemu-system-x86_64"
+#define QEMU        "qemu-system-x86_64"
 #define MODULE_PATH ".tessera/module.wasm"
 
 /* Guest memory: for the kernel and what programs usually want, and for archive and compiled code by their size. */
-#define MEMORY_DEFAULT_BYTES (UINT64_C(512) << 20)
-#define MEMORY_KERNEL_BYTES  (UINT64_C(128) << 20) /* with --mem, beside the program's */
+#define MEMORY_DEFAULT_BYTES  (UINT64_C(512) << 20)
+#define MEMORY_KERNEL_BYTES   (UINT64_C(128) << 20) /* with --mem, beside the program's */
 #define MEMORY_ARCHIVE_FACTOR 3
 #define MODULE_CODE_FACTOR    8
 
@@ -93,7 +93,8 @@ static int make_archive(const struct run_options *options, uint64_t *bytes)
         char *path = text_of("%s/%" PRIu32, LAUNCH_DIRECTORIES_PATH, i);
         archive_add_tree(&archive, path, options->directories[i].host);
         if (options->verbose)
-            fprintf(stderr, "tessera: %s is a copy of the folder %s (%" PRIu64 " bytes); changes are not written back\n",
+            fprintf(stderr,
+                    "tessera: %s is a copy of the folder %s (%" PRIu64 " bytes); changes are not written back\n",
                     options->directories[i].guest, options->directories[i].host, archive.bytes - before);
         free(path);
     }
@@ -188,22 +189,29 @@ static pid_t start_machine(const struct run_options *options, int line, int arch
         [MACHINE_PC] = "pc,usb=off",
     };
     const char *qemu = find_qemu();
-    const char *words[] = {
-        QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", machines[options->machine],
-        "-accel", choose_accelerator(options),
-        "-cpu", "max",
-        "-m", text_of("%" PRIu64 "M", memory_bytes(options, archive_bytes) >> 20),
-        "-kernel", find_kernel(options),
-        "-initrd", "/proc/self/fd/4",
-        "-append", command_line(),
-        "-chardev", "socket,id=console,fd=3",
-        "-serial", "chardev:console",
-        NULL,
+    const struct {
+        const char *name, *value;
+    } pairs[] = {
+        {"-display", "none"},
+        {"-machine", machines[options->machine]},
+        {"-accel", choose_accelerator(options)},
+        {"-cpu", "max"},
+        {"-m", text_of("%" PRIu64 "M", memory_bytes(options, archive_bytes) >> 20)},
+        {"-kernel", find_kernel(options)},
+        {"-initrd", "/proc/self/fd/4"},
+        {"-append", command_line()},
+        {"-chardev", "socket,id=console,fd=3"},
+        {"-serial", "chardev:console"},
     };
+    const char *words[32] = {QEMU, "-nodefaults", "-no-user-config", "-no-reboot"};
+    size_t count = 4;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        words[count++] = pairs[i].name;
+        words[count++] = pairs[i].value;
+    }
     if (options->verbose) {
         fputs("tessera:", stderr);
-        for (size_t i = 0; words[i]; i++)
+        for (size_t i = 0; i < count; i++)
             fprintf(stderr, " %s", words[i]);
         fputc('\n', stderr);
     }

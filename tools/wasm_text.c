@@ -207,8 +207,7 @@ const uint8_t *wasm_instruction_text(const struct module *module, const uint8_t 
     if (opcode == OP_END || opcode == OP_ELSE)
         *nesting -= *nesting > 0;
     *indent = *nesting;
-    if (information->immediate == IMMEDIATE_BLOCK || information->immediate == IMMEDIATE_TRY_TABLE ||
-        opcode == OP_ELSE)
+    if (information->immediate == IMMEDIATE_BLOCK || information->immediate == IMMEDIATE_TRY_TABLE || opcode == OP_ELSE)
         ++*nesting;
     put(&writer, "%s", information->mnemonic);
     put_immediate(&writer, module, (enum immediate)information->immediate, &cursor);

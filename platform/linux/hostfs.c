@@ -231,9 +231,8 @@ static enum status host_rename(struct vfs_node *from, const char *from_name, siz
                                const char *to_name, size_t to_length)
 {
     struct terminated_name from_buffer, to_buffer;
-    enum status status =
-        status_of(renameat(host_node(from)->file, terminate(&from_buffer, from_name, from_length),
-                           host_node(to)->file, terminate(&to_buffer, to_name, to_length)));
+    enum status status = status_of(renameat(host_node(from)->file, terminate(&from_buffer, from_name, from_length),
+                                            host_node(to)->file, terminate(&to_buffer, to_name, to_length)));
     return status == STATUS_EXISTS ? STATUS_NOT_EMPTY : status;
 }
 
@@ -355,8 +354,7 @@ static enum status host_write(struct vfs_node *node, uint64_t offset, const void
     return transferred(pwrite(file, buffer, bytes, (off_t)offset), done);
 }
 
-static enum status host_append(struct vfs_node *node, const void *buffer, size_t bytes, size_t *done,
-                               uint64_t *offset)
+static enum status host_append(struct vfs_node *node, const void *buffer, size_t bytes, size_t *done, uint64_t *offset)
 {
     int file = host_node(node)->file;
     /* The descriptor's own position, which nothing else uses, ends up behind what was written. */
@@ -429,11 +427,11 @@ static enum status host_sync(struct vfs_node *node, bool only_data)
     return status == STATUS_BAD_HANDLE || status == STATUS_INVALID ? STATUS_OK : status; /* nothing to be synced */
 }
 
-#define HOST_OPERATIONS                                                                                               \
-    .destroy = host_destroy, .open = host_open, .make_directory = host_make_directory,                                \
-    .remove_directory = host_remove_directory, .unlink = host_unlink, .rename = host_rename, .link = host_link,       \
-    .make_symlink = host_make_symlink, .read_directory = host_read_directory, .read = host_read, .write = host_write, \
-    .append = host_append, .truncate = host_truncate, .stat = host_stat, .set_times = host_set_times,                 \
+#define HOST_OPERATIONS                                                                                                \
+    .destroy = host_destroy, .open = host_open, .make_directory = host_make_directory,                                 \
+    .remove_directory = host_remove_directory, .unlink = host_unlink, .rename = host_rename, .link = host_link,        \
+    .make_symlink = host_make_symlink, .read_directory = host_read_directory, .read = host_read, .write = host_write,  \
+    .append = host_append, .truncate = host_truncate, .stat = host_stat, .set_times = host_set_times,                  \
     .read_link = host_read_link, .sync = host_sync
 
 static const struct vfs_operations operations_with_openat2 = {HOST_OPERATIONS, .open_path = host_open_path};

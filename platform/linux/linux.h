@@ -3,7 +3,8 @@
  *
  * The thread that calls linux_platform_initialize is the CPU; its stack is the kernel stack. Signals are the
  * interrupts and exceptions of this machine: they always arrive on an alternate stack. Async ones (timer, Ctrl-C) that
- * hit kernel code leave a note; none of them is restarted by the C library's SA_RESTART, so a wait is always cut short. */
+ * hit kernel code leave a note; none of them is restarted by the C library's SA_RESTART, so a wait is always cut short.
+ */
 #ifndef PLATFORM_LINUX_LINUX_H
 #define PLATFORM_LINUX_LINUX_H
 

@@ -21,7 +21,7 @@ struct reservation {
     uintptr_t base;
     size_t bytes;
     size_t committed;
-    int shared_file; /* memfd, or -1 */
+    int shared_file;               /* memfd, or -1 */
     size_t shared_from, shared_to; /* offsets of the range known to be mapped from it */
     size_t window_from, window_to; /* offsets of what shows pages of another reservation, which counts them */
 };

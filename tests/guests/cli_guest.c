@@ -88,7 +88,7 @@ static int list(const char *path)
 /* Everything that could reach outside of a mapped folder; prints what succeeded. */
 static int escape(const char *base)
 {
-    static const char *const targets[] = {"../secret", "sub/../../secret", "absolute",      "relative",
+    static const char *const targets[] = {"../secret", "sub/../../secret", "absolute",       "relative",
                                           "up/secret", "sub/up2/secret",   "sub/../relative"};
     char path[300], to[300];
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {

@@ -1,5 +1,5 @@
-/* The stub that sets GS on CPUs without FSGSBASE: it must change r11 and flags only, as compiled code relies on. The file
- * under test is included, since which stub serves is decided by the machine. */
+/* The stub that sets GS on CPUs without FSGSBASE: it must change r11 and flags only, as compiled code relies on. The
+ * file under test is included, since which stub serves is decided by the machine. */
 #include "platform/linux/cpu.c"
 
 #include <stdio.h>

@@ -50,9 +50,13 @@ static void make_tree(void)
         snprintf(path, sizeof path, "in/sub/entry%d", i);
         write_text(path, "");
     }
-    static const char *const links[][2] = {
-        {"/etc/passwd", "in/absolute"}, {"../secret", "in/relative"}, {"sub/../f", "in/good"}, {"sub", "in/down"},
-        {"..", "in/up"},                {"loop", "in/loop"},          {"../new", "in/dangling"}};
+    static const char *const links[][2] = {{"/etc/passwd", "in/absolute"},
+                                           {"../secret", "in/relative"},
+                                           {"sub/../f", "in/good"},
+                                           {"sub", "in/down"},
+                                           {"..", "in/up"},
+                                           {"loop", "in/loop"},
+                                           {"../new", "in/dangling"}};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         if (symlink(links[i][0], links[i][1]) != 0)
             perror(links[i][1]), exit(1);
@@ -141,7 +145,8 @@ static void check_names(struct vfs_node *root)
     expect_status(vfs_unlink(root, "made/g", 6), STATUS_OK, "unlink");
     expect_status(vfs_unlink(root, "made/l", 6), STATUS_OK, "unlink of a symbolic link");
     expect_status(vfs_remove_directory(root, "made", 4), STATUS_OK, "remove_directory");
-    expect(access("secret", F_OK) == 0 && access("made", F_OK) != 0 && access("new", F_OK) != 0, "outside is as it was");
+    expect(access("secret", F_OK) == 0 && access("made", F_OK) != 0 && access("new", F_OK) != 0,
+           "outside is as it was");
 }
 
 /* Every entry exactly once, through the smallest buffer, in a directory that a walk opened. */
