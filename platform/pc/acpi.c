@@ -127,6 +127,7 @@ void acpi_find_isa_interrupt(uint8_t line, struct acpi_isa_interrupt *interrupt)
 /* ---- FADT: section 5.2.9 ---- */
 
 #define FADT_DSDT           40
+#define FADT_X_DSDT         140 /* the same with 8 bytes, in later revisions */
 #define FADT_PM1A_CONTROL   64
 #define FADT_PM1B_CONTROL   68
 #define FADT_FLAGS          112
@@ -154,11 +155,11 @@ bool acpi_hardware_reduced(void)
 static bool find_sleep_types(const struct table_header *dsdt, uint8_t types[2])
 {
     const uint8_t *start = (const uint8_t *)dsdt;
-    for (uint32_t at = sizeof *dsdt; at + 16 <= dsdt->bytes; at++) {
+    for (uint32_t at = sizeof *dsdt; at + 6 <= dsdt->bytes; at++) {
         if (memcmp(start + at, "_S5_", 4) != 0 || start[at + 4] != AML_PACKAGE)
             continue;
         uint32_t value = at + 5 + (start[at + 5] >> 6) + 2; /* length of 1 to 4 bytes, number of elements */
-        for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t i = 0; i < 2 && value + 2 <= dsdt->bytes; i++) {
             if (start[value] == AML_BYTE)
                 value++;
             types[i] = start[value++];
@@ -177,7 +178,8 @@ void acpi_power_off(void)
     if (!fadt)
         return;
     uint8_t types[2] = {0, 0};
-    const struct table_header *dsdt = table_map(fadt_word(fadt, FADT_DSDT, 4));
+    uint64_t dsdt_address = fadt_word(fadt, FADT_X_DSDT, 8);
+    const struct table_header *dsdt = table_map(dsdt_address ? dsdt_address : fadt_word(fadt, FADT_DSDT, 4));
     if (!dsdt || !find_sleep_types(dsdt, types))
         return;
     if (fadt_word(fadt, FADT_FLAGS, 4) & FADT_HARDWARE_REDUCED) {

@@ -42,7 +42,7 @@ static void apic_write(uint32_t number, uint32_t value)
         write_msr(0x800 + number / 16, value);
 }
 
-bool apic_initialize(void)
+void apic_initialize(void)
 {
     /* Both 8259: everything masked. */
     out8(0x21, 0xff);
@@ -53,16 +53,20 @@ bool apic_initialize(void)
         write_msr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
     } else {
         write_msr(MSR_APIC_BASE, base);
-        registers = map_physical(base & APIC_BASE_ADDRESS, 4096, false);
-        if (!registers)
-            return false;
+        registers = physical_pointer(base & APIC_BASE_ADDRESS); /* as the first page tables show it */
     }
     apic_write(APIC_SPURIOUS, APIC_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_LINE0, APIC_MASKED);
     apic_write(APIC_LINE1, APIC_LINE_NMI);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
     apic_write(APIC_TIMER, VECTOR_TIMER);
-    return true;
+}
+
+bool apic_map(void)
+{
+    if (registers)
+        registers = map_physical(read_msr(MSR_APIC_BASE) & APIC_BASE_ADDRESS, 4096, false);
+    return registers || cpu_details.x2apic;
 }
 
 void apic_acknowledge(void)

@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Switch on this CPU's local APIC. False: no memory to map it. */
-bool apic_initialize(void);
+/* Switch on this CPU's local APIC; the first page tables are still in use, and apic_map must follow when the kernel's own
+ * are. */
+void apic_initialize(void);
+/* False: no memory. */
+bool apic_map(void);
 /* Let ISA interrupt `line` arrive as `vector` on this CPU. */
 void apic_route(uint8_t line, uint8_t vector);
 void apic_acknowledge(void);

@@ -109,7 +109,10 @@ no_long_mode:
     movb %bl, %al
     outb %al, %dx
     jmp 1b
-3:  cli
+3:  movw $0x604, %dx /* QEMU's power switch; elsewhere, stand still */
+    movw $0x2000, %ax
+    outw %ax, %dx
+    cli
     hlt
     jmp 3b
 

@@ -18,26 +18,27 @@ extern uint8_t image_boot_tables[], image_end[];
 static void start_memory(const struct boot_handoff *handoff)
 {
     if (!frames_initialize(handoff->ram, handoff->ram_count, handoff->taken, handoff->taken_count, BOOT_REACH) ||
-        !paging_initialize(handoff->ram, handoff->ram_count, cpu_details.huge_1g))
+        !paging_initialize(handoff->ram, handoff->ram_count, cpu_details.huge_1g) || !apic_map())
         platform_panic("not enough memory to start");
     frames_add((uint64_t)image_boot_tables - KERNEL_BASE, (uint64_t)image_end - KERNEL_BASE);
 }
 
-/* The order: exceptions can be reported, then the CPU's state, memory, interrupts, time. */
+/* The order: exceptions can be reported, the clock's count begins, then the CPU's state, memory, interrupts, time. */
 _Noreturn void pc_start(uint32_t loader, uint64_t information, uint64_t entry_timestamp)
 {
     static struct boot_handoff handoff;
     console_initialize();
     cpu_initialize_boot();
+    cpu_identify();
+    apic_initialize();
+    clock_count_begin();
     const char *problem = boot_read_handoff(loader, information, &handoff);
     if (problem)
         platform_panic(problem);
     console_configure(handoff.command_line);
-    cpu_detect();
+    cpu_enable();
     start_memory(&handoff);
     acpi_initialize(handoff.rsdp);
-    if (!apic_initialize())
-        platform_panic("no memory for the local APIC");
     clock_initialize(handoff.command_line, entry_timestamp);
     apic_route(CONSOLE_INTERRUPT_LINE, VECTOR_SERIAL);
     console_enable_input();

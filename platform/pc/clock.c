@@ -118,12 +118,6 @@ static void read_together(uint64_t *tsc, uint32_t *timer)
     }
 }
 
-static void count_begin(void)
-{
-    counting = true;
-    apic_timer_start(UINT32_MAX);
-    read_together(&count_start_tsc, &count_start_timer);
-}
 
 static void count_evaluate(void)
 {
@@ -161,6 +155,15 @@ static uint64_t frequency_from_pit(uint64_t *timer_hz)
     return (end_tsc - start_tsc) * PIT_HZ / PIT_COUNT;
 }
 
+void clock_count_begin(void)
+{
+    if (memcmp(cpu_details.hypervisor_name, "TCGTCGTCGTCG", 12) != 0)
+        return;
+    counting = true;
+    apic_timer_start(UINT32_MAX);
+    read_together(&count_start_tsc, &count_start_timer);
+}
+
 void clock_initialize(const char *command_line, uint64_t entry_timestamp)
 {
     base_tsc = entry_timestamp;
@@ -170,8 +173,6 @@ void clock_initialize(const char *command_line, uint64_t entry_timestamp)
             realtime_base = realtime_base * 10 + (uint64_t)(*digit - '0');
         realtime_known = true;
     }
-    if (memcmp(cpu_details.hypervisor_name, "TCGTCGTCGTCG", 12) == 0)
-        count_begin();
 }
 
 void clock_start(void)

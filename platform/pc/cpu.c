@@ -121,13 +121,14 @@ static void enable_extended_state(const struct leaves *leaves)
     __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
 }
 
-void cpu_detect(void)
+static struct leaves leaves;
+
+void cpu_identify(void)
 {
     struct cpuid one = cpuid(1, 0), extended = cpuid(0x80000001, 0), seven = {0};
     if (cpuid(0, 0).eax >= 7)
         seven = cpuid(7, 0);
-    struct leaves leaves = {one.ecx, one.edx, seven.ebx, extended.ecx, extended.edx};
-    check_required(&leaves);
+    leaves = (struct leaves){one.ecx, one.edx, seven.ebx, extended.ecx, extended.edx};
     cpu_details.fsgsbase = bit(leaves.ebx7, EBX7_FSGSBASE);
     cpu_details.xsave = bit(leaves.ecx1, ECX1_XSAVE);
     cpu_details.x2apic = bit(leaves.ecx1, ECX1_X2APIC);
@@ -140,7 +141,6 @@ void cpu_detect(void)
         struct cpuid base = cpuid(0x40000000, 0);
         memcpy(cpu_details.hypervisor_name, &base.ebx, 12);
     }
-    enable_extended_state(&leaves);
 
     bool avx = cpu_details.xsave && bit(leaves.ecx1, ECX1_AVX);
     uint32_t features = 0;
@@ -153,6 +153,12 @@ void cpu_detect(void)
     features |= cpu_details.fsgsbase ? CPU_FSGSBASE : 0;
     cpu_details.features = features;
     read_name(cpu_details.name);
+}
+
+void cpu_enable(void)
+{
+    check_required(&leaves);
+    enable_extended_state(&leaves);
 }
 
 /* ---- Descriptor tables and the record ---- */

@@ -37,7 +37,7 @@ static inline struct pc_cpu *pc_cpu(void)
     return cpu;
 }
 
-/* ---- Features, found once by cpu_detect ---- */
+/* ---- Features, found once by cpu_identify ---- */
 struct cpu_details {
     char name[49];
     uint32_t features; /* CPU_* */
@@ -48,8 +48,10 @@ struct cpu_details {
 };
 extern struct cpu_details cpu_details;
 
-/* Look at CPUID and switch on what is there (SSE, AVX, FSGSBASE). Stops with a message below x86-64-v2. */
-void cpu_detect(void);
+/* Look at CPUID. */
+void cpu_identify(void);
+/* Switch on what is there (SSE, AVX, FSGSBASE). Stops with a message below x86-64-v2. */
+void cpu_enable(void);
 /* GDT, TSS, IDT and FS for the boot CPU, so that exceptions are reported. Uses no memory but its own. */
 void cpu_initialize_boot(void);
 
