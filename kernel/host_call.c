@@ -210,24 +210,38 @@ static bool name_is(const struct name *name, const char *text)
     return strlen(text) == name->length && memcmp(text, name->text, name->length) == 0;
 }
 
-enum status host_function_find(const struct name *module, const struct name *field, uint32_t *number)
+static bool signature_is(const char *signature, const struct function_type *wanted)
+{
+    value_type types[HOST_SIGNATURE_VALUES];
+    struct function_type type;
+    return host_signature_parse(signature, types, &type) && function_type_equal(&type, wanted);
+}
+
+enum status host_function_find(const struct name *module, const struct name *field, const struct function_type *wanted,
+                               uint32_t *number)
 {
     uint32_t first = BUILTIN_COUNT;
+    const struct host_interface *found_interface = 0;
+    const struct host_function *found = 0;
     for (const struct host_interface *const *next = host_interfaces; *next; next++) {
         const struct host_interface *interface = *next;
         for (uint32_t i = 0; name_is(module, interface->module) && i < interface->count; i++) {
             const struct host_function *function = &interface->functions[i];
-            if (name_is(field, function->name)) {
+            if (name_is(field, function->name) && (!found || signature_is(function->signature, wanted))) {
                 *number = first + i;
-                return host_entries[*number].function
-                           ? STATUS_OK
-                           : entry_fill(&host_entries[*number], interface->module, function->name, function->signature,
-                                        function->function);
+                found_interface = interface;
+                found = function;
             }
         }
         first += interface->count;
     }
-    return STATUS_NOT_FOUND;
+    if (!found) {
+        return STATUS_NOT_FOUND;
+    }
+    return host_entries[*number].function
+               ? STATUS_OK
+               : entry_fill(&host_entries[*number], found_interface->module, found->name, found->signature,
+                            found->function);
 }
 
 enum status host_function_register(const struct host_function *function, const char *module, uint32_t *number)

@@ -31,8 +31,10 @@ extern struct host_entry host_entries[HOST_FUNCTIONS_MAXIMUM]; /* for the stubs 
 /* Once, before all else here. */
 void host_calls_initialize(void);
 
-/* The number of the function that the tables of abi/ have under this name, or STATUS_NOT_FOUND. */
-enum status host_function_find(const struct name *module, const struct name *field, uint32_t *number);
+/* The number of the function that the tables of abi/ have under this name, or STATUS_NOT_FOUND. Where several interfaces
+ * have the name, one of the `wanted` type; else the first, for the message. */
+enum status host_function_find(const struct name *module, const struct name *field, const struct function_type *wanted,
+                               uint32_t *number);
 /* The number of a function of no table; `module`, for messages, and the name must stay valid for ever. Registering the
  * same again gives the same number. Numbers are never given back. */
 enum status host_function_register(const struct host_function *function, const char *module, uint32_t *number);

@@ -121,9 +121,11 @@ enum status link_host_imports(struct process *process, const struct module *modu
     for (uint32_t i = 0; i < module->import_count; i++) {
         const struct import *import = &module->imports[i];
         uint32_t number;
-        enum status status = import->kind == EXTERNAL_FUNCTION
-                                 ? host_function_find(&import->module, &import->field, &number)
-                                 : STATUS_NOT_FOUND;
+        enum status status = STATUS_NOT_FOUND;
+        if (import->kind == EXTERNAL_FUNCTION) {
+            status = host_function_find(&import->module, &import->field,
+                                        &module->types[module->functions[import->index].type], &number);
+        }
         if (status == STATUS_NOT_FOUND) {
             listing_add(&missing, module, import);
             complete = false;

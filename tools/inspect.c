@@ -170,20 +170,22 @@ static const char *import_server(const struct module *module, const struct impor
 {
     if (import->kind != EXTERNAL_FUNCTION)
         return "MISSING (only functions are served)";
-    bool module_known = false;
+    const char *server = "MISSING (no such interface)";
     for (size_t i = 0; host_interfaces[i]; i++) {
         const struct host_interface *interface = host_interfaces[i];
         if (!name_is(&import->module, interface->module))
             continue;
-        module_known = true;
-        for (uint32_t j = 0; j < interface->count; j++)
-            if (name_is(&import->field, interface->functions[j].name))
-                return signature_matches(interface->functions[j].signature,
-                                         &module->types[module->functions[import->index].type])
-                           ? "kernel"
-                           : "MISSING (the kernel's has another type)";
+        server = "MISSING";
+        for (uint32_t j = 0; j < interface->count; j++) {
+            if (!name_is(&import->field, interface->functions[j].name))
+                continue;
+            if (signature_matches(interface->functions[j].signature,
+                                  &module->types[module->functions[import->index].type]))
+                return "kernel";
+            server = "MISSING (the kernel's has another type)";
+        }
     }
-    return module_known ? "MISSING" : "MISSING (no such interface)";
+    return server;
 }
 
 static void print_imports(const struct module *module)

@@ -6,5 +6,6 @@
 
 extern const struct host_interface wasi_preview1_interface; /* wasi_snapshot_preview1 */
 extern const struct host_interface wasi_unstable_interface;
+extern const struct host_interface wasi_wasmedge_interface; /* wasi_snapshot_preview1, sockets as WasmEdge has them */
 
 #endif

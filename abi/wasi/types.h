@@ -25,6 +25,7 @@ enum wasi_errno {
     WASI_ENOENT = 44,
     WASI_ENOMEM = 48,
     WASI_ENOSPC = 51,
+    WASI_ENOSYS = 52,
     WASI_ENOTDIR = 54,
     WASI_ENOTEMPTY = 55,
     WASI_ENOTSOCK = 57,
