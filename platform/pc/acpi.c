@@ -84,13 +84,13 @@ static const struct table_header *table_find(const char *signature)
 
 /* ---- MADT: ACPI 6.5, section 5.2.12 ---- */
 
-#define MADT_ENTRIES     44
-#define MADT_IOAPIC      1
-#define MADT_OVERRIDE    2
-#define IOAPIC_DEFAULT   UINT64_C(0xfec00000)
-#define IOAPIC_INPUTS    24 /* of the first one, which serves the ISA interrupts */
-#define POLARITY_LOW     3
-#define TRIGGER_LEVEL    3
+#define MADT_ENTRIES   44
+#define MADT_IOAPIC    1
+#define MADT_OVERRIDE  2
+#define IOAPIC_DEFAULT UINT64_C(0xfec00000)
+#define IOAPIC_INPUTS  24 /* of the first one, which serves the ISA interrupts */
+#define POLARITY_LOW   3
+#define TRIGGER_LEVEL  3
 
 struct __attribute__((packed)) madt_ioapic {
     uint8_t type, bytes, id, reserved;
@@ -126,15 +126,15 @@ void acpi_find_isa_interrupt(uint8_t line, struct acpi_isa_interrupt *interrupt)
 
 /* ---- FADT: section 5.2.9 ---- */
 
-#define FADT_DSDT           40
-#define FADT_X_DSDT         140 /* the same with 8 bytes, in later revisions */
-#define FADT_PM1A_CONTROL   64
-#define FADT_PM1B_CONTROL   68
-#define FADT_FLAGS          112
-#define FADT_SLEEP_CONTROL  244 /* generic address: space, width, offset, size, then 8 bytes of address */
+#define FADT_DSDT             40
+#define FADT_X_DSDT           140 /* the same with 8 bytes, in later revisions */
+#define FADT_PM1A_CONTROL     64
+#define FADT_PM1B_CONTROL     68
+#define FADT_FLAGS            112
+#define FADT_SLEEP_CONTROL    244 /* generic address: space, width, offset, size, then 8 bytes of address */
 #define FADT_HARDWARE_REDUCED (1u << 20)
-#define SPACE_MEMORY        0
-#define SPACE_PORTS         1
+#define SPACE_MEMORY          0
+#define SPACE_PORTS           1
 
 static uint64_t fadt_word(const struct table_header *fadt, uint32_t offset, uint32_t bytes)
 {

@@ -1,5 +1,5 @@
-/* As much of ACPI as this kernel needs: where an ISA interrupt arrives, how to switch the machine off. Tables are looked
- * at through map_physical; what they say is checked against their lengths. */
+/* As much of ACPI as this kernel needs: where an ISA interrupt arrives, how to switch the machine off. Tables are
+ * looked at through map_physical; what they say is checked against their lengths. */
 #ifndef PLATFORM_PC_ACPI_H
 #define PLATFORM_PC_ACPI_H
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Switch on this CPU's local APIC; the first page tables are still in use, and apic_map must follow when the kernel's own
- * are. */
+/* Switch on this CPU's local APIC; the first page tables are still in use, and apic_map must follow when the kernel's
+ * own are. */
 void apic_initialize(void);
 /* False: no memory. */
 bool apic_map(void);

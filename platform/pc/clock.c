@@ -8,8 +8,8 @@
 #include "platform/pc/frames.h"
 #include "platform/pc/instructions.h"
 
-#define SECOND        UINT64_C(1000000000) /* in nanoseconds */
-#define RATIO_SHIFT   30
+#define SECOND           UINT64_C(1000000000) /* in nanoseconds */
+#define RATIO_SHIFT      30
 #define TIMER_HZ_VIRTUAL SECOND /* QEMU's and KVM's APIC timer, undivided */
 
 /* monotonic = base_nanoseconds + (tsc - base_tsc) * nanoseconds_per_tick */
@@ -68,9 +68,9 @@ struct kvm_clock {
     int8_t tsc_shift;
     uint8_t flags, padding[2];
 } __attribute__((aligned(64)));
-#define KVM_FEATURES_LEAF  0x40000001
-#define KVM_FEATURE_CLOCK  3
-#define MSR_KVM_CLOCK      0x4b564d01
+#define KVM_FEATURES_LEAF 0x40000001
+#define KVM_FEATURE_CLOCK 3
+#define MSR_KVM_CLOCK     0x4b564d01
 
 static uint64_t frequency_from_kvm(void)
 {
@@ -118,7 +118,6 @@ static void read_together(uint64_t *tsc, uint32_t *timer)
     }
 }
 
-
 static void count_evaluate(void)
 {
     uint64_t tsc = 0;
@@ -130,8 +129,8 @@ static void count_evaluate(void)
 }
 
 /* PIT channel 2, gated by port 0x61, over 2 ms; also tells the APIC timer's frequency. */
-#define PIT_HZ     1193182
-#define PIT_COUNT  2386
+#define PIT_HZ            1193182
+#define PIT_COUNT         2386
 #define PIT_POLLS_MAXIMUM 1000000
 
 static uint64_t frequency_from_pit(uint64_t *timer_hz)
@@ -279,8 +278,8 @@ static void rtc_read_all(struct rtc_time *time)
 {
     for (uint32_t i = 0; i < 10000 && rtc_read(0x0a) & 0x80; i++)
         ; /* an update is in progress: at most 2 ms */
-    *time = (struct rtc_time){rtc_read(0), rtc_read(2), rtc_read(4), rtc_read(7), rtc_read(8), rtc_read(9),
-                              rtc_read(0x32)};
+    *time =
+        (struct rtc_time){rtc_read(0), rtc_read(2), rtc_read(4), rtc_read(7), rtc_read(8), rtc_read(9), rtc_read(0x32)};
 }
 
 static uint64_t from_bcd(uint8_t value)
@@ -314,7 +313,8 @@ static uint64_t rtc_seconds(void)
     bool afternoon = time.hour & 0x80;
     time.hour &= 0x7f;
     bool binary = format & 4;
-    uint64_t second = binary ? time.second : from_bcd(time.second), minute = binary ? time.minute : from_bcd(time.minute);
+    uint64_t second = binary ? time.second : from_bcd(time.second),
+             minute = binary ? time.minute : from_bcd(time.minute);
     uint64_t hour = binary ? time.hour : from_bcd(time.hour), day = binary ? time.day : from_bcd(time.day);
     uint64_t month = binary ? time.month : from_bcd(time.month), year = binary ? time.year : from_bcd(time.year);
     uint64_t century = binary ? time.century : from_bcd(time.century);

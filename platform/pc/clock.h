@@ -1,8 +1,9 @@
 /* Time: the TSC as clock, the local APIC's timer as alarm, the wall clock from command line or RTC.
  *
- * The TSC's frequency comes from KVM's clock record, from CPUID, or by counting: under QEMU's emulation against the APIC
- * timer, which runs at 1 GHz there, elsewhere against the PIT. Under emulation nothing waits for the count: it begins
- * before the rest of the boot, is read at its end, and once more before the timer is needed for the first alarm. */
+ * The TSC's frequency comes from KVM's clock record, from CPUID, or by counting: under QEMU's emulation against the
+ * APIC timer, which runs at 1 GHz there, elsewhere against the PIT. Under emulation nothing waits for the count: it
+ * begins before the rest of the boot, is read at its end, and once more before the timer is needed for the first alarm.
+ */
 #ifndef PLATFORM_PC_CLOCK_H
 #define PLATFORM_PC_CLOCK_H
 

@@ -35,25 +35,25 @@ struct feature {
 #define FEATURE(leaf, bit, value, name) {offsetof(struct leaves, leaf), bit, value, name}
 
 static const struct feature required[] = {
-    FEATURE(ecx1, 0, 0, "SSE3"),     FEATURE(ecx1, 9, 0, "SSSE3"),   FEATURE(ecx1, 19, 0, "SSE4.1"),
-    FEATURE(ecx1, 20, 0, "SSE4.2"),  FEATURE(ecx1, 23, 0, "POPCNT"), FEATURE(ecx1, 13, 0, "CMPXCHG16B"),
+    FEATURE(ecx1, 0, 0, "SSE3"),    FEATURE(ecx1, 9, 0, "SSSE3"),   FEATURE(ecx1, 19, 0, "SSE4.1"),
+    FEATURE(ecx1, 20, 0, "SSE4.2"), FEATURE(ecx1, 23, 0, "POPCNT"), FEATURE(ecx1, 13, 0, "CMPXCHG16B"),
     FEATURE(edx1, 24, 0, "FXSR"),
 };
 
-#define ECX1_FMA    12
-#define ECX1_X2APIC 21
+#define ECX1_FMA          12
+#define ECX1_X2APIC       21
 #define ECX1_TSC_DEADLINE 24
-#define ECX1_XSAVE  26
-#define ECX1_AVX    28
-#define ECX1_RDRAND 30
-#define ECX1_HYPERVISOR 31
-#define EBX7_FSGSBASE 0
-#define EBX7_BMI1   3
-#define EBX7_AVX2   5
-#define EBX7_BMI2   8
-#define EBX7_RDSEED 18
-#define ECX81_LZCNT 5
-#define EDX81_HUGE_1G 26
+#define ECX1_XSAVE        26
+#define ECX1_AVX          28
+#define ECX1_RDRAND       30
+#define ECX1_HYPERVISOR   31
+#define EBX7_FSGSBASE     0
+#define EBX7_BMI1         3
+#define EBX7_AVX2         5
+#define EBX7_BMI2         8
+#define EBX7_RDSEED       18
+#define ECX81_LZCNT       5
+#define EDX81_HUGE_1G     26
 
 static bool has(const struct leaves *leaves, const struct feature *feature)
 {
@@ -186,8 +186,7 @@ void cpu_initialize_boot(void)
     uint64_t task = (uint64_t)&cpu->task, limit = sizeof cpu->task - 1;
     cpu->gdt[SELECTOR_CODE / 8] = UINT64_C(0x00af9b000000ffff);
     cpu->gdt[SELECTOR_DATA / 8] = UINT64_C(0x00cf93000000ffff);
-    cpu->gdt[SELECTOR_TASK / 8] =
-        limit | (task & 0xffffff) << 16 | UINT64_C(0x89) << 40 | (task >> 24 & 0xff) << 56;
+    cpu->gdt[SELECTOR_TASK / 8] = limit | (task & 0xffffff) << 16 | UINT64_C(0x89) << 40 | (task >> 24 & 0xff) << 56;
     cpu->gdt[SELECTOR_TASK / 8 + 1] = task >> 32;
     load_tables(cpu);
     write_msr(MSR_FS_BASE, (uint64_t)cpu);

@@ -24,7 +24,7 @@ struct pc_cpu {
     struct cpu *kernel;  /* what platform_cpu gives */
     uint64_t scratch[3]; /* PC_CPU_SCRATCH: of gs_stub_msr */
     uint32_t number;
-    volatile bool woken; /* an interrupt has come since platform_idle returned last */
+    volatile bool woken;  /* an interrupt has come since platform_idle returned last */
     uint64_t timer_armed; /* monotonic time of platform_timer_arm; UINT64_MAX: none. Changed with interrupts off */
     uint64_t gdt[5];
     struct task_state task;

@@ -19,7 +19,7 @@ static struct spinlock lock;
 static struct block *blocks GUARDED_BY(lock);
 static uint64_t *whole GUARDED_BY(lock); /* a bit for each block that is free as a whole */
 static uint64_t whole_words GUARDED_BY(lock);
-static uint64_t whole_hint GUARDED_BY(lock); /* no word below this one has a bit set */
+static uint64_t whole_hint GUARDED_BY(lock);         /* no word below this one has a bit set */
 static uint32_t partial GUARDED_BY(lock) = NO_BLOCK; /* first block that has some frames free */
 static uint64_t free_frames GUARDED_BY(lock);
 static uint64_t reserve GUARDED_BY(lock);

@@ -21,9 +21,9 @@ struct memory_range {
     uint64_t start, end;
 };
 
-/* Take over RAM: everything in `ram` (sorted, disjoint) but what `taken` (any order) overlaps. The bookkeeping comes from
- * the first hole that is large enough. All of it below `reach` is already mapped in the direct map; frames are given
- * out from low addresses first. False: no room for the bookkeeping. */
+/* Take over RAM: everything in `ram` (sorted, disjoint) but what `taken` (any order) overlaps. The bookkeeping comes
+ * from the first hole that is large enough. All of it below `reach` is already mapped in the direct map; frames are
+ * given out from low addresses first. False: no room for the bookkeeping. */
 bool frames_initialize(const struct memory_range *ram, uint32_t ram_count, const struct memory_range *taken,
                        uint32_t taken_count, uint64_t reach);
 /* Hand a range to the allocator that was taken before (whole frames inside it). */

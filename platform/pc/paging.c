@@ -155,7 +155,8 @@ static bool map_fixed(uint64_t address, uint64_t physical, uint64_t bytes, uint6
             level--;
         }
         uint64_t *entry = entry_for(table, address, level);
-        uint64_t span = level_span(level), count = min_u64(bytes / span, TABLE_ENTRIES - (uint64_t)(entry - table) % TABLE_ENTRIES);
+        uint64_t span = level_span(level),
+                 count = min_u64(bytes / span, TABLE_ENTRIES - (uint64_t)(entry - table) % TABLE_ENTRIES);
         for (; count > 0; count--) {
             *entry++ = physical | bits | ENTRY_PRESENT | ENTRY_ACCESSED | (level > 1 ? ENTRY_HUGE : 0);
             address += span;
@@ -195,8 +196,8 @@ static bool map_direct(uint64_t start, uint64_t end, uint64_t bits, int level)
     return end <= start || map_fixed(DIRECT_MAP + start, start, end - start, ENTRY_NO_EXECUTE | bits, level);
 }
 
-/* RAM in pages as large as fit; its ends are rounded outward to 2 MiB, which shows a little of what is next to RAM. In the
- * direct map, too, the image's text and constants are not writable. */
+/* RAM in pages as large as fit; its ends are rounded outward to 2 MiB, which shows a little of what is next to RAM. In
+ * the direct map, too, the image's text and constants are not writable. */
 static bool map_all_ram(const struct memory_range *ram, uint32_t ram_count, int level)
 {
     uint64_t done = align_up((uint64_t)image_end - KERNEL_BASE, HUGE_FRAME_BYTES);
@@ -230,8 +231,7 @@ void *map_physical(uint64_t physical, uint64_t bytes, bool cached)
 {
     uint64_t start = physical & ~(FRAME_BYTES - 1), end = align_up(physical + bytes, FRAME_BYTES);
     uint64_t address = device_next;
-    if (!map_fixed(address, start, end - start,
-                   ENTRY_WRITABLE | ENTRY_NO_EXECUTE | (cached ? 0 : ENTRY_UNCACHED), 1))
+    if (!map_fixed(address, start, end - start, ENTRY_WRITABLE | ENTRY_NO_EXECUTE | (cached ? 0 : ENTRY_UNCACHED), 1))
         return NULL;
     device_next += end - start;
     return (void *)(address + (physical - start));

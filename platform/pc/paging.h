@@ -23,8 +23,8 @@
 
 #define PAGING_PROMOTE_FAULTS 64
 
-/* Build the kernel's own tables (image with W^X and stack guards, direct map of `ram`) and switch to them. False: out of
- * memory. */
+/* Build the kernel's own tables (image with W^X and stack guards, direct map of `ram`) and switch to them. False: out
+ * of memory. */
 bool paging_initialize(const struct memory_range *ram, uint32_t ram_count, bool huge_1g);
 
 /* Show physical memory that is not RAM; uncached for device registers. For ever. NULL: no memory for tables. */

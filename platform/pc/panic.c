@@ -6,9 +6,26 @@
 #include "platform/pc/power.h"
 
 static const char *const exception_names[] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no x87",
-    "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault", "general protection",
-    "page fault", "exception 15", "x87 error", "alignment check", "machine check", "SIMD exception",
+    "divide error",
+    "debug",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound range",
+    "invalid opcode",
+    "no x87",
+    "double fault",
+    "coprocessor overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "exception 15",
+    "x87 error",
+    "alignment check",
+    "machine check",
+    "SIMD exception",
 };
 static const char *const register_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                              "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -65,8 +82,8 @@ _Noreturn void panic_exception(const struct interrupt_frame *frame, uint64_t add
                     (unsigned long)address, (unsigned long)frame->error);
     for (uint32_t i = 0; i < ARRAY_COUNT(register_names); i++)
         console_message("  %s %016lx%s", register_names[i], (unsigned long)state->registers[i], i % 4 == 3 ? "\n" : "");
-    console_message("  rflags %lx  cr2 %lx  cr3 %lx  gs %lx\n", (unsigned long)state->rflags,
-                    (unsigned long)read_cr2(), (unsigned long)read_cr3(), (unsigned long)read_msr(MSR_GS_BASE));
+    console_message("  rflags %lx  cr2 %lx  cr3 %lx  gs %lx\n", (unsigned long)state->rflags, (unsigned long)read_cr2(),
+                    (unsigned long)read_cr3(), (unsigned long)read_msr(MSR_GS_BASE));
     show_stack(state->registers[4]);
     stop();
 }

@@ -15,7 +15,8 @@ struct window {
     uint32_t number;
 };
 
-/* A part of an arena, reserved or free. Records are never given back, only used again, so a pointer to one stays valid. */
+/* A part of an arena, reserved or free. Records are never given back, only used again, so a pointer to one stays valid.
+ */
 struct extent {
     uint64_t start, bytes;
     struct extent *below, *above;   /* neighbours by address, NULL at the arena's ends */
@@ -29,7 +30,7 @@ struct extent {
 struct arena {
     uint64_t start, end;
     uint64_t unit;
-    uint64_t free_classes; /* a bit for each list that is not empty */
+    uint64_t free_classes;             /* a bit for each list that is not empty */
     struct extent *free[SIZE_CLASSES]; /* by log2 of the size in units */
     bool ready;
 };

@@ -1,5 +1,5 @@
-/* The memory functions that C code and the compiler itself count on. Blocks go by the string instructions, eight bytes at
- * a step: as fast as anything on CPUs of the last ten years, and under emulation eight times as fast as by bytes. */
+/* The memory functions that C code and the compiler itself count on. Blocks go by the string instructions, eight bytes
+ * at a step: as fast as anything on CPUs of the last ten years, and under emulation eight times as fast as by bytes. */
 #include "engine/base.h"
 
 struct __attribute__((packed, may_alias)) word64 {
