@@ -17,7 +17,7 @@ LINUX_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -march=x86-64-v2 -fno-plt
 PC_CFLAGS := $(COMMON) -O2 --target=x86_64-unknown-none-elf -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
 SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -march=x86-64-v2 -fsanitize=address,undefined \
-                   -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+                   -fsanitize-address-use-after-return=never -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 ENGINE := $(wildcard engine/*.c engine/*/*.c engine/*/*.S)
 KERNEL := $(wildcard kernel/*.c kernel/*/*.c kernel/*.S) $(wildcard abi/*.c abi/*/*.c)
