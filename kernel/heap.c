@@ -5,6 +5,7 @@
 
 #include "engine/base.h"
 #include "kernel/platform.h"
+#include "kernel/sanitizer.h"
 
 #define SLAB_BYTES        UINT64_C(32768)
 #define REGION_BYTES      (UINT64_C(8) << 30)
@@ -85,12 +86,14 @@ static struct slab *slab_create(uint32_t class)
     heap.in_use[word] |= UINT64_C(1) << bit;
     heap.statistics.bytes_platform += SLAB_BYTES;
     *slab = (struct slab){.size_class = class, .fresh = SLAB_HEADER_BYTES, .block_bytes = class_bytes(class)};
+    SANITIZER_FORBID((uint8_t *)slab + SLAB_HEADER_BYTES, SLAB_BYTES - SLAB_HEADER_BYTES);
     return slab;
 }
 
 static void slab_destroy(struct slab *slab)
 {
     uint64_t index = (uint64_t)((uint8_t *)slab - heap.region) / SLAB_BYTES;
+    SANITIZER_ALLOW(slab, SLAB_BYTES);
     platform_decommit(slab, SLAB_BYTES);
     heap.in_use[index / 64] &= ~(UINT64_C(1) << (index % 64));
     heap.first_word = min_u64(heap.first_word, index / 64);
@@ -136,11 +139,12 @@ static void *allocate_small(uint32_t class)
         }
         partial_insert(slab);
     }
-    void *block = slab->free;
+    struct free_block *block = slab->free;
     if (block) {
-        slab->free = slab->free->next;
+        SANITIZER_ALLOW(block, sizeof(*block));
+        slab->free = block->next;
     } else {
-        block = (uint8_t *)slab + slab->fresh;
+        block = (struct free_block *)((uint8_t *)slab + slab->fresh);
         slab->fresh += slab->block_bytes;
     }
     slab->used++;
@@ -160,6 +164,7 @@ static void free_small(void *memory)
     }
     block->next = slab->free;
     slab->free = block;
+    SANITIZER_FORBID(block, slab->block_bytes);
     heap.statistics.bytes -= slab->block_bytes;
     if (--slab->used == 0) {
         partial_remove(slab);
@@ -187,13 +192,17 @@ static void *allocate_large(size_t bytes)
     }
     heap.statistics.bytes += rounded;
     heap.statistics.bytes_platform += rounded;
+    SANITIZER_FORBID(memory, rounded);
     return memory;
 }
 
 void *kernel_allocate(size_t bytes)
 {
     void *memory = bytes <= SMALL_BYTES ? allocate_small(size_class(bytes)) : allocate_large(bytes);
-    heap.statistics.blocks += memory != NULL;
+    if (memory) {
+        heap.statistics.blocks++;
+        SANITIZER_ALLOW(memory, bytes);
+    }
     return memory;
 }
 
@@ -212,6 +221,7 @@ void kernel_free(void *memory, size_t bytes)
         return;
     }
     heap.statistics.blocks--;
+    SANITIZER_ALLOW(memory, sizeof(struct free_block)); /* for the list; a block of 0 bytes was not */
     if (bytes <= SMALL_BYTES) {
         free_small(memory);
         return;
@@ -219,6 +229,7 @@ void kernel_free(void *memory, size_t bytes)
     size_t rounded = align_up(bytes, PLATFORM_PAGE_BYTES);
     heap.statistics.bytes -= rounded;
     heap.statistics.bytes_platform -= rounded;
+    SANITIZER_ALLOW(memory, rounded);
     platform_release(memory, rounded);
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
+#include "kernel/sanitizer.h"
 #include "kernel/system.h"
 
 #define EXTENDED_STATE_ALIGNMENT 64
@@ -75,6 +76,7 @@ static void thread_destroy(struct thread *thread)
         kernel_free(thread->extended_state_block, extended_state_bytes());
         platform_release(thread->wasm_stack, WASM_STACK_RESERVED);
     }
+    SANITIZER_ALLOW((uint8_t *)thread->kernel_stack + PLATFORM_PAGE_BYTES, KERNEL_STACK_BYTES);
     platform_release(thread->kernel_stack, KERNEL_STACK_RESERVED);
     kernel_free(thread, sizeof(*thread));
 }

@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
+#include "kernel/sanitizer.h"
 
 /* ---- Noting ---- */
 
@@ -78,6 +79,7 @@ _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_p
     if (trap != TRAP_EXIT) {
         add_backtrace(report, thread, position);
     }
+    SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);
 }
 
