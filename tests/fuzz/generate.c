@@ -1,0 +1,567 @@
+/* A generator of valid bodies: it keeps the types on the operand stack, takes an opcode from the table for each choice
+ * and supplies the operands that are missing. */
+#include "tests/fuzz/generate.h"
+
+#include "engine/opcode.h"
+#include "tests/fuzz/wrap.h"
+
+#define OPERANDS_MAXIMUM 1000
+#define OPERANDS_BUSY    200 /* from here on, blocks are cleared before more is pushed */
+#define CONTROLS_MAXIMUM 40
+
+struct types {
+    unsigned count;
+    value_type list[8];
+};
+
+struct frame {
+    unsigned opcode;
+    unsigned height; /* of the stack without parameters */
+    struct types parameters, results;
+};
+
+struct generator {
+    struct buffer *code;
+    const uint8_t *choices;
+    size_t left;
+    value_type operands[OPERANDS_MAXIMUM];
+    unsigned height;
+    struct frame frames[CONTROLS_MAXIMUM];
+    unsigned depth;
+};
+
+static const value_type value_types[WRAP_PARAMETER_COUNT] = {VALUE_I32, VALUE_I64,     VALUE_F32,
+                                                             VALUE_F64, VALUE_FUNCREF, VALUE_EXTERNREF};
+
+static const struct {
+    struct types parameters, results;
+} wrap_types[WRAP_TYPE_COUNT] = {
+    [WRAP_TYPE_BODY] = {{6, {VALUE_I32, VALUE_I64, VALUE_F32, VALUE_F64, VALUE_FUNCREF, VALUE_EXTERNREF}},
+                        {1, {VALUE_I32}}},
+    [WRAP_TYPE_MANY] = {{8, {VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_F64}},
+                        {3, {VALUE_I64, VALUE_F32, VALUE_I32}}},
+    [WRAP_TYPE_IMPORT] = {{2, {VALUE_I32, VALUE_F64}}, {1, {VALUE_I64}}},
+    [WRAP_TYPE_BLOCK] = {{2, {VALUE_I32, VALUE_I64}}, {2, {VALUE_F32, VALUE_F64}}},
+};
+
+static const uint8_t function_types[WRAP_FUNCTION_COUNT] = {WRAP_TYPE_IMPORT, WRAP_TYPE_MANY, WRAP_TYPE_VOID,
+                                                            WRAP_TYPE_BODY};
+
+/* ---- Choices ---- */
+/* A number below `count`; 0 once the choices are used up. */
+static unsigned choose(struct generator *generator, unsigned count)
+{
+    if (generator->left == 0) {
+        return 0;
+    }
+    generator->left--;
+    return *generator->choices++ % count;
+}
+
+static unsigned type_number(value_type type)
+{
+    unsigned number = 0;
+    while (value_types[number] != type) {
+        number++;
+    }
+    return number;
+}
+
+/* Edges of every width, and small numbers. */
+static uint64_t choose_integer(struct generator *generator)
+{
+    unsigned choice = choose(generator, 256);
+    if (choice < 128) {
+        return choice;
+    }
+    unsigned shift = choice & 63;
+    uint64_t edge = UINT64_C(1) << shift;
+    return choice < 192 ? edge : edge - 1;
+}
+
+/* ---- Operands ---- */
+static void push(struct generator *generator, value_type type)
+{
+    generator->operands[generator->height++] = type;
+}
+
+static void push_all(struct generator *generator, const struct types *types)
+{
+    for (unsigned i = 0; i < types->count; i++) {
+        push(generator, types->list[i]);
+    }
+}
+
+static struct frame *innermost(struct generator *generator)
+{
+    return &generator->frames[generator->depth - 1];
+}
+
+static unsigned choose_local(struct generator *generator, value_type type)
+{
+    unsigned choice = choose(generator, 5);
+    unsigned number = type_number(type);
+    return choice == 0 ? number : WRAP_PARAMETER_COUNT + 4 * number + choice - 1;
+}
+
+static void put_constant(struct generator *generator, value_type type)
+{
+    struct buffer *code = generator->code;
+    uint64_t bits = choose_integer(generator);
+    switch (type) {
+    case VALUE_I32:
+        put_byte(code, OP_I32_CONST);
+        put_signed(code, (int32_t)bits);
+        break;
+    case VALUE_I64:
+        put_byte(code, OP_I64_CONST);
+        put_signed(code, (int64_t)bits);
+        break;
+    case VALUE_F32:
+        put_byte(code, OP_F32_CONST);
+        put_bytes(code, &bits, 4);
+        break;
+    case VALUE_F64:
+        put_byte(code, OP_F64_CONST);
+        put_bytes(code, &bits, 8);
+        break;
+    default:
+        put_byte(code, OP_REF_NULL);
+        put_byte(code, type);
+    }
+}
+
+/* Push a value of the type, from somewhere. */
+static void supply(struct generator *generator, value_type type)
+{
+    struct buffer *code = generator->code;
+    switch (choose(generator, 4)) {
+    case 0:
+    case 1:
+        put_byte(code, OP_LOCAL_GET);
+        put_unsigned(code, choose_local(generator, type));
+        break;
+    case 2:
+        put_constant(generator, type);
+        break;
+    default:
+        put_byte(code, OP_GLOBAL_GET);
+        put_unsigned(code, type_number(type));
+    }
+    push(generator, type);
+}
+
+/* Have the types on top of the stack: leave what is right, or put new values above. */
+static void want(struct generator *generator, const value_type *types, unsigned count)
+{
+    unsigned floor = innermost(generator)->height;
+    for (unsigned present = count; present > 0; present--) {
+        unsigned i = 0;
+        while (generator->height >= floor + present && i < present &&
+               generator->operands[generator->height - present + i] == types[i]) {
+            i++;
+        }
+        if (i == present) {
+            for (; i < count; i++) {
+                supply(generator, types[i]);
+            }
+            return;
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        supply(generator, types[i]);
+    }
+}
+
+static void want_all(struct generator *generator, const struct types *types)
+{
+    want(generator, types->list, types->count);
+}
+
+static void drop_to(struct generator *generator, unsigned height)
+{
+    for (; generator->height > height; generator->height--) {
+        put_byte(generator->code, OP_DROP);
+    }
+}
+
+/* ---- Blocks ---- */
+/* Leave exactly the results of the innermost block. */
+static void settle(struct generator *generator)
+{
+    const struct frame *frame = innermost(generator);
+    unsigned count = frame->results.count;
+    bool exact = generator->height == frame->height + count;
+    for (unsigned i = 0; exact && i < count; i++) {
+        exact = generator->operands[frame->height + i] == frame->results.list[i];
+    }
+    if (exact) {
+        return;
+    }
+    if (count == 1 && generator->height > frame->height &&
+        generator->operands[generator->height - 1] == frame->results.list[0]) {
+        unsigned local = choose_local(generator, frame->results.list[0]);
+        put_byte(generator->code, OP_LOCAL_SET);
+        put_unsigned(generator->code, local);
+        generator->height--;
+        drop_to(generator, frame->height);
+        put_byte(generator->code, OP_LOCAL_GET);
+        put_unsigned(generator->code, local);
+        push(generator, frame->results.list[0]);
+        return;
+    }
+    drop_to(generator, frame->height);
+    want_all(generator, &frame->results);
+}
+
+static void begin_else(struct generator *generator)
+{
+    struct frame *frame = innermost(generator);
+    settle(generator);
+    put_byte(generator->code, OP_ELSE);
+    frame->opcode = OP_ELSE;
+    generator->height = frame->height;
+    push_all(generator, &frame->parameters);
+}
+
+static void end_block(struct generator *generator)
+{
+    if (innermost(generator)->opcode == OP_IF) {
+        begin_else(generator);
+    }
+    settle(generator);
+    put_byte(generator->code, OP_END);
+    struct frame *frame = innermost(generator);
+    generator->height = frame->height;
+    generator->depth--;
+    push_all(generator, &frame->results);
+}
+
+static void begin_block(struct generator *generator, unsigned opcode)
+{
+    if (generator->depth == CONTROLS_MAXIMUM) {
+        return;
+    }
+    struct frame frame = {.opcode = opcode};
+    unsigned kind = choose(generator, 8);
+    if (kind == 7) {
+        frame.parameters = wrap_types[WRAP_TYPE_BLOCK].parameters;
+        frame.results = wrap_types[WRAP_TYPE_BLOCK].results;
+    } else if (kind < WRAP_PARAMETER_COUNT) {
+        frame.results = (struct types){1, {value_types[kind]}};
+    }
+    value_type wanted[3] = {VALUE_I32, VALUE_I64, VALUE_I32};
+    unsigned first = frame.parameters.count == 0 ? 2 : 0;
+    want(generator, wanted + first, 2 - first + (opcode == OP_IF));
+    generator->height -= frame.parameters.count + (opcode == OP_IF);
+    put_byte(generator->code, opcode);
+    put_byte(generator->code, kind == 7 ? WRAP_TYPE_BLOCK : kind == 6 ? 0x40 : value_types[kind]);
+    frame.height = generator->height;
+    generator->frames[generator->depth++] = frame;
+    push_all(generator, &frame.parameters);
+}
+
+/* ---- Branches and calls ---- */
+static const struct types *label_types(struct generator *generator, unsigned label)
+{
+    const struct frame *frame = &generator->frames[generator->depth - 1 - label];
+    return frame->opcode == OP_LOOP ? &frame->parameters : &frame->results;
+}
+
+static void cut_off(struct generator *generator)
+{
+    generator->height = innermost(generator)->height;
+}
+
+static bool same_types(const struct types *a, const struct types *b)
+{
+    return a->count == b->count && memcmp(a->list, b->list, a->count * sizeof(value_type)) == 0;
+}
+
+static void branch(struct generator *generator, unsigned opcode)
+{
+    struct buffer *code = generator->code;
+    unsigned label = choose(generator, generator->depth);
+    struct types wanted = *label_types(generator, label);
+    if (opcode != OP_BR) {
+        wanted.list[wanted.count++] = VALUE_I32;
+    }
+    want_all(generator, &wanted);
+    put_byte(code, opcode);
+    if (opcode == OP_BR_TABLE) {
+        unsigned count = choose(generator, 6);
+        put_unsigned(code, count);
+        for (unsigned i = 0; i < count; i++) {
+            unsigned other = choose(generator, generator->depth);
+            bool same = same_types(label_types(generator, other), label_types(generator, label));
+            put_unsigned(code, same ? other : label);
+        }
+    }
+    put_unsigned(code, label);
+    if (opcode == OP_BR_IF) {
+        generator->height--;
+    } else {
+        cut_off(generator);
+    }
+}
+
+static void call(struct generator *generator, bool indirect)
+{
+    struct buffer *code = generator->code;
+    unsigned target = choose(generator, indirect ? WRAP_TYPE_COUNT : WRAP_FUNCTION_COUNT);
+    unsigned type = indirect ? target : function_types[target];
+    const struct types *parameters = &wrap_types[type].parameters;
+    if (indirect) {
+        value_type wanted[9] = {0};
+        memcpy(wanted, parameters->list, parameters->count * sizeof(value_type));
+        wanted[parameters->count] = VALUE_I32;
+        want(generator, wanted, parameters->count + 1);
+        generator->height--;
+        put_byte(code, OP_CALL_INDIRECT);
+        put_unsigned(code, type);
+        put_unsigned(code, WRAP_TABLE_FUNCREF);
+    } else {
+        want_all(generator, parameters);
+        put_byte(code, OP_CALL);
+        put_unsigned(code, target);
+    }
+    generator->height -= parameters->count;
+    push_all(generator, &wrap_types[type].results);
+}
+
+/* ---- All other instructions ---- */
+static void put_opcode(struct generator *generator, unsigned opcode)
+{
+    if (opcode < 0x100) {
+        put_byte(generator->code, opcode);
+    } else {
+        put_byte(generator->code, 0xfc);
+        put_unsigned(generator->code, opcode - OPCODE_BASE_0xfc);
+    }
+}
+
+/* Want the operands, put the opcode, replace them by the result (0 for none). */
+static void apply(struct generator *generator, unsigned opcode, const value_type *pops, unsigned count,
+                  value_type push_)
+{
+    want(generator, pops, count);
+    put_opcode(generator, opcode);
+    generator->height -= count;
+    if (push_ != 0) {
+        push(generator, push_);
+    }
+}
+
+static void by_signature(struct generator *generator, unsigned opcode)
+{
+    const struct opcode_information *row = &opcode_table[opcode];
+    const struct signature *signature = &opcode_signatures[row->signature];
+    if (signature->pop_count == 0) {
+        put_constant(generator, signature->push);
+        push(generator, signature->push);
+        return;
+    }
+    value_type pops[3] = {signature->pops[0], signature->pops[1], signature->pops[2]};
+    apply(generator, opcode, pops, signature->pop_count, signature->push);
+    if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
+        put_unsigned(generator->code, choose(generator, (unsigned)__builtin_ctz(row->bytes) + 1));
+        put_unsigned(generator->code, (uint32_t)choose_integer(generator));
+    }
+}
+
+static void local_or_global(struct generator *generator, unsigned opcode)
+{
+    value_type type = value_types[choose(generator, WRAP_PARAMETER_COUNT)];
+    bool get = opcode == OP_LOCAL_GET || opcode == OP_GLOBAL_GET;
+    bool tee = opcode == OP_LOCAL_TEE;
+    bool global = opcode == OP_GLOBAL_GET || opcode == OP_GLOBAL_SET;
+    apply(generator, opcode, &type, !get, get || tee ? type : 0);
+    put_unsigned(generator->code, global ? type_number(type) : choose_local(generator, type));
+}
+
+static void table(struct generator *generator, unsigned opcode)
+{
+    struct buffer *code = generator->code;
+    unsigned index = choose(generator, WRAP_TABLE_COUNT);
+    value_type element = index == WRAP_TABLE_FUNCREF ? VALUE_FUNCREF : VALUE_EXTERNREF;
+    value_type get[] = {VALUE_I32}, set[] = {VALUE_I32, element}, grow[] = {element, VALUE_I32},
+               fill[] = {VALUE_I32, element, VALUE_I32}, bulk[] = {VALUE_I32, VALUE_I32, VALUE_I32};
+    switch (opcode) {
+    case OP_TABLE_GET:
+        apply(generator, opcode, get, 1, element);
+        break;
+    case OP_TABLE_SET:
+        apply(generator, opcode, set, 2, 0);
+        break;
+    case OP_TABLE_SIZE:
+        apply(generator, opcode, NULL, 0, VALUE_I32);
+        break;
+    case OP_TABLE_GROW:
+        apply(generator, opcode, grow, 2, VALUE_I32);
+        break;
+    case OP_TABLE_FILL:
+        apply(generator, opcode, fill, 3, 0);
+        break;
+    default: /* table.copy, table.init: segments and tables of a type have the same number */
+        apply(generator, opcode, bulk, 3, 0);
+        put_unsigned(code, index);
+    }
+    put_unsigned(code, index);
+}
+
+static void memory(struct generator *generator, unsigned opcode)
+{
+    value_type bulk[] = {VALUE_I32, VALUE_I32, VALUE_I32};
+    switch (opcode) {
+    case OP_MEMORY_SIZE:
+        apply(generator, opcode, NULL, 0, VALUE_I32);
+        break;
+    case OP_MEMORY_GROW:
+        apply(generator, opcode, bulk, 1, VALUE_I32);
+        break;
+    case OP_DATA_DROP:
+    case OP_ELEM_DROP:
+        put_opcode(generator, opcode);
+        put_unsigned(generator->code, choose(generator, 2));
+        return;
+    default:
+        apply(generator, opcode, bulk, 3, 0);
+        if (opcode == OP_MEMORY_INIT) {
+            put_unsigned(generator->code, choose(generator, WRAP_DATA_COUNT));
+        } else if (opcode == OP_MEMORY_COPY) {
+            put_unsigned(generator->code, 0);
+        }
+    }
+    put_unsigned(generator->code, 0);
+}
+
+static void select_value(struct generator *generator, unsigned opcode)
+{
+    bool typed = opcode == OP_SELECT_TYPED;
+    value_type type = value_types[choose(generator, typed ? WRAP_PARAMETER_COUNT : 4)];
+    value_type pops[] = {type, type, VALUE_I32};
+    apply(generator, opcode, pops, 3, type);
+    if (typed) {
+        put_unsigned(generator->code, 1);
+        put_byte(generator->code, type);
+    }
+}
+
+static void reference(struct generator *generator, unsigned opcode)
+{
+    value_type type = choose(generator, 2) ? VALUE_FUNCREF : VALUE_EXTERNREF;
+    switch (opcode) {
+    case OP_REF_NULL:
+        apply(generator, opcode, NULL, 0, type);
+        put_byte(generator->code, type);
+        break;
+    case OP_REF_IS_NULL:
+        apply(generator, opcode, &type, 1, VALUE_I32);
+        break;
+    default:
+        apply(generator, opcode, NULL, 0, VALUE_FUNCREF);
+        put_unsigned(generator->code, choose(generator, WRAP_FUNCTION_COUNT));
+    }
+}
+
+static void special(struct generator *generator, unsigned opcode)
+{
+    switch (opcode) {
+    case OP_UNREACHABLE:
+        put_byte(generator->code, opcode);
+        cut_off(generator);
+        break;
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_IF:
+        begin_block(generator, opcode);
+        break;
+    case OP_ELSE:
+        if (innermost(generator)->opcode == OP_IF) {
+            begin_else(generator);
+        }
+        break;
+    case OP_END:
+        if (generator->depth > 1) {
+            end_block(generator);
+        }
+        break;
+    case OP_BR:
+    case OP_BR_IF:
+    case OP_BR_TABLE:
+        branch(generator, opcode);
+        break;
+    case OP_RETURN:
+        want_all(generator, &generator->frames[0].results);
+        put_byte(generator->code, opcode);
+        cut_off(generator);
+        break;
+    case OP_CALL:
+    case OP_CALL_INDIRECT:
+        call(generator, opcode == OP_CALL_INDIRECT);
+        break;
+    case OP_DROP:
+        drop_to(generator, generator->height - (generator->height > innermost(generator)->height));
+        break;
+    case OP_SELECT:
+    case OP_SELECT_TYPED:
+        select_value(generator, opcode);
+        break;
+    case OP_REF_NULL:
+    case OP_REF_IS_NULL:
+    case OP_REF_FUNC:
+        reference(generator, opcode);
+        break;
+    case OP_NOP:
+        put_byte(generator->code, opcode);
+        break;
+    default:
+        if (opcode >= OP_LOCAL_GET && opcode <= OP_GLOBAL_SET) {
+            local_or_global(generator, opcode);
+        } else if (opcode_table[opcode].mnemonic[0] == 't') {
+            table(generator, opcode);
+        } else {
+            memory(generator, opcode);
+        }
+    }
+}
+
+/* The n-th instruction of WebAssembly 2.0 without SIMD, counted round and round. */
+static unsigned core_opcode(unsigned n)
+{
+    for (;;) {
+        for (unsigned opcode = 0; opcode < OPCODE_COUNT; opcode++) {
+            bool core = opcode_table[opcode].mnemonic != NULL && opcode_table[opcode].feature == FEATURE_CORE;
+            if (core && n-- == 0) {
+                return opcode;
+            }
+        }
+    }
+}
+
+void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count)
+{
+    struct generator generator = {.code = buffer, .choices = choices, .left = count};
+    put_unsigned(buffer, WRAP_PARAMETER_COUNT);
+    for (unsigned i = 0; i < WRAP_PARAMETER_COUNT; i++) {
+        put_unsigned(buffer, 4);
+        put_byte(buffer, value_types[i]);
+    }
+    generator.frames[generator.depth++] = (struct frame){.opcode = OP_BLOCK, .results = {1, {VALUE_I32}}};
+    while (generator.left > 0) {
+        if (generator.height > OPERANDS_BUSY) {
+            drop_to(&generator, innermost(&generator)->height);
+        }
+        unsigned opcode = core_opcode(choose(&generator, 256));
+        if (opcode_table[opcode].signature != SIGNATURE_special) {
+            by_signature(&generator, opcode);
+        } else {
+            special(&generator, opcode);
+        }
+    }
+    while (generator.depth > 1) {
+        end_block(&generator);
+    }
+    settle(&generator);
+    put_byte(buffer, OP_END);
+}

@@ -1,0 +1,38 @@
+/* A module around one function body, so that fuzzing of code is not lost in damaged section sizes. */
+#ifndef TESTS_FUZZ_WRAP_H
+#define TESTS_FUZZ_WRAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wrapped {
+    uint8_t *bytes; /* from malloc */
+    size_t size;
+    bool valid; /* must be accepted */
+};
+
+/* Make a module of `data`. Its first byte is not zero: odd, the rest is the body as it stands, local declarations
+ * included; even, the rest are choices from which a valid body is made. */
+struct wrapped wrap_body(const uint8_t *data, size_t size);
+
+/* ---- The module's index spaces, as far as the generator uses them ---- */
+enum {
+    WRAP_TYPE_VOID,   /* [] -> [] */
+    WRAP_TYPE_BODY,   /* [i32 i64 f32 f64 funcref externref] -> [i32] */
+    WRAP_TYPE_MANY,   /* [i32 i32 i32 i32 i32 i32 i32 f64] -> [i64 f32 i32] */
+    WRAP_TYPE_IMPORT, /* [i32 f64] -> [i64] */
+    WRAP_TYPE_BLOCK,  /* [i32 i64] -> [f32 f64] */
+    WRAP_TYPE_COUNT,
+};
+enum { WRAP_FUNCTION_IMPORT, WRAP_FUNCTION_MANY, WRAP_FUNCTION_VOID, WRAP_FUNCTION_BODY, WRAP_FUNCTION_COUNT };
+enum { WRAP_TABLE_FUNCREF, WRAP_TABLE_EXTERNREF, WRAP_TABLE_COUNT };
+/* Globals 0 to 5 are mutable: one for each type of WRAP_TYPE_BODY's parameters, in that order. Global 6 is an immutable
+ * i32. */
+enum { WRAP_GLOBAL_COUNT = 7 };
+enum { WRAP_ELEMENT_FUNCREF, WRAP_ELEMENT_EXTERNREF, WRAP_ELEMENT_COUNT };
+enum { WRAP_DATA_COUNT = 2 };
+/* Locals of a generated body: its parameters, then four of each of their types. */
+enum { WRAP_PARAMETER_COUNT = 6, WRAP_LOCAL_COUNT = 30 };
+
+#endif
