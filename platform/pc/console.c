@@ -7,19 +7,23 @@
 #include "platform/pc/instructions.h"
 
 /* ---- 16550 ---- */
-#define PORT             0x3f8
-#define PORT_DATA        (PORT + 0)
-#define PORT_ENABLE      (PORT + 1) /* interrupts */
-#define PORT_FIFO        (PORT + 2)
-#define PORT_FORMAT      (PORT + 3)
-#define PORT_MODEM       (PORT + 4)
-#define PORT_STATUS      (PORT + 5)
-#define ENABLE_INPUT     0x01
-#define ENABLE_OUTPUT    0x02
-#define STATUS_RECEIVED  0x01
-#define STATUS_SENDABLE  0x20
-#define STATUS_NO_DEVICE 0xff
-#define FIFO_BYTES       16
+#define PORT                 0x3f8
+#define PORT_DATA            (PORT + 0)
+#define PORT_ENABLE          (PORT + 1) /* interrupts */
+#define PORT_FIFO            (PORT + 2)
+#define PORT_FORMAT          (PORT + 3)
+#define PORT_MODEM           (PORT + 4)
+#define PORT_STATUS          (PORT + 5)
+#define ENABLE_INPUT         0x01
+#define ENABLE_OUTPUT        0x02
+#define STATUS_RECEIVED      0x01
+#define STATUS_SENDABLE      0x20
+#define STATUS_NO_DEVICE     0xff
+#define FIFO_ON              0x01
+#define FIFO_CLEAR           0x06
+#define FIFO_INTERRUPT_AT_8  0x80
+#define FIFO_INTERRUPT_AT_14 0xc0
+#define FIFO_BYTES           16
 
 /* Look so often whether the line takes more before waiting for its interrupt. */
 #define POLLS_MAXIMUM 2000
@@ -54,8 +58,8 @@ void console_initialize(void)
     out8(PORT_DATA, 1);
     out8(PORT_ENABLE, 0);
     out8(PORT_FORMAT, 0x03); /* 8 bits, no parity, 1 stop bit */
-    out8(PORT_FIFO, 0x07);   /* on, cleared, an interrupt for every byte */
-    out8(PORT_MODEM, 0x0b);  /* DTR, RTS, OUT2: the interrupt's gate */
+    out8(PORT_FIFO, FIFO_ON | FIFO_CLEAR | FIFO_INTERRUPT_AT_8);
+    out8(PORT_MODEM, 0x0b); /* DTR, RTS, OUT2: the interrupt's gate */
 }
 
 /* ---- Output ---- */
@@ -215,6 +219,9 @@ void console_configure(const char *command_line)
             terminals[STREAM_ERROR] |= *letter == 'e';
         }
     }
+    /* Here the line is QEMU's, which waits for room and sends as many bytes at a time as bring the interrupt. (For the
+     * rest there is an interrupt after some time.) */
+    out8(PORT_FIFO, FIFO_ON | FIFO_INTERRUPT_AT_14);
     send((const uint8_t *)CONSOLE_GREETING, CONSOLE_GREETING_BYTES);
 }
 
