@@ -3,12 +3,9 @@
 
 #include "engine/base.h"
 #include "engine/format.h"
-#include "engine/x64/enter.h"
-#include "kernel/cpu.h"
-#include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
-#include "kernel/signature.h"
+#include "kernel/platform.h"
 
 static void *header_part(const struct instance *instance, int32_t displacement)
 {
@@ -22,7 +19,7 @@ static struct import_slot *import_slots(const struct instance *instance)
 
 /* ---- Functions ---- */
 
-static uint64_t function_code(const struct instance *instance, uint32_t index)
+uint64_t instance_function_code(const struct instance *instance, uint32_t index)
 {
     const struct code *code = instance->module->code;
     return (uintptr_t)code->text + code->functions[index - instance->types->function_import_count].offset;
@@ -51,7 +48,7 @@ static void fill_references(struct instance *instance)
             continue;
         }
         *record = (struct function_reference){
-            .code = function_code(instance, i),
+            .code = instance_function_code(instance, i),
             .signature = instance->module->signatures[module->functions[i].type],
             .instance = instance->index,
             .function = i,
@@ -447,65 +444,4 @@ void *instance_memory_required(struct instance *instance, uint64_t address, uint
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, what);
     }
     return memory;
-}
-
-/* ---- Calls from the kernel ---- */
-
-/* Stack words up to here lie in the frame of the caller. */
-#define INLINE_STACK_WORDS 64
-
-/* Run compiled code in the current thread. GS is of the calling instance, if there is one, before and after. */
-static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
-                           const union value *arguments, union value *results)
-{
-    struct thread *thread = thread_current();
-    uint64_t inline_words[INLINE_STACK_WORDS];
-    uint32_t words = call_frame_stack_words(type);
-    uint64_t *stack = words <= INLINE_STACK_WORDS ? inline_words : kernel_allocate(words * sizeof(uint64_t));
-    process->report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
-    if (!stack || thread_prepare(thread) != STATUS_OK) {
-        return TRAP_OUT_OF_MEMORY;
-    }
-    struct call_frame frame;
-    call_frame_prepare(&frame, code, type, (const uint64_t(*)[2])arguments, stack);
-    struct activation activation;
-    activation_begin(&activation, thread, process);
-    platform_set_gs(gs_base);
-    enum trap trap = wasm_enter(&frame, &thread->area);
-    activation_end(&activation, thread);
-    if (trap == TRAP_NONE) {
-        call_frame_results(&frame, type, (uint64_t(*)[2])results);
-        process->report.trap = TRAP_NONE;
-    } else if (process->report.trap != trap) { /* wasm_enter's own: no room for the arguments */
-        process->report = (struct trap_report){.trap = trap};
-    }
-    if (stack != inline_words) {
-        kernel_free(stack, words * sizeof(uint64_t));
-    }
-    return trap;
-}
-
-enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
-{
-    const struct function_reference *record = &process->references[function];
-    if (!record->signature) {
-        process->report = (struct trap_report){.trap = TRAP_NULL_REFERENCE};
-        return TRAP_NULL_REFERENCE;
-    }
-    /* A host function is called in the name of the process's newest instance. */
-    uint64_t gs_base = process->directory[record->instance ? record->instance : process->instance_count - 1];
-    return call_code(process, gs_base, record->code, signature_type(record->signature), arguments, results);
-}
-
-enum trap instance_start(struct instance *instance)
-{
-    const struct module *module = instance->types;
-    if (module->start == UINT32_MAX) {
-        return TRAP_NONE;
-    }
-    if (module->start < module->function_import_count) {
-        return function_call(instance->process, instance_function_reference(instance, module->start), NULL, NULL);
-    }
-    return call_code(instance->process, (uintptr_t)instance->gs_base, function_code(instance, module->start),
-                     &module->types[module->functions[module->start].type], NULL, NULL);
 }

@@ -1,7 +1,6 @@
 /* Linear memories. A memory has one home, where its pages are committed, and any number of windows that show the same
  * pages. Every place is laid out alike: pages for an instance header, then ABI_MEMORY_RESERVE_BYTES and the guard. */
 #include "engine/base.h"
-#include "kernel/heap.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
 
@@ -11,25 +10,29 @@ static size_t place_bytes(size_t header_bytes)
            align_up(ABI_MEMORY_GUARD_BYTES, PLATFORM_PAGE_BYTES);
 }
 
+/* A reservation with everything below its guard laid out; the header and `bytes` of memory are committed. */
+static uint8_t *place_create(size_t header_bytes, uint64_t bytes)
+{
+    uint8_t *reservation = platform_reserve(place_bytes(header_bytes));
+    size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + bytes;
+    if (reservation && platform_commit(reservation, committed, PROTECTION_READ_WRITE) != STATUS_OK) {
+        platform_release(reservation, place_bytes(header_bytes));
+        return NULL;
+    }
+    return reservation;
+}
+
 enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
                                  struct memory_object **result)
 {
-    if (type->limits.minimum > WASM_PAGES_MAXIMUM) {
+    uint64_t bytes = type->limits.minimum * WASM_PAGE_BYTES;
+    if (type->limits.minimum > WASM_PAGES_MAXIMUM || !process_charge_memory(process, bytes)) {
         return STATUS_LIMIT;
     }
-    uint64_t bytes = type->limits.minimum * WASM_PAGE_BYTES;
     struct memory_object *memory = arena_allocate(&process->arena, sizeof(*memory));
-    if (!memory || !process_charge_memory(process, bytes)) {
-        return STATUS_NO_MEMORY;
-    }
-    size_t header_room = align_up(header_bytes, PLATFORM_PAGE_BYTES);
-    size_t reserved = place_bytes(header_bytes);
-    uint8_t *reservation = platform_reserve(reserved);
+    uint8_t *reservation = memory ? place_create(header_bytes, bytes) : NULL;
     if (!reservation) {
-        return STATUS_NO_MEMORY;
-    }
-    if (platform_commit(reservation, header_room + bytes, PROTECTION_READ_WRITE) != STATUS_OK) {
-        platform_release(reservation, reserved);
+        process->memory_bytes -= bytes;
         return STATUS_NO_MEMORY;
     }
     *memory = (struct memory_object){
@@ -37,9 +40,9 @@ enum status memory_object_create(struct process *process, const struct memory_ty
         .process = process,
         .type = *type,
         .bytes = bytes,
-        .base = reservation + header_room,
+        .base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES),
         .reservation = reservation,
-        .reservation_bytes = reserved,
+        .reservation_bytes = place_bytes(header_bytes),
     };
     process->memories = memory;
     *result = memory;
@@ -49,18 +52,16 @@ enum status memory_object_create(struct process *process, const struct memory_ty
 enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result)
 {
     struct memory_window *window = arena_allocate(&memory->process->arena, sizeof(*window));
-    size_t header_room = align_up(header_bytes, PLATFORM_PAGE_BYTES);
-    size_t reserved = place_bytes(header_bytes);
-    uint8_t *reservation = window ? platform_reserve(reserved) : NULL;
+    uint8_t *reservation = window ? place_create(header_bytes, 0) : NULL;
     if (!reservation) {
         return STATUS_NO_MEMORY;
     }
-    if (platform_commit(reservation, header_room, PROTECTION_READ_WRITE) != STATUS_OK ||
-        (memory->bytes && platform_alias(reservation + header_room, memory->base, memory->bytes) != STATUS_OK)) {
-        platform_release(reservation, reserved);
+    uint8_t *base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES);
+    if (memory->bytes && platform_alias(base, memory->base, memory->bytes) != STATUS_OK) {
+        platform_release(reservation, place_bytes(header_bytes));
         return STATUS_NO_MEMORY;
     }
-    *window = (struct memory_window){memory->windows, reservation + header_room, reservation, reserved};
+    *window = (struct memory_window){memory->windows, base, reservation, place_bytes(header_bytes)};
     memory->windows = window;
     *result = window;
     return STATUS_OK;
@@ -78,6 +79,27 @@ enum status memory_object_view(struct memory_object *memory, struct memory_slot 
     return STATUS_OK;
 }
 
+/* Pages behind the present end, in the home and in all windows, or in none. */
+static bool extend(struct memory_object *memory, uint64_t bytes)
+{
+    uint8_t *end = memory->base + memory->bytes;
+    struct memory_window *window = memory->windows;
+    if (platform_commit(end, bytes, PROTECTION_READ_WRITE) != STATUS_OK) {
+        return false;
+    }
+    while (window && platform_alias(window->base + memory->bytes, end, bytes) == STATUS_OK) {
+        window = window->next;
+    }
+    if (!window) {
+        return true;
+    }
+    for (struct memory_window *undo = memory->windows; undo != window; undo = undo->next) {
+        platform_decommit(undo->base + memory->bytes, bytes);
+    }
+    platform_decommit(end, bytes);
+    return false;
+}
+
 uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
 {
     uint64_t old = memory->bytes / WASM_PAGE_BYTES;
@@ -89,20 +111,7 @@ uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
     if (pages > maximum || old > maximum - pages || !process_charge_memory(memory->process, bytes)) {
         return UINT64_MAX;
     }
-    bool done = platform_commit(memory->base + memory->bytes, bytes, PROTECTION_READ_WRITE) == STATUS_OK;
-    struct memory_window *window = done ? memory->windows : NULL;
-    for (; window; window = window->next) {
-        if (platform_alias(window->base + memory->bytes, memory->base + memory->bytes, bytes) != STATUS_OK) {
-            break;
-        }
-    }
-    if (!done || window) {
-        for (struct memory_window *undo = memory->windows; done && undo != window; undo = undo->next) {
-            platform_decommit(undo->base + memory->bytes, bytes);
-        }
-        if (done) {
-            platform_decommit(memory->base + memory->bytes, bytes);
-        }
+    if (!extend(memory, bytes)) {
         memory->process->memory_bytes -= bytes;
         return UINT64_MAX;
     }

@@ -149,6 +149,8 @@ static inline uint32_t *table_entries(const struct table_object *table)
 
 /* ---- instance.c ---- */
 void instance_destroy(struct instance *instance); /* its reservation and module; itself lies in the arena */
+/* Entry address of function `index`, which is not an import. */
+uint64_t instance_function_code(const struct instance *instance, uint32_t index);
 /* The funcref of function `index` of an instance; its reference must be one that can be taken. */
 uint32_t instance_function_reference(const struct instance *instance, uint32_t index);
 /* The references of an element segment, `count` from `first` on, written to `to`. */
