@@ -1,0 +1,283 @@
+/* Calls: arguments to their places, the call, results onto the stack (docs/abi.md). */
+#include "engine/baseline/compiler.h"
+
+static const uint8_t integer_arguments[ABI_INTEGER_ARGUMENTS] = ABI_INTEGER_ARGUMENT_REGISTERS;
+
+unsigned next_argument(struct arguments *arguments, value_type type, uint32_t *word)
+{
+    if (value_type_is_float(type)) {
+        if (arguments->floats < ABI_FLOAT_ARGUMENTS)
+            return XMM(arguments->floats++);
+    } else if (arguments->integers < ABI_INTEGER_ARGUMENTS) {
+        return integer_arguments[arguments->integers++];
+    }
+    *word = arguments->words++;
+    return NO_REGISTER;
+}
+
+unsigned next_result(struct arguments *results, value_type type, uint32_t *word)
+{
+    if (value_type_is_float(type)) {
+        if (results->floats < ABI_FLOAT_RESULTS)
+            return XMM(results->floats++);
+    } else if (results->integers < ABI_INTEGER_RESULTS) {
+        return results->integers++ == 0 ? RAX : RDX;
+    }
+    *word = results->words++;
+    return NO_REGISTER;
+}
+
+/* ---- Parallel moves ---- */
+static void move_whole(struct compiler *c, unsigned to, unsigned from)
+{
+    move_register(c, to >= 16 ? TYPE_F64 : TYPE_I64, to, from);
+}
+
+void run_moves(struct compiler *c, struct move *moves, unsigned count)
+{
+    uint8_t readers[32] = {0};
+    unsigned pending = 0;
+    for (unsigned i = 0; i < count; i++) {
+        moves[i].done = moves[i].from == NO_REGISTER || moves[i].from == moves[i].to;
+        if (!moves[i].done) {
+            readers[moves[i].from]++;
+            pending++;
+        }
+    }
+    while (pending) {
+        unsigned before = pending;
+        for (unsigned i = 0; i < count; i++) {
+            if (moves[i].done || readers[moves[i].to])
+                continue;
+            move_whole(c, moves[i].to, moves[i].from);
+            readers[moves[i].from]--;
+            moves[i].done = true;
+            pending--;
+        }
+        if (pending < before)
+            continue;
+        /* only cycles are left: free one destination */
+        unsigned i = 0;
+        while (moves[i].done)
+            i++;
+        unsigned to = moves[i].to, scratch = to >= 16 ? SCRATCH_XMM : SCRATCH;
+        move_whole(c, scratch, to);
+        for (i = 0; i < count; i++) {
+            if (!moves[i].done && moves[i].from == to) {
+                moves[i].from = (uint8_t)scratch;
+                readers[to]--;
+                readers[scratch]++;
+            }
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (moves[i].from == NO_REGISTER)
+            value_load(c, moves[i].to, &moves[i].value);
+    }
+}
+
+/* A stale local is read from its home: its register may be an argument's place. */
+static struct move argument_move(struct compiler *c, unsigned to, const struct value *value)
+{
+    struct move move = {.to = (uint8_t)to, .from = NO_REGISTER, .value = *value};
+    if (value->place == PLACE_LOCAL) {
+        const struct local *local = &c->locals[value->index];
+        if (local->pinned != NO_REGISTER && c->stale & REGISTER_BIT(local->pinned)) {
+            move.value.place = PLACE_HOME;
+            return move;
+        }
+    }
+    if (value->place != PLACE_CONSTANT)
+        move.from = (uint8_t)value_in(c, value);
+    if (move.from == NO_REGISTER && value->place == PLACE_LOCAL)
+        move.value.place = PLACE_HOME;
+    return move;
+}
+
+/* Arguments from the top of the stack to their places; `moves` may hold more moves already. */
+static void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves, unsigned moves_count)
+{
+    struct arguments arguments = {0};
+    uint32_t first = c->count - type->parameter_count, word;
+    flush_registers(c, first);
+    save_pinned(c);
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        const struct value *value = &c->stack[first + i];
+        unsigned reg = next_argument(&arguments, function_type_parameters(type)[i], &word);
+        if (reg != NO_REGISTER) {
+            moves[moves_count++] = argument_move(c, reg, value);
+            continue;
+        }
+        if ((word & 15) == 0 && !compiler_room(c, ROOM))
+            return;
+        store_value(c, operand_memory(RSP, 8 * (int32_t)word), value);
+    }
+    run_moves(c, moves, moves_count);
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        vpop(c);
+}
+
+/* All registers that are not callee-saved have lost their contents. */
+static void forget_volatile(struct compiler *c)
+{
+    forget_caches(c, UINT32_MAX);
+    forget_pinned(c);
+}
+
+static uint32_t argument_words(const struct function_type *type)
+{
+    struct arguments arguments = {0};
+    uint32_t word;
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        next_argument(&arguments, function_type_parameters(type)[i], &word);
+    return arguments.words;
+}
+
+static void push_results(struct compiler *c, const struct function_type *type, bool extend)
+{
+    struct arguments results = {0};
+    uint32_t word, words = type->result_count > ABI_INTEGER_RESULTS ? argument_words(type) : 0;
+    forget_volatile(c);
+    for (uint32_t i = 0; i < type->result_count; i++) {
+        value_type result = function_type_results(type)[i];
+        unsigned reg = next_result(&results, result, &word), kind = type_of(result);
+        if (reg == NO_REGISTER) {
+            if ((word & 15) == 0 && !compiler_room(c, ROOM))
+                return;
+            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, operand_memory(RSP, 8 * (int32_t)(words + word)));
+            emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, c->count));
+            push_slot(c, kind);
+            continue;
+        }
+        if (extend && kind == TYPE_I32)
+            emit_move(&c->as, false, reg, reg);
+        push_register(c, kind, reg);
+    }
+}
+
+/* ---- Direct calls and imports ---- */
+static void emit_direct_call(struct compiler *c, uint32_t function)
+{
+    uint32_t index = function - c->module->function_import_count;
+    emit_byte(&c->as, 0xe8);
+    if (function == c->function || index < c->functions_done) {
+        uint32_t target = function == c->function ? c->entry : c->functions[index].offset;
+        emit_word32(&c->as, target - (assembler_position(&c->as) + 4));
+    } else if (c->call_chains) {
+        uint32_t field = assembler_position(&c->as);
+        emit_word32(&c->as, c->call_chains[index]);
+        c->call_chains[index] = field;
+    } else {
+        emit_word32(&c->as, 0);
+    }
+}
+
+/* r11d = the target's instance: when it is another one, the cold code calls. */
+static struct cold *emit_instance_check(struct compiler *c, struct operand instance)
+{
+    emit_instruction(&c->as, X64_MOV_LOAD, R11, instance);
+    emit_alu(&c->as, ALU_CMP, false, R11, operand_header(HEADER_OFFSET(instance_index)));
+    struct cold *cold = cold_add(c, COLD_SWITCH);
+    if (cold)
+        emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
+    return cold;
+}
+
+static void emit_import_call(struct compiler *c, uint32_t function)
+{
+    int32_t slot = c->layout->imports + (int32_t)(function * sizeof(struct import_slot));
+    struct cold *cold = emit_instance_check(c, operand_header(slot + (int32_t)offsetof(struct import_slot, instance)));
+    if (!cold)
+        return;
+    emit_instruction(&c->as, X64_GROUP_FF, 2, operand_header(slot + (int32_t)offsetof(struct import_slot, code)));
+    cold->slot = slot;
+    cold->resume = assembler_position(&c->as);
+}
+
+void compile_call(struct compiler *c, uint32_t function)
+{
+    const struct function_type *type = &c->module->types[c->module->functions[function].type];
+    bool import = function < c->module->function_import_count;
+    struct move moves[MOVES_MAXIMUM];
+    place_arguments(c, type, moves, 0);
+    if (!compiler_room(c, ROOM))
+        return;
+    if (import)
+        emit_import_call(c, function);
+    else
+        emit_direct_call(c, function);
+    push_results(c, type, import);
+}
+
+/* ---- Calls through a table ---- */
+/* eax is the index; afterwards rax is the function's record. Uses r10. */
+static void emit_reference(struct compiler *c, uint32_t type, uint32_t table)
+{
+    struct operand slot = operand_header(c->layout->tables + (int32_t)table * HEADER_TABLE_BYTES);
+    struct operand length = slot;
+    length.displacement += (int32_t)offsetof(struct table_slot, length);
+    bool imported = table < c->module->table_import_count;
+    if (imported) {
+        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R11, slot);
+        slot = operand_memory(R11, 0);
+        length = operand_memory(R11, (int32_t)offsetof(struct table_slot, length));
+    }
+    emit_alu(&c->as, ALU_CMP, true, RAX, length);
+    emit_registers(&c->as, X64(0, MAP_ONE, 0x1b) | X64_WIDE, R10, R10); /* sbb: -1 when below */
+    trap_if(c, CONDITION_AE, TRAP_INDIRECT_OUT_OF_BOUNDS);
+    emit_alu(&c->as, ALU_AND, false, RAX, operand_register(R10));
+    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10, slot);
+    emit_instruction(&c->as, X64_MOV_LOAD, RAX, operand_indexed(R10, RAX, 2, 0));
+    emit_shift_immediate(&c->as, SHIFT_SHL, true, RAX, FUNCTION_REFERENCE_SHIFT);
+    emit_alu(&c->as, ALU_ADD, true, RAX, operand_header(HEADER_OFFSET(function_references)));
+    emit_instruction(&c->as, X64_MOV_LOAD, R10, operand_header(c->layout->signatures + 4 * (int32_t)type));
+    emit_alu(&c->as, ALU_CMP, false, R10, operand_memory(RAX, offsetof(struct function_reference, signature)));
+    struct cold *cold = cold_add(c, COLD_INDIRECT);
+    if (cold)
+        emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
+}
+
+void compile_call_indirect(struct compiler *c, uint32_t type_index, uint32_t table)
+{
+    const struct function_type *type = &c->module->types[type_index];
+    struct value index = vpop(c);
+    struct move moves[MOVES_MAXIMUM];
+    moves[0] = argument_move(c, RAX, &index);
+    /* the stack's entries in rax are arguments, which move, or are flushed; but not before the index is read */
+    place_arguments(c, type, moves, 1);
+    if (!compiler_room(c, ROOM))
+        return;
+    emit_reference(c, type_index, table);
+    struct cold *cold =
+        emit_instance_check(c, operand_memory(RAX, offsetof(struct function_reference, instance)));
+    if (!cold)
+        return;
+    emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
+    cold->resume = assembler_position(&c->as);
+    push_results(c, type, true);
+}
+
+/* ---- Builtins ---- */
+void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
+                     unsigned operands, bool result)
+{
+    struct move moves[MOVES_MAXIMUM];
+    uint32_t first = c->count - operands;
+    flush_registers(c, first);
+    save_pinned(c);
+    for (unsigned i = 0; i < constant_count; i++) {
+        struct value constant = {.place = PLACE_CONSTANT, .type = TYPE_I32, .constant = constants[i]};
+        moves[i] = argument_move(c, integer_arguments[i], &constant);
+    }
+    for (unsigned i = 0; i < operands; i++)
+        moves[constant_count + i] = argument_move(c, integer_arguments[constant_count + i], &c->stack[first + i]);
+    run_moves(c, moves, constant_count + operands);
+    for (unsigned i = 0; i < operands; i++)
+        vpop(c);
+    emit_instruction(&c->as, X64_GROUP_FF, 2, operand_header(HEADER_OFFSET(builtins) + 8 * (int32_t)builtin));
+    forget_volatile(c);
+    if (result) {
+        emit_move(&c->as, false, RAX, RAX);
+        push_register(c, TYPE_I32, RAX);
+    }
+}
