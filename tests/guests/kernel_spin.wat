@@ -1,0 +1,33 @@
+;; Many live values in a long loop; for tests/kernel/preemption_test.c. `work(seed, rounds)` returns a sum that any value
+;; that does not survive an interrupt changes.
+(module
+  (func (export "work") (param $seed i64) (param $rounds i64) (result i64)
+    (local $a i64) (local $b i64) (local $c i64) (local $d i64) (local $e i64) (local $f i64) (local $g i64) (local $h i64)
+    (local $p f64) (local $q f64) (local $r f64) (local $s f64) (local $t f64) (local $u f64) (local $v f64) (local $w f64)
+    (local.set $a (local.get $seed))
+    (local.set $b (i64.add (local.get $a) (i64.const 1)))
+    (local.set $c (i64.add (local.get $a) (i64.const 2)))
+    (local.set $d (i64.add (local.get $a) (i64.const 3)))
+    (local.set $e (i64.add (local.get $a) (i64.const 4)))
+    (local.set $f (i64.add (local.get $a) (i64.const 5)))
+    (local.set $p (f64.convert_i64_s (local.get $seed)))
+    (local.set $q (f64.add (local.get $p) (f64.const 1)))
+    (local.set $r (f64.add (local.get $p) (f64.const 2)))
+    (local.set $s (f64.add (local.get $p) (f64.const 3)))
+    (local.set $t (f64.add (local.get $p) (f64.const 4)))
+    (local.set $u (f64.add (local.get $p) (f64.const 5)))
+    (loop $again
+      ;; every value moves on by one
+      (local.set $g (local.get $a))
+      (local.set $a (local.get $b)) (local.set $b (local.get $c)) (local.set $c (local.get $d))
+      (local.set $d (local.get $e)) (local.set $e (local.get $f)) (local.set $f (local.get $g))
+      (local.set $v (local.get $p))
+      (local.set $p (local.get $q)) (local.set $q (local.get $r)) (local.set $r (local.get $s))
+      (local.set $s (local.get $t)) (local.set $t (local.get $u)) (local.set $u (local.get $v))
+      (local.set $h (i64.add (i64.rotl (local.get $h) (i64.const 1)) (i64.xor (local.get $a) (local.get $d))))
+      (local.set $w (f64.add (local.get $w) (f64.sub (local.get $q) (local.get $t))))
+      (local.set $rounds (i64.sub (local.get $rounds) (i64.const 1)))
+      (br_if $again (i64.ne (local.get $rounds) (i64.const 0))))
+    (i64.add (local.get $h)
+      (i64.add (i64.add (local.get $a) (local.get $c))
+        (i64.trunc_f64_s (f64.add (local.get $w) (f64.add (local.get $p) (local.get $r))))))))
