@@ -21,12 +21,12 @@ void arena_initialize(struct arena *arena, const struct engine_allocator *alloca
     *arena = (struct arena){.allocator = allocator};
 }
 
-/* A block of exactly `size` bytes or a spare one with at least as many; NULL when refused. */
-static struct arena_block *arena_take_block(struct arena *arena, size_t size)
+/* A spare block of at least `needed` bytes, or a new one of `size`; NULL when refused. */
+static struct arena_block *arena_take_block(struct arena *arena, size_t needed, size_t size)
 {
     for (struct arena_block **link = &arena->spare; *link != NULL; link = &(*link)->next) {
         struct arena_block *block = *link;
-        if (block->bytes >= size) {
+        if (block->bytes >= needed) {
             *link = block->next;
             return block;
         }
@@ -40,7 +40,7 @@ static struct arena_block *arena_take_block(struct arena *arena, size_t size)
 
 static void *arena_allocate_large(struct arena *arena, size_t bytes)
 {
-    struct arena_block *block = arena_take_block(arena, bytes + sizeof(*block));
+    struct arena_block *block = arena_take_block(arena, bytes + sizeof(*block), bytes + sizeof(*block));
     if (block == NULL) {
         return NULL;
     }
@@ -59,8 +59,9 @@ void *arena_allocate(struct arena *arena, size_t bytes)
         if (size >= ARENA_LARGE_BYTES) {
             return arena_allocate_large(arena, size);
         }
+        size_t needed = size + sizeof(struct arena_block);
         size_t wanted = max_u64(arena->next_block_bytes, ARENA_BLOCK_BYTES_MINIMUM);
-        struct arena_block *block = arena_take_block(arena, max_u64(wanted, size + sizeof(*block)));
+        struct arena_block *block = arena_take_block(arena, needed, max_u64(wanted, needed));
         if (block == NULL) {
             return NULL;
         }
@@ -94,6 +95,7 @@ void arena_reset(struct arena *arena)
     }
     arena->cursor = NULL;
     arena->limit = NULL;
+    arena->next_block_bytes = 0;
 }
 
 void arena_release(struct arena *arena)
@@ -104,5 +106,4 @@ void arena_release(struct arena *arena)
         arena->spare = block->next;
         arena->allocator->release(arena->allocator->context, block, block->bytes);
     }
-    arena->next_block_bytes = 0;
 }
