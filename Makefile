@@ -71,9 +71,11 @@ $(BUILD)/sanitize/tessera: $(call objects,sanitize,$(TOOLS)) $(SANITIZE_LIBRARY)
 	$(call SAY,LINK)
 	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^ $(TOOLS_LIBRARIES)
 
-# An image from all of $^. An object before the kernel's library replaces what the library has of the same names.
-LINK_IMAGE = $(LD) -nostdlib -static --gc-sections -z max-page-size=4096 -T platform/pc/kernel.ld -o $@ \
-             $(filter-out %.ld,$^)
+# An image from all of $^; NAME.debug beside it is the same with what gdb wants. An object before the kernel's library
+# replaces what the library has of the same names.
+LINK_IMAGE = $(LD) -nostdlib -static --gc-sections -z max-page-size=4096 -T platform/pc/kernel.ld \
+             -o $(basename $@).debug $(filter-out %.ld,$^) && \
+             llvm-objcopy-22 --strip-debug $(basename $@).debug $@
 $(BUILD)/kernel.elf: $(call objects,pc,$(PC)) $(PC_LIBRARY) platform/pc/kernel.ld
 	$(call SAY,LINK)
 	$(Q)$(LINK_IMAGE)
