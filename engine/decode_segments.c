@@ -4,37 +4,60 @@
 #include "engine/opcode.h"
 
 /* ---- Exports ---- */
-/* Any total order will do for the names; lengths first, because most comparisons end there. */
-static int compare_names(const struct name *a, const char *text, size_t length)
+/* Exports are ordered by a hash of their names, then length, then bytes. Most comparisons end with the hash. */
+static uint32_t hash_name(const char *text, size_t length)
 {
-    if (a->length != length) {
-        return a->length < length ? -1 : 1;
+    uint64_t hash = length;
+    uint64_t word = 0;
+    for (; length >= sizeof(word); length -= sizeof(word), text += sizeof(word)) {
+        memcpy(&word, text, sizeof(word));
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
     }
-    return length == 0 ? 0 : memcmp(a->text, text, length);
+    word = 0;
+    memcpy(&word, text, length);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(hash >> 32);
 }
 
-/* Merge sort of export numbers by name: no input makes it quadratic, and comparing costs at most the bytes of the names
- * for each of its log2(count) rounds. `spare` has as many elements as `order`; the result is the one returned. */
-static uint32_t *sort_exports(const struct export *exports, uint32_t *order, uint32_t *spare, uint32_t count)
+static int compare_export(const struct module *module, const struct export_key *key, uint32_t hash,
+                          const struct name *name)
+{
+    if (key->hash != hash) {
+        return key->hash < hash ? -1 : 1;
+    }
+    const struct name *own = &module->exports[key->index].field;
+    if (own->length != name->length) {
+        return own->length < name->length ? -1 : 1;
+    }
+    return memcmp(own->text, name->text, name->length);
+}
+
+static int compare_keys(const struct module *module, const struct export_key *a, const struct export_key *b)
+{
+    return compare_export(module, a, b->hash, &module->exports[b->index].field);
+}
+
+/* Merge sort: no input makes it quadratic, however its hashes collide. `spare` has as many elements as `keys`; the
+ * result is the one returned. */
+static struct export_key *sort_exports(const struct module *module, struct export_key *keys, struct export_key *spare,
+                                       uint32_t count)
 {
     for (uint64_t width = 1; width < count; width *= 2) {
         for (uint64_t start = 0; start < count; start += 2 * width) {
             uint64_t left = start, middle = min_u64(start + width, count);
             uint64_t right = middle, end = min_u64(start + 2 * width, count);
             for (uint64_t to = start; to < end; to++) {
-                bool take_left = right == end;
-                if (left < middle && right < end) {
-                    const struct name *name = &exports[order[right]].field;
-                    take_left = compare_names(&exports[order[left]].field, name->text, name->length) <= 0;
-                }
-                spare[to] = take_left ? order[left++] : order[right++];
+                bool take_left =
+                    left < middle && (right == end || compare_keys(module, &keys[left], &keys[right]) <= 0);
+                spare[to] = take_left ? keys[left++] : keys[right++];
             }
         }
-        uint32_t *swap = order;
-        order = spare;
+        struct export_key *swap = keys;
+        keys = spare;
         spare = swap;
     }
-    return order;
+    return keys;
 }
 
 /* Fill module.exports_by_name, and refuse names that stand twice. */
@@ -43,44 +66,50 @@ static void order_exports(struct decoder *decoder, uint32_t section_offset)
     struct module *module = decoder->module;
     uint32_t count = module->export_count;
     const struct engine_allocator *allocator = module->arena.allocator;
-    uint32_t *order = decode_allocate(decoder, count, sizeof(*order));
+    struct export_key *keys = decode_allocate(decoder, count, sizeof(*keys));
     if (!decode_ok(decoder) || count == 0) {
         return;
     }
-    size_t bytes = (size_t)count * sizeof(*order);
-    uint32_t *spare = allocator->allocate(allocator->context, bytes);
+    size_t bytes = (size_t)count * sizeof(*keys);
+    struct export_key *spare = allocator->allocate(allocator->context, bytes);
     if (spare == NULL) {
         decode_fail(decoder, ENGINE_NO_MEMORY, section_offset, "out of memory while decoding exports");
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        order[i] = i;
+        const struct name *name = &module->exports[i].field;
+        keys[i] = (struct export_key){hash_name(name->text, name->length), i};
     }
-    const uint32_t *sorted = sort_exports(module->exports, order, spare, count);
-    if (sorted != order) {
-        memcpy(order, sorted, bytes);
+    const struct export_key *sorted = sort_exports(module, keys, spare, count);
+    if (sorted != keys) {
+        memcpy(keys, sorted, bytes);
     }
     allocator->release(allocator->context, spare, bytes);
     for (uint32_t i = 1; i < count; i++) {
-        const struct name *name = &module->exports[order[i]].field;
-        if (compare_names(&module->exports[order[i - 1]].field, name->text, name->length) == 0) {
+        if (compare_keys(module, &keys[i - 1], &keys[i]) == 0) {
+            const struct name *name = &module->exports[keys[i].index].field;
             decode_fail(decoder, ENGINE_INVALID, (uint32_t)((const uint8_t *)name->text - module->bytes),
                         "duplicate export name \"%.*s\"", (int)min_u64(name->length, 64), name->text);
             return;
         }
     }
-    module->exports_by_name = order;
+    module->exports_by_name = keys;
 }
 
 const struct export *module_find_export(const struct module *module, const char *field, size_t length)
 {
+    if (length > ENGINE_LIMIT_NAME_BYTES) {
+        return NULL;
+    }
+    struct name name = {field, (uint32_t)length};
+    uint32_t hash = hash_name(field, length);
     uint32_t low = 0, high = module->export_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct export *export = &module->exports[module->exports_by_name[middle]];
-        int order = compare_names(&export->field, field, length);
+        const struct export_key *key = &module->exports_by_name[middle];
+        int order = compare_export(module, key, hash, &name);
         if (order == 0) {
-            return export;
+            return &module->exports[key->index];
         }
         if (order < 0) {
             low = middle + 1;

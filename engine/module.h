@@ -64,6 +64,12 @@ struct export {
     uint32_t index;
 };
 
+/* An export as module_find_export looks for it. */
+struct export_key {
+    uint32_t hash; /* of the name */
+    uint32_t index; /* in module.exports */
+};
+
 enum segment_mode { SEGMENT_PASSIVE, SEGMENT_ACTIVE, SEGMENT_DECLARATIVE };
 
 struct element_segment {
@@ -117,7 +123,7 @@ struct module {
     struct import *imports;
     uint32_t export_count;
     struct export *exports;
-    uint32_t *exports_by_name; /* their numbers in the order that module_find_export searches */
+    struct export_key *exports_by_name; /* in the order that module_find_export searches */
     uint32_t element_segment_count;
     struct element_segment *element_segments;
     uint32_t data_segment_count;
