@@ -1,6 +1,7 @@
 /* Slabs of 32 KiB in one reserved region. A slab holds blocks of one size class behind a short header; its address is
- * the block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use goes back
- * to the platform, but for one of each class, so that a block that comes and goes does not cost a slab each time. */
+ * the block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed,
+ * but for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
+ * groups of eight, and a group goes back to the platform when all of its slabs are free. */
 #include "kernel/heap.h"
 
 #include "engine/base.h"
@@ -10,6 +11,8 @@
 #define SLAB_BYTES        UINT64_C(32768)
 #define REGION_BYTES      (UINT64_C(8) << 30)
 #define SLAB_COUNT        (REGION_BYTES / SLAB_BYTES)
+#define GROUP_SLABS       8 /* one byte of heap.in_use; committed while it is not 0 */
+#define GROUP_BYTES       (GROUP_SLABS * SLAB_BYTES)
 #define SLAB_HEADER_BYTES 64
 #define SMALL_BYTES       8192 /* largest class */
 #define CLASS_COUNT       32   /* eight steps of 16 bytes, then four steps in each power of two */
@@ -65,6 +68,16 @@ static bool region_prepare(void)
     return region != NULL;
 }
 
+static bool group_is_free(uint64_t slab_index)
+{
+    return (uint8_t)(heap.in_use[slab_index / 64] >> (slab_index % 64 / GROUP_SLABS * GROUP_SLABS)) == 0;
+}
+
+static void *group_of(const struct slab *slab)
+{
+    return heap.region + (uint64_t)((const uint8_t *)slab - heap.region) / GROUP_BYTES * GROUP_BYTES;
+}
+
 static struct slab *slab_create(uint32_t class)
 {
     if (!region_prepare()) {
@@ -80,11 +93,13 @@ static struct slab *slab_create(uint32_t class)
     }
     uint64_t bit = (uint64_t)__builtin_ctzll(~heap.in_use[word]);
     struct slab *slab = (struct slab *)(heap.region + (word * 64 + bit) * SLAB_BYTES);
-    if (platform_commit(slab, SLAB_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
-        return NULL;
+    if (group_is_free(word * 64 + bit)) {
+        if (platform_commit(group_of(slab), GROUP_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
+            return NULL;
+        }
+        heap.statistics.bytes_platform += GROUP_BYTES;
     }
     heap.in_use[word] |= UINT64_C(1) << bit;
-    heap.statistics.bytes_platform += SLAB_BYTES;
     *slab = (struct slab){.size_class = class, .fresh = SLAB_HEADER_BYTES, .block_bytes = class_bytes(class)};
     SANITIZER_FORBID((uint8_t *)slab + SLAB_HEADER_BYTES, SLAB_BYTES - SLAB_HEADER_BYTES);
     return slab;
@@ -94,10 +109,12 @@ static void slab_destroy(struct slab *slab)
 {
     uint64_t index = (uint64_t)((uint8_t *)slab - heap.region) / SLAB_BYTES;
     SANITIZER_ALLOW(slab, SLAB_BYTES);
-    platform_decommit(slab, SLAB_BYTES);
     heap.in_use[index / 64] &= ~(UINT64_C(1) << (index % 64));
     heap.first_word = min_u64(heap.first_word, index / 64);
-    heap.statistics.bytes_platform -= SLAB_BYTES;
+    if (group_is_free(index)) {
+        platform_decommit(group_of(slab), GROUP_BYTES);
+        heap.statistics.bytes_platform -= GROUP_BYTES;
+    }
 }
 
 static bool slab_is_full(const struct slab *slab)

@@ -19,6 +19,7 @@ void cpu_initialize(void)
         return;
     }
     boot_cpu.current = &boot_cpu.boot_thread;
+    boot_cpu.boot_thread.wait_stream = STREAM_COUNT;
     boot_cpu.timer_armed = UINT64_MAX;
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
