@@ -207,18 +207,16 @@ void console_configure(const char *command_line)
 {
     char value[16];
     framed = boot_option(command_line, "console", value, sizeof value) && memcmp(value, "framed", sizeof "framed") == 0;
-    if (!framed) {
-        for (uint32_t i = 0; i < STREAM_COUNT; i++)
-            terminals[i] = true;
+    const char *letters = framed ? "" : "ioe";
+    if (boot_option(command_line, "terminals", value, sizeof value))
+        letters = value;
+    for (; *letters; letters++) {
+        terminals[STREAM_INPUT] |= *letters == 'i';
+        terminals[STREAM_OUTPUT] |= *letters == 'o';
+        terminals[STREAM_ERROR] |= *letters == 'e';
+    }
+    if (!framed)
         return;
-    }
-    if (boot_option(command_line, "terminals", value, sizeof value)) {
-        for (const char *letter = value; *letter; letter++) {
-            terminals[STREAM_INPUT] |= *letter == 'i';
-            terminals[STREAM_OUTPUT] |= *letter == 'o';
-            terminals[STREAM_ERROR] |= *letter == 'e';
-        }
-    }
     /* Here the line is QEMU's, which waits for room and sends as many bytes at a time as bring the interrupt. (For the
      * rest there is an interrupt after some time.) */
     out8(PORT_FIFO, FIFO_ON | FIFO_INTERRUPT_AT_14);

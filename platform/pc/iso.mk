@@ -1,0 +1,6 @@
+# `make iso`: the system with its tour on a CD for BIOS machines.
+.PHONY: iso
+iso: $(BUILD)/tessera.iso
+$(BUILD)/tessera.iso: $(BUILD)/kernel.elf $(EXAMPLES:%=$(BUILD)/examples/%.wasm) platform/pc/make_iso | setup-test
+	$(call SAY,ISO )
+	$(Q)platform/pc/make_iso $(BUILD)/kernel.elf $(BUILD)/examples $@

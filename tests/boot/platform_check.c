@@ -1,0 +1,417 @@
+/* A kernel of a few pages that does nothing but ask platform/pc for everything that kernel/platform.h promises, linked
+ * in place of the real one. `checks=LETTERS` on the command line says what: m memory, h huge pages and large ranges
+ * (needs some 300 MB), e exceptions, c clock, i input echoed until its end, x exhaust all memory, p panic. Prints what
+ * did not hold, and `N passed, N failed`; the status is 0 if nothing failed. */
+#include "engine/base.h"
+#include "engine/format.h"
+#include "kernel/platform.h"
+
+static uint32_t passed, failed;
+static const struct boot_information *boot;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char text[256];
+    size_t done;
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = format_text_list(text, sizeof text, format, arguments);
+    va_end(arguments);
+    platform_stream_write(STREAM_OUTPUT, text, min_u64(length, sizeof text - 1), &done);
+}
+
+static void check(bool holds, uint32_t line, const char *what)
+{
+    if (holds) {
+        passed++;
+    } else {
+        failed++;
+        say("FAIL line %u: %s\n", line, what);
+    }
+}
+#define CHECK(condition) check(condition, __LINE__, #condition)
+
+static uint64_t frames_used(void)
+{
+    struct platform_memory memory;
+    platform_memory_statistics(&memory);
+    return memory.frames_used;
+}
+
+static uint64_t frames_total(void)
+{
+    struct platform_memory memory;
+    platform_memory_statistics(&memory);
+    return memory.frames_total;
+}
+
+#define PAGE     UINT64_C(4096)
+#define MEGABYTE UINT64_C(0x100000)
+#define GIGABYTE UINT64_C(0x40000000)
+#define MEMORY   (6 * GIGABYTE + 65536 + PAGE) /* as much as an instance reserves */
+
+/* ---- Exceptions: what the checks below provoke is stepped over and counted ---- */
+
+static volatile uint32_t exceptions[EXCEPTION_OTHER + 1];
+static volatile uint64_t fault_address;
+static volatile uint64_t resume; /* where to go on; 0: a mistake */
+
+bool kernel_exception(struct machine_state *state, enum exception exception, uint64_t address)
+{
+    exceptions[exception]++;
+    fault_address = address;
+    if (resume == 0)
+        return false;
+    state->rip = resume;
+    resume = 0;
+    return true;
+}
+
+/* Load or store a byte; true if it worked. */
+static bool try_access(volatile uint8_t *address, bool store)
+{
+    uint32_t before = exceptions[EXCEPTION_PAGE_FAULT];
+    __asm__ volatile("leaq 2f(%%rip), %%rax\n movq %%rax, %1\n testb %b2, %b2\n jz 1f\n movb $1, (%0)\n jmp 2f\n"
+                     "1: movb (%0), %%al\n 2:"
+                     :
+                     : "r"(address), "m"(resume), "r"((uint8_t)store)
+                     : "rax", "memory");
+    resume = 0;
+    return exceptions[EXCEPTION_PAGE_FAULT] == before;
+}
+static bool can_read(void *address)
+{
+    return try_access(address, false);
+}
+static bool can_write(void *address)
+{
+    return try_access(address, true);
+}
+
+static bool can_call(void *address)
+{
+    uint32_t before = exceptions[EXCEPTION_PAGE_FAULT];
+    uint64_t rsp_kept;
+    __asm__ volatile("movq %%rsp, %%rbx\n leaq 1f(%%rip), %%rax\n movq %%rax, %2\n callq *%1\n 1: movq %%rbx, %%rsp"
+                     : "=&r"(rsp_kept)
+                     : "r"(address), "m"(resume)
+                     : "rax", "rbx", "memory");
+    resume = 0;
+    return exceptions[EXCEPTION_PAGE_FAULT] == before;
+}
+
+static void check_exceptions(void)
+{
+    uint64_t kept = 0x1122334455667788, flags;
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n movq %%rax, %1\n xorl %%edx, %%edx\n xorl %%ecx, %%ecx\n divl %%ecx\n 1:"
+                     : "+r"(kept)
+                     : "m"(resume)
+                     : "rax", "rcx", "rdx", "memory");
+    CHECK(exceptions[EXCEPTION_DIVIDE] == 1 && kept == 0x1122334455667788);
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n movq %%rax, %0\n ud2\n 1:" : : "m"(resume) : "rax", "memory");
+    CHECK(exceptions[EXCEPTION_INVALID_OPCODE] == 1);
+    __asm__ volatile(
+        "leaq 1f(%%rip), %%rax\n movq %%rax, %0\n movabsq $0x8000000000000000, %%rax\n movb (%%rax), %%al\n 1:"
+        :
+        : "m"(resume)
+        : "rax", "memory");
+    CHECK(exceptions[EXCEPTION_OTHER] == 1);
+    CHECK(!can_read((void *)8) && fault_address == 8);
+    CHECK(!can_write((void *)(uintptr_t)"constant"));
+    CHECK(!can_write((void *)(uintptr_t)check_exceptions));
+    CHECK(!can_call(&kept)); /* the stack */
+    __asm__ volatile("pushfq; popq %0" : "=r"(flags));
+    CHECK(flags >> 9 & 1); /* interrupts are on */
+}
+
+/* ---- Memory ---- */
+
+static void check_reserve_and_commit(void)
+{
+    uint64_t before = frames_used();
+    uint8_t *memory = platform_reserve(MEMORY);
+    CHECK(memory != NULL && (uint64_t)memory % PAGE == 0);
+    CHECK(!can_read(memory));
+    CHECK(platform_commit(memory, 3 * PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(memory[0] == 0 && memory[3 * PAGE - 1] == 0 && !can_read(memory + 3 * PAGE));
+    memory[5] = 1;
+    memory[PAGE] = 2;
+    CHECK(platform_commit(memory + 3 * PAGE, 16 * MEGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(memory[16 * MEGABYTE] == 0 && can_write(memory + 16 * MEGABYTE + 3 * PAGE - 1));
+    CHECK(!can_write(memory + 16 * MEGABYTE + 3 * PAGE));
+    CHECK(memory[5] == 1 && memory[PAGE] == 2);
+    platform_decommit(memory + PAGE, PAGE);
+    CHECK(can_read(memory) && !can_read(memory + PAGE) && can_read(memory + 2 * PAGE));
+    CHECK(platform_commit(memory + PAGE, PAGE, PROTECTION_READ_WRITE) == STATUS_OK && memory[PAGE] == 0);
+    platform_release(memory, MEMORY);
+    CHECK(!can_read(memory));
+    CHECK(frames_used() == before);
+}
+
+static void check_protection(void)
+{
+    uint64_t before = frames_used();
+    uint8_t *text = platform_reserve(4 * MEGABYTE);
+    CHECK(platform_commit(text, 4 * MEGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
+    text[0] = text[2 * MEGABYTE + 7] = 0xc3; /* ret */
+    CHECK(!can_call(text));
+    CHECK(platform_protect(text, 3 * MEGABYTE, PROTECTION_READ_EXECUTE) == STATUS_OK);
+    CHECK(can_call(text) && can_call(text + 2 * MEGABYTE + 7) && !can_write(text) && can_read(text));
+    CHECK(!can_write(text + MEGABYTE) && !can_call(text + 3 * MEGABYTE) && can_write(text + 3 * MEGABYTE));
+    CHECK(platform_protect(text, PAGE, PROTECTION_READ) == STATUS_OK);
+    CHECK(!can_call(text) && !can_write(text) && can_read(text));
+    CHECK(platform_protect(text, PAGE, PROTECTION_READ_WRITE) == STATUS_OK && can_write(text));
+    platform_release(text, 4 * MEGABYTE);
+    CHECK(frames_used() == before);
+}
+
+static void check_windows(void)
+{
+    uint64_t before = frames_used();
+    uint8_t *memory = platform_reserve(MEMORY), *window = platform_reserve(MEMORY), *second = platform_reserve(MEMORY);
+    CHECK(platform_commit(memory + PAGE, 65536, PROTECTION_READ_WRITE) == STATUS_OK);
+    memory[PAGE] = 1;
+    CHECK(platform_alias(window, memory + PAGE, 65536) == STATUS_OK);
+    CHECK(window[0] == 1 && !can_read(window + 65536));
+    window[0] = 2;
+    window[PAGE] = 3; /* first touched here */
+    CHECK(memory[PAGE] == 2 && memory[2 * PAGE] == 3);
+    memory[3 * PAGE] = 4;
+    CHECK(window[2 * PAGE] == 4);
+    /* Growth, by another call; a window onto the window. */
+    CHECK(platform_commit(memory + PAGE + 65536, 8 * MEGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(platform_alias(window + 65536, memory + PAGE + 65536, 8 * MEGABYTE) == STATUS_OK);
+    CHECK(platform_alias(second, window, 65536 + 8 * MEGABYTE) == STATUS_OK);
+    for (uint64_t at = 65536; at < 6 * MEGABYTE; at += PAGE)
+        memory[PAGE + at] = (uint8_t)(at / PAGE * 7);
+    bool same = true;
+    for (uint64_t at = 65536; at < 6 * MEGABYTE; at += PAGE)
+        same &= window[at] == (uint8_t)(at / PAGE * 7);
+    CHECK(same);
+    second[7 * MEGABYTE] = 9;
+    CHECK(memory[PAGE + 7 * MEGABYTE] == 9 && window[7 * MEGABYTE] == 9);
+    platform_release(memory, MEMORY);
+    CHECK(window[PAGE] == 3);                               /* what was seen stays */
+    CHECK(!can_read(window + 65536 + 8 * MEGABYTE - PAGE)); /* what was not is gone */
+    platform_release(second, MEMORY);
+    platform_release(window, MEMORY);
+    CHECK(frames_used() == before);
+}
+
+#define MANY 3000
+static void *many[MANY];
+
+static uint64_t many_bytes(uint32_t number)
+{
+    return number % 3 == 0 ? MEMORY : number % 3 == 1 ? PAGE * (1 + number % 50) : MEGABYTE * (1 + number % 90);
+}
+
+static void check_many(void)
+{
+    uint64_t before = frames_used();
+    bool complete = true, intact = true;
+    for (uint32_t i = 0; i < MANY; i++) {
+        many[i] = platform_reserve(many_bytes(i));
+        complete &= many[i] && platform_commit(many[i], PAGE, PROTECTION_READ_WRITE) == STATUS_OK;
+        if (complete)
+            *(uint32_t *)many[i] = i;
+    }
+    CHECK(complete);
+    for (uint32_t i = 0; i < MANY; i++)
+        intact &= *(uint32_t *)many[i] == i;
+    CHECK(intact);
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t number = i * 1009 % MANY;
+        platform_release(many[number], many_bytes(number));
+    }
+    CHECK(frames_used() == before);
+    void *again = platform_reserve(GIGABYTE * 200); /* nothing is left in pieces */
+    CHECK(again != NULL);
+    platform_release(again, GIGABYTE * 200);
+}
+
+static void check_large(void)
+{
+    const uint64_t bytes = 200 * MEGABYTE;
+    uint64_t before = frames_used();
+    uint8_t *memory = platform_reserve(MEMORY);
+    CHECK(platform_commit(memory, bytes, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(frames_used() - before < 8);
+    bool zero = true, intact = true;
+    for (uint64_t at = 0; at < bytes; at += PAGE) {
+        zero &= memory[at] == 0 && memory[at + PAGE - 8] == 0;
+        memory[at] = (uint8_t)(at / PAGE);
+    }
+    CHECK(zero);
+    CHECK(frames_used() - before < bytes / PAGE + 8); /* tables went where huge pages came */
+    platform_decommit(memory + 10 * MEGABYTE + 3 * PAGE, 5 * MEGABYTE);
+    CHECK(platform_protect(memory + 30 * MEGABYTE + PAGE, PAGE, PROTECTION_READ) == STATUS_OK);
+    CHECK(!can_write(memory + 30 * MEGABYTE + PAGE) && can_write(memory + 30 * MEGABYTE + 2 * PAGE + 8));
+    CHECK(!can_read(memory + 10 * MEGABYTE + 3 * PAGE) && can_read(memory + 15 * MEGABYTE + 3 * PAGE));
+    for (uint64_t at = 0; at < bytes; at += PAGE) {
+        if (at < 10 * MEGABYTE + 3 * PAGE || at >= 15 * MEGABYTE + 3 * PAGE)
+            intact &= memory[at] == (uint8_t)(at / PAGE);
+    }
+    CHECK(intact);
+    platform_release(memory, MEMORY);
+    CHECK(frames_used() == before);
+}
+
+/* A guest takes all memory that there is: its fault comes to the kernel, which can still work. */
+static void check_exhaustion(void)
+{
+    uint64_t before = frames_used(), total = frames_total();
+    uint8_t *memory = platform_reserve(MEMORY);
+    CHECK(platform_commit(memory, 4 * GIGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
+    uint64_t at = 0;
+    while (at < 4 * GIGABYTE && can_write(memory + at))
+        at += PAGE;
+    CHECK(at < 4 * GIGABYTE && at / PAGE > total / 2 && fault_address == (uint64_t)memory + at);
+    void *more = platform_reserve(PAGE);
+    CHECK(more && platform_commit(more, PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY);
+    platform_release(more, PAGE);
+    platform_decommit(memory + 3 * PAGE, PAGE); /* splits a huge page with what is in reserve */
+    CHECK(can_read(memory + 4 * PAGE));
+    platform_release(memory, MEMORY);
+    CHECK(frames_used() == before);
+}
+
+/* ---- Time ---- */
+
+static volatile uint32_t timer_interrupts, interrupt_requests;
+
+void kernel_timer_interrupt(struct machine_state *state)
+{
+    (void)state;
+    timer_interrupts++;
+}
+
+void kernel_interrupt_request(struct machine_state *state)
+{
+    (void)state;
+    interrupt_requests++;
+}
+
+/* Late is all right on a busy host, early is not. */
+static void check_clock(void)
+{
+    const uint64_t millisecond = 1000000;
+    uint64_t start = platform_monotonic_nanoseconds(), now = start;
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint64_t next = platform_monotonic_nanoseconds();
+        CHECK(next >= now);
+        now = next;
+    }
+    passed -= 999; /* they count as one */
+    platform_timer_arm(now + 5 * millisecond);
+    while (timer_interrupts == 0)
+        platform_idle(UINT64_MAX);
+    CHECK(platform_monotonic_nanoseconds() >= now + 5 * millisecond);
+    now = platform_monotonic_nanoseconds();
+    platform_timer_arm(now + 2 * millisecond); /* without idling */
+    while (timer_interrupts == 1 && platform_monotonic_nanoseconds() < now + 2000 * millisecond)
+        ;
+    CHECK(timer_interrupts == 2);
+    now = platform_monotonic_nanoseconds();
+    platform_timer_arm(now + 50 * millisecond);
+    while (platform_monotonic_nanoseconds() < now + 3 * millisecond)
+        platform_idle(now + 3 * millisecond); /* its own deadline comes first, and is no timer interrupt */
+    CHECK(timer_interrupts == 2);
+    platform_timer_arm(UINT64_MAX);
+    while (platform_monotonic_nanoseconds() < now + 60 * millisecond)
+        platform_idle(now + 60 * millisecond);
+    CHECK(timer_interrupts == 2);
+    say("realtime %llu\n", (unsigned long long)platform_realtime_nanoseconds());
+}
+
+static void check_cpu(void)
+{
+    uint8_t first[40] = {0}, second[40] = {0};
+    platform_random(first, sizeof first);
+    platform_random(second, sizeof second);
+    CHECK(memcmp(first, second, sizeof first) != 0);
+    CHECK(platform_xsave_bytes() >= 512);
+    platform_set_cpu((struct cpu *)first);
+    CHECK(platform_cpu() == (struct cpu *)first);
+    uint64_t low = 0, address = (uint64_t)second;
+    second[3] = 77;
+    platform_set_gs(address);
+    __asm__("movzbl %%gs:3, %k0" : "=r"(low));
+    CHECK(low == 77);
+    first[5] = 78;
+    __asm__ volatile("movq %1, %%r11\n callq *%2\n movzbl %%gs:5, %k0"
+                     : "=&r"(low)
+                     : "r"(first), "r"(platform_gs_stub())
+                     : "r11", "cc");
+    CHECK(low == 78);
+}
+
+/* ---- Input ---- */
+
+static void echo_input(void)
+{
+    uint8_t buffer[512];
+    size_t bytes, done;
+    for (;;) {
+        if (platform_stream_read(STREAM_INPUT, buffer, sizeof buffer, &bytes) == STATUS_AGAIN) {
+            platform_idle(UINT64_MAX);
+            continue;
+        }
+        if (bytes == 0)
+            break;
+        for (size_t at = 0; at < bytes; at += done)
+            platform_stream_write(STREAM_OUTPUT, buffer + at, bytes - at, &done);
+    }
+    say("interrupts: %u\n", interrupt_requests);
+}
+
+static bool asked(char letter)
+{
+    for (const char *at = boot->command_line; *at; at++) {
+        if ((at == boot->command_line || at[-1] == ' ') && memcmp(at, "checks=", 7) == 0) {
+            for (at += 7; *at && *at != ' '; at++) {
+                if (*at == letter)
+                    return true;
+            }
+            return false;
+        }
+    }
+    return false;
+}
+
+static uint64_t timestamp(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+_Noreturn void kernel_main(const struct boot_information *information)
+{
+    uint64_t ticks = timestamp() - information->entry_timestamp;
+    boot = information;
+    say("platform %s, %llu frames, %llu ticks, archive %.*s\n", boot->platform_name, (unsigned long long)frames_total(),
+        (unsigned long long)ticks, (int)min_u64(boot->archive_bytes, 32),
+        boot->archive ? (const char *)boot->archive : "");
+    check_cpu();
+    if (asked('e'))
+        check_exceptions();
+    if (asked('m')) {
+        check_reserve_and_commit();
+        check_protection();
+        check_windows();
+        check_many();
+    }
+    if (asked('h'))
+        check_large();
+    if (asked('x'))
+        check_exhaustion();
+    if (asked('c'))
+        check_clock();
+    if (asked('i'))
+        echo_input();
+    if (asked('p'))
+        *(volatile uint8_t *)16 = 1;
+    say("%u passed, %u failed\n", passed, failed);
+    platform_power_off(failed > 0);
+}
