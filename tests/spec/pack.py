@@ -71,7 +71,7 @@ def module(folder, command):
     return struct.pack("<I", len(data)) + data
 
 
-def encode(folder, command):
+def encode(folder, command, excuse):
     kind = command["type"]
     if kind.startswith("assert_malformed") and command.get("module_type") == "text":
         body, kind = b"", "text"
@@ -91,14 +91,26 @@ def encode(folder, command):
             body += text(command["text"])
     else:
         sys.exit(f"pack.py: {folder}: command {kind} at line {command['line']} is not known")
-    return struct.pack("<BII", COMMANDS.index(kind), command["line"], len(body)) + body
+    return struct.pack("<BI", COMMANDS.index(kind), command["line"]) + text(excuse) + struct.pack("<I", len(body)) + body
 
 
-def script(suite, name):
+def excuses():
+    """tests/spec/skip as a dictionary: (script, line) -> reason."""
+    rows = {}
+    with open(os.path.join(os.path.dirname(__file__), "skip"), encoding="utf-8") as file:
+        for row in file:
+            if not row.startswith("#"):
+                script_name, line, reason = row.strip().split(None, 2)
+                rows[script_name, int(line)] = reason
+    return rows
+
+
+def script(suite, name, excused):
     folder = os.path.join(suite, name)
     with open(os.path.join(folder, os.path.basename(name) + ".json"), encoding="utf-8") as file:
         commands = json.load(file)["commands"]
-    data = struct.pack("<II", MAGIC, len(commands)) + b"".join(encode(folder, item) for item in commands)
+    data = struct.pack("<II", MAGIC, len(commands)) + b"".join(
+        encode(folder, item, excused.get((name, item["line"]))) for item in commands)
     return text(name) + struct.pack("<I", len(data)) + data
 
 
@@ -113,7 +125,8 @@ def main():
     suite, archive, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
     names = wanted or sorted(name for name in os.listdir(suite)
                              if os.path.exists(os.path.join(suite, name, name + ".json")))
-    scripts = b"".join(script(suite, name) for name in names)
+    excused = excuses()
+    scripts = b"".join(script(suite, name, excused) for name in names)
     with open(archive + ".new", "wb") as output:
         output.write(cpio_entry("spec", scripts) + cpio_entry("TRAILER!!!", b""))
     os.replace(archive + ".new", archive)

@@ -4,16 +4,19 @@
 
 #include <stdint.h>
 
+#include "engine/module.h"
+
 struct report {
-    const char *script; /* running now, with its length; for failures */
-    uint32_t script_length;
+    struct name script; /* running now, as are: */
     uint32_t line;
     const char *command;
+    struct name excuse; /* not empty: it is known that this cannot hold yet */
 
     uint32_t scripts, modules; /* modules that were loaded */
     uint32_t passed, failed, skipped;
     struct {
-        const char *reason;
+        const char *prefix;
+        struct name reason;
         uint32_t count;
     } reasons[32];
     uint32_t reason_count;
@@ -21,10 +24,12 @@ struct report {
 
 void report_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_pass(struct report *report);
-/* Count a failure and print where, which command, and what differed. */
+/* Count a failure and print where, which command, and what differed; a skip, where there is an excuse. */
 void report_fail(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* `reason` is a static string: a feature of WebAssembly that is not there yet, or "text format". */
-void report_skip(struct report *report, const char *reason);
+/* `reason` stays valid. */
+void report_skip(struct report *report, struct name reason);
+/* The same for a feature of WebAssembly that is not there yet; a static string. */
+void report_skip_feature(struct report *report, const char *feature);
 void report_totals(const struct report *report);
 
 #endif

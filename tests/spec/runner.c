@@ -149,7 +149,7 @@ static bool perform(struct run *run, struct script_reader *body, struct result *
     memset(result, 0, sizeof(*result));
     struct suite_module *module = suite_find(&run->suite, action.module);
     if (module && module->feature) {
-        report_skip(&run->report, module->feature);
+        report_skip_feature(&run->report, module->feature);
         return false;
     }
     struct external external;
@@ -248,7 +248,7 @@ static void expect_refusal(struct run *run, struct script_reader *body, enum eng
     char text[600];
     try_module(run, script_text(body), false, &outcome);
     if (outcome.kind == SUITE_FEATURE)
-        report_skip(&run->report, outcome.feature);
+        report_skip_feature(&run->report, outcome.feature);
     else if (outcome.kind == SUITE_REFUSED && outcome.status == expected)
         report_pass(&run->report);
     else
@@ -273,7 +273,7 @@ static void run_assert_unlinkable(struct run *run, struct script_reader *body)
     char text[600];
     try_module(run, script_text(body), true, &outcome);
     if (outcome.kind == SUITE_FEATURE)
-        report_skip(&run->report, outcome.feature);
+        report_skip_feature(&run->report, outcome.feature);
     else if (outcome.kind == SUITE_UNLINKABLE)
         report_pass(&run->report);
     else
@@ -288,7 +288,7 @@ static void run_assert_uninstantiable(struct run *run, struct script_reader *bod
     char text[600];
     try_module(run, script_text(body), true, &outcome);
     if (outcome.kind == SUITE_FEATURE)
-        report_skip(&run->report, outcome.feature);
+        report_skip_feature(&run->report, outcome.feature);
     else if (outcome.kind == SUITE_TRAPPED && trap_matches(outcome.trap, message))
         report_pass(&run->report);
     else
@@ -299,7 +299,7 @@ static void run_assert_uninstantiable(struct run *run, struct script_reader *bod
 static void run_text(struct run *run, struct script_reader *body)
 {
     (void)body;
-    report_skip(&run->report, "text format");
+    report_skip(&run->report, (struct name){"text format", 11});
 }
 
 /* ---- Scripts ---- */
@@ -316,8 +316,7 @@ static void run_script(struct run *run, struct name name, struct name bytes)
 {
     struct script_reader reader;
     struct script_command command = {0};
-    run->report.script = name.text;
-    run->report.script_length = name.length;
+    run->report.script = name;
     run->report.command = "script";
     run->report.line = 0;
     uint32_t remaining = script_open(&reader, (const uint8_t *)bytes.text, bytes.length);
@@ -326,9 +325,11 @@ static void run_script(struct run *run, struct name name, struct name bytes)
         report_fail(&run->report, "cannot start");
     for (; started && remaining > 0 && script_next(&reader, &command); remaining--) {
         run->report.line = command.line;
+        run->report.excuse = command.excuse;
         run->report.command = commands[command.kind].name;
         commands[command.kind].run(run, &command.body);
     }
+    run->report.excuse.length = 0;
     if (started && (remaining > 0 || reader.damaged))
         report_fail(&run->report, "the script is damaged");
     suite_process_destroy(&run->suite);

@@ -30,6 +30,7 @@ bool script_next(struct script_reader *reader, struct script_command *command)
         return false;
     uint64_t kind = read_bytes(reader, 1);
     command->line = script_number(reader);
+    command->excuse = script_text(reader);
     struct name body = script_text(reader);
     if (reader->damaged || kind >= COMMAND_COUNT)
         return false;

@@ -1,9 +1,9 @@
 /* Scripts of the official suite in the compact form that tests/spec/pack.py writes, and the reader for it.
  *
- * The file is a list of: text name, text script. A script is: u32 magic, u32 number of commands, then each
- * command as u8 kind, u32 line, u32 bytes, body. All numbers are little-endian and unaligned. A text, a script and a
- * module are u32 length, bytes. A list of values is u32 count, values; a
- * value is u8 type, u8 parts, parts; a part is u8 comparison, u8 bytes, u64 bits, or for VALUE_EITHER a value. Bodies:
+ * The file is a list of: text name, text script. A script is: u32 magic, u32 number of commands, then each command as
+ * u8 kind, u32 line, text excuse, u32 bytes, body. All numbers are little-endian and unaligned. A text, a script and a
+ * module are u32 length, bytes. A list of values is u32 count, values; a value is u8 type, u8 parts, parts; a part is
+ * u8 comparison, u8 bytes, u64 bits, or for TYPE_EITHER a value. Bodies:
  *
  *   module, module_definition     text name, module
  *   module_instance               text instance name, text definition name
@@ -84,6 +84,7 @@ struct script_reader {
 struct script_command {
     enum script_command_kind kind;
     uint32_t line;
+    struct name excuse; /* why it cannot hold yet (tests/spec/skip); mostly empty */
     struct script_reader body;
 };
 
