@@ -1,4 +1,5 @@
-/* Constant expressions (spec 3.3.10, 5.4.9): read, validated and reduced to what they stand for. */
+/* Constant expressions (spec 3.3.10, 5.4.9): read, validated and reduced to what they stand for. Arithmetic of known
+ * values is done here; what depends on globals remains code, for constant_evaluate. */
 #include "engine/decode.h"
 #include "engine/opcode.h"
 
@@ -94,22 +95,96 @@ static void constant_ref_func(struct decoder *decoder, uint32_t offset, struct c
     }
 }
 
-/* Whether WebAssembly 3.0 counts the instruction among the constant ones, and by which feature. */
-static unsigned constant_feature(unsigned opcode)
+/* ---- Arithmetic ---- */
+/* Operands of an expression at one time; real ones have two. */
+#define CONSTANT_DEPTH_MAXIMUM 16
+
+struct constant_stack {
+    struct constant_expression values[CONSTANT_DEPTH_MAXIMUM];
+    unsigned depth;
+};
+
+/* The type that an arithmetic instruction works on; VALUE_BOTTOM for all other instructions. */
+static value_type arithmetic_type(uint8_t opcode)
 {
     switch (opcode) {
     case OP_I32_ADD:
     case OP_I32_SUB:
     case OP_I32_MUL:
+        return VALUE_I32;
     case OP_I64_ADD:
     case OP_I64_SUB:
     case OP_I64_MUL:
-        return FEATURE_EXTENDED_CONST;
+        return VALUE_I64;
     default:
-        return opcode_table[opcode].feature;
+        return VALUE_BOTTOM;
     }
 }
 
+static uint64_t calculate(uint8_t opcode, uint64_t a, uint64_t b)
+{
+    switch (opcode) {
+    case OP_I32_ADD:
+        return (uint32_t)(a + b);
+    case OP_I32_SUB:
+        return (uint32_t)(a - b);
+    case OP_I32_MUL:
+        return (uint32_t)(a * b);
+    case OP_I64_ADD:
+        return a + b;
+    case OP_I64_SUB:
+        return a - b;
+    default: /* OP_I64_MUL */
+        return a * b;
+    }
+}
+
+static void constant_arithmetic(struct decoder *decoder, uint32_t offset, uint8_t opcode, value_type type,
+                                struct constant_stack *stack)
+{
+    if (stack->depth < 2 || stack->values[stack->depth - 1].type != type ||
+        stack->values[stack->depth - 2].type != type) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "type mismatch: %s in a constant expression",
+                    opcode_table[opcode].mnemonic);
+        return;
+    }
+    const struct constant_expression *b = &stack->values[--stack->depth];
+    struct constant_expression *a = &stack->values[stack->depth - 1];
+    if (a->kind == CONSTANT_VALUE && b->kind == CONSTANT_VALUE) {
+        a->bits[0] = calculate(opcode, a->bits[0], b->bits[0]);
+    } else {
+        *a = (struct constant_expression){.kind = CONSTANT_CODE, .type = type};
+    }
+}
+
+uint64_t constant_evaluate(const struct module *module, const struct constant_expression *expression,
+                           uint64_t (*read_global)(const void *context, uint32_t index), const void *context)
+{
+    uint64_t values[CONSTANT_DEPTH_MAXIMUM];
+    unsigned depth = 0;
+    const uint8_t *cursor = module->bytes + expression->offset;
+    for (;;) {
+        uint8_t opcode = *cursor++;
+        switch (opcode) {
+        case OP_END:
+            return values[0];
+        case OP_I32_CONST:
+            values[depth++] = (uint32_t)read_s32_trusted(&cursor);
+            break;
+        case OP_I64_CONST:
+            values[depth++] = (uint64_t)read_s64_trusted(&cursor);
+            break;
+        case OP_GLOBAL_GET:
+            values[depth++] = read_global(context, read_u32_trusted(&cursor));
+            break;
+        default:
+            depth--;
+            values[depth - 1] = calculate(opcode, values[depth - 1], values[depth]);
+        }
+    }
+}
+
+/* ---- Whole expressions ---- */
 /* An instruction that is not handled here: illegal, of a later version, or not constant. */
 static void constant_refuse(struct decoder *decoder, uint32_t offset, uint8_t byte)
 {
@@ -125,7 +200,7 @@ static void constant_refuse(struct decoder *decoder, uint32_t offset, uint8_t by
         decode_fail(decoder, ENGINE_MALFORMED, offset, "illegal opcode 0x%x", byte);
         return;
     }
-    unsigned feature = constant_feature(opcode);
+    unsigned feature = opcode_table[opcode].feature;
     if (feature != FEATURE_CORE) {
         decode_unsupported(decoder, feature, offset, opcode_table[opcode].mnemonic);
         return;
@@ -134,52 +209,77 @@ static void constant_refuse(struct decoder *decoder, uint32_t offset, uint8_t by
                 opcode_table[opcode].mnemonic);
 }
 
+/* One instruction that pushes a value. */
+static void constant_push(struct decoder *decoder, uint32_t offset, uint8_t opcode, uint32_t global_limit,
+                          struct constant_stack *stack)
+{
+    if (stack->depth == CONSTANT_DEPTH_MAXIMUM) {
+        decode_fail(decoder, ENGINE_LIMIT, offset, "constant expression too deep: limit %u", CONSTANT_DEPTH_MAXIMUM);
+        return;
+    }
+    struct constant_expression *value = &stack->values[stack->depth++];
+    *value = (struct constant_expression){0};
+    switch (opcode) {
+    case OP_I32_CONST:
+        constant_integer(decoder, VALUE_I32, value);
+        break;
+    case OP_I64_CONST:
+        constant_integer(decoder, VALUE_I64, value);
+        break;
+    case OP_F32_CONST:
+        constant_float(decoder, VALUE_F32, value);
+        break;
+    case OP_F64_CONST:
+        constant_float(decoder, VALUE_F64, value);
+        break;
+    case OP_GLOBAL_GET:
+        constant_global_get(decoder, offset, global_limit, value);
+        break;
+    case OP_REF_NULL:
+        constant_ref_null(decoder, offset, value);
+        break;
+    case OP_REF_FUNC:
+        constant_ref_func(decoder, offset, value);
+        break;
+    default:
+        constant_refuse(decoder, offset, opcode);
+    }
+}
+
 void decode_constant(struct decoder *decoder, value_type expected, uint32_t global_limit,
                      struct constant_expression *result)
 {
     uint32_t start = decode_offset(decoder);
-    uint64_t values = 0;
+    struct constant_stack stack;
+    stack.depth = 0;
     while (decode_ok(decoder)) {
         uint32_t offset = decode_offset(decoder);
-        uint8_t byte = decode_byte(decoder, "constant expression");
-        if (!decode_ok(decoder) || byte == OP_END) {
+        uint8_t opcode = decode_byte(decoder, "constant expression");
+        if (!decode_ok(decoder) || opcode == OP_END) {
             break;
         }
-        values++;
-        switch (byte) {
-        case OP_I32_CONST:
-            constant_integer(decoder, VALUE_I32, result);
-            break;
-        case OP_I64_CONST:
-            constant_integer(decoder, VALUE_I64, result);
-            break;
-        case OP_F32_CONST:
-            constant_float(decoder, VALUE_F32, result);
-            break;
-        case OP_F64_CONST:
-            constant_float(decoder, VALUE_F64, result);
-            break;
-        case OP_GLOBAL_GET:
-            constant_global_get(decoder, offset, global_limit, result);
-            break;
-        case OP_REF_NULL:
-            constant_ref_null(decoder, offset, result);
-            break;
-        case OP_REF_FUNC:
-            constant_ref_func(decoder, offset, result);
-            break;
-        default:
-            constant_refuse(decoder, offset, byte);
+        value_type type = arithmetic_type(opcode);
+        if (type != VALUE_BOTTOM) {
+            constant_arithmetic(decoder, offset, opcode, type, &stack);
+        } else {
+            constant_push(decoder, offset, opcode, global_limit, &stack);
         }
     }
     if (!decode_ok(decoder)) {
         return;
     }
     char wanted[24], found[24];
-    if (values != 1) {
-        decode_fail(decoder, ENGINE_INVALID, start, "type mismatch: constant expression gives %llu values, not 1",
-                    (unsigned long long)values);
-    } else if (result->type != expected) {
+    if (stack.depth != 1) {
+        decode_fail(decoder, ENGINE_INVALID, start, "type mismatch: constant expression gives %u values, not 1",
+                    stack.depth);
+        return;
+    }
+    *result = stack.values[0];
+    if (result->kind == CONSTANT_CODE) {
+        result->offset = start;
+        result->length = decode_offset(decoder) - start;
+    }
+    if (result->type != expected) {
         decode_fail(decoder, ENGINE_INVALID, start, "type mismatch: constant expression is %s, expected %s",
                     value_type_text(result->type, found), value_type_text(expected, wanted));
     }

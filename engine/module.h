@@ -40,8 +40,8 @@ struct global {
     struct constant_expression *initializer; /* NULL for imports */
 };
 
-/* A constant expression (spec 3.3.10), already validated and reduced. In 2.0 it is a single instruction; the extended
- * ones of 3.0 (i32.add ...) are CONSTANT_CODE: bytes to be evaluated. */
+/* A constant expression (spec 3.3.10), already validated and reduced. In 2.0 it is a single instruction; of the extended
+ * ones of 3.0 (i32.add ...) those that need a global are CONSTANT_CODE: bytes for constant_evaluate. */
 enum constant_kind { CONSTANT_VALUE, CONSTANT_REF_NULL, CONSTANT_REF_FUNC, CONSTANT_GLOBAL_GET, CONSTANT_CODE };
 struct constant_expression {
     enum constant_kind kind;
@@ -143,6 +143,11 @@ struct module {
 enum engine_status module_decode(const uint8_t *bytes, size_t size, const struct engine_allocator *allocator,
                                  struct module **result, struct engine_error *error);
 void module_release(struct module *module);
+
+/* The value of a CONSTANT_CODE expression, an i32 (zero-extended) or i64. `read_global` gives the value of an immutable
+ * global of that type with a smaller index. */
+uint64_t constant_evaluate(const struct module *module, const struct constant_expression *expression,
+                           uint64_t (*read_global)(const void *context, uint32_t index), const void *context);
 
 /* The name of function `index` from the name section, else from an export or import, else length 0. A damaged name
  * section is no error (spec A.4): it just names nothing. Linear in the section: for diagnostics. */

@@ -175,6 +175,15 @@ static enum status create_globals(struct instance *instance, const struct extern
     return STATUS_OK;
 }
 
+/* For constant_evaluate: an integer, in its low bits. */
+static uint64_t read_global(const void *context, uint32_t index)
+{
+    const struct instance *instance = context;
+    union value value;
+    memcpy(&value, instance->globals[index]->cell, sizeof(value));
+    return instance->globals[index]->type.value == VALUE_I32 ? value.i32 : value.bits[0];
+}
+
 union value instance_constant(const struct instance *instance, const struct constant_expression *expression)
 {
     union value value = {.bits = {0, 0}};
@@ -189,8 +198,10 @@ union value instance_constant(const struct instance *instance, const struct cons
     case CONSTANT_GLOBAL_GET:
         memcpy(&value, instance->globals[expression->index]->cell, sizeof(value));
         break;
+    case CONSTANT_CODE:
+        value.bits[0] = constant_evaluate(instance->types, expression, read_global, instance);
+        break;
     case CONSTANT_REF_NULL:
-    case CONSTANT_CODE: /* the decoder refuses extended constant expressions */
         break;
     }
     return value;

@@ -47,6 +47,8 @@ static const struct refusal refusals[] = {
      "offset 0xd: constant expression required: i32.eqz is not constant"},
     {MODULE("\6\4\1\x7f\0\x0b"), ENGINE_INVALID,
      "offset 0xd: type mismatch: constant expression gives 0 values, not 1"},
+    {MODULE("\6\x07\1\x7f\0\x41\0\x6a\x0b"), ENGINE_INVALID,
+     "offset 0xf: type mismatch: i32.add in a constant expression"},
     {MODULE("\6\6\1\x7f\0\x23\0\x0b"), ENGINE_INVALID, "offset 0xd: unknown global 0"},
     {MODULE("\5\3\1\0\0\7\x0d\2\3mem\2\0\3mem\2\0"), ENGINE_INVALID, "offset 0x17: duplicate export name \"mem\""},
     {MODULE("\7\5\1\1x\0\0"), ENGINE_INVALID, "offset 0xd: unknown function 0"},
@@ -84,6 +86,43 @@ static void check_refusals(void)
         CHECK(same);
         CHECK((error.feature != NULL) == (status == ENGINE_UNSUPPORTED));
     }
+    CHECK(memory_outstanding == 0);
+}
+
+static uint64_t global_plus_100(const void *context, uint32_t index)
+{
+    (void)context;
+    return index + 100;
+}
+
+/* Arithmetic in constant expressions: done at once, or left until globals are known. */
+static void check_constants(void)
+{
+    static const uint8_t bytes[] = {
+        0,    'a', 's',  'm',  1,    0,    0,    0,    2,    8,    1,
+        1,    'm', 1,    'g',  3,    0x7f, 0,                            /* import global 0: i32 */
+        6,    36,  4,    0x7f, 0,    0x41, 7,    0x41, 9,    0x6b, 0x0b, /* 7 - 9 */
+        0x7e, 0,   0x42, 5,    0x42, 6,    0x42, 7,    0x7e, 0x7c, 0x0b, /* 5 + 6 * 7 */
+        0x7f, 0,   0x23, 0,    0x41, 3,    0x6c, 0x23, 1,    0x6a, 0x0b, /* global 0 * 3 + global 1 */
+        0x7f, 0,   0x23, 0,    0x0b, 0,
+    };
+    struct engine_error error = {0};
+    struct module *module;
+    CHECK(module_decode(bytes, sizeof(bytes) - 1, &test_allocator, &module, &error) == ENGINE_OK);
+    if (error.status != ENGINE_OK) {
+        printf("%s\n", error.message);
+        return;
+    }
+    const struct constant_expression *constant = module->globals[1].initializer;
+    CHECK(constant->kind == CONSTANT_VALUE && constant->bits[0] == 0xfffffffe);
+    constant = module->globals[2].initializer;
+    CHECK(constant->kind == CONSTANT_VALUE && constant->bits[0] == 47 && constant->type == VALUE_I64);
+    constant = module->globals[3].initializer;
+    CHECK(constant->kind == CONSTANT_CODE);
+    CHECK(constant_evaluate(module, constant, global_plus_100, NULL) == 100 * 3 + 101);
+    constant = module->globals[4].initializer;
+    CHECK(constant->kind == CONSTANT_GLOBAL_GET && constant->index == 0);
+    module_release(module);
     CHECK(memory_outstanding == 0);
 }
 
@@ -196,6 +235,7 @@ int main(void)
 {
     check_refusals();
     check_small_module();
+    check_constants();
     check_refused_memory();
     check_many_exports(1000000, false);
     check_many_exports(100000, true);

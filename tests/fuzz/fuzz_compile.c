@@ -96,6 +96,22 @@ static enum engine_status validate_all(const struct module *module, const struct
     return status;
 }
 
+static uint64_t read_global(const void *context, uint32_t index)
+{
+    const struct module *module = context;
+    REQUIRE(index < module->global_count && !module->globals[index].type.mutable_);
+    return index;
+}
+
+static void check_constants(const struct module *module)
+{
+    for (uint32_t i = module->global_import_count; i < module->global_count; i++) {
+        if (module->globals[i].initializer->kind == CONSTANT_CODE) {
+            constant_evaluate(module, module->globals[i].initializer, read_global, module);
+        }
+    }
+}
+
 static void check_names(const struct module *module)
 {
     for (uint32_t i = 0; i < module->function_count && i < 4; i++) {
@@ -153,6 +169,7 @@ static void try_module(const uint8_t *bytes, size_t size, bool must_be_valid, ui
     REQUIRE(!must_be_valid || status == ENGINE_OK || status == ENGINE_NO_MEMORY);
     if (status == ENGINE_OK) {
         check_names(module);
+        check_constants(module);
         enum engine_status valid = validate_all(module, &allocator, &error);
         REQUIRE(!must_be_valid || valid == ENGINE_OK || valid == ENGINE_NO_MEMORY);
         compile(module, &allocator, valid, 0);
