@@ -15,11 +15,15 @@
 
 #define RECEIVE_BYTES 65536
 
+/* How long a kernel that was asked to end its program may take, before the machine is ended. */
+#define INTERRUPT_GRACE_NANOSECONDS UINT64_C(5000000000)
+
 struct relay {
     int line;
     bool verbose;
     struct console_result *result;
     bool ended;
+    bool interrupted; /* the guest was asked to end its program */
     uint64_t credit; /* bytes of input that the guest still takes */
     bool input_open;
     size_t used; /* of `received` */
@@ -232,13 +236,29 @@ static int time_left(uint64_t deadline)
     return milliseconds < 1000000 ? (int)milliseconds : 1000000;
 }
 
+/* Ctrl-C: the kernel is asked to end its program, and if there is no kernel yet, or it does not, that is the end. */
+static void interrupt_guest(struct relay *relay, uint64_t *deadline)
+{
+    char byte;
+    if (read(wake_ends[0], &byte, 1) != 1)
+        return;
+    uint64_t grace = monotonic_now() + INTERRUPT_GRACE_NANOSECONDS;
+    relay->interrupted = true;
+    if (relay->result->greeted) {
+        send_frame(relay, CONSOLE_INTERRUPT, NULL, 0);
+        *deadline = grace < *deadline ? grace : *deadline;
+    } else {
+        relay->ended = true;
+        relay->result->outcome = CONSOLE_INTERRUPTED;
+    }
+}
+
 void console_relay(int line, pid_t machine, uint64_t deadline, bool verbose, struct console_result *result)
 {
     static struct relay relay;
     relay = (struct relay){.line = line, .verbose = verbose, .result = result, .input_open = true};
     *result = (struct console_result){.outcome = CONSOLE_BROKEN};
     catch_interrupts(machine);
-    bool interrupt_waits = false; /* for the greeting */
     while (!relay.ended) {
         bool wants_input = relay.input_open && relay.credit > 0;
         struct pollfd descriptors[] = {
@@ -250,22 +270,16 @@ void console_relay(int line, pid_t machine, uint64_t deadline, bool verbose, str
         if (ready < 0 && errno != EINTR)
             die("cannot wait for the machine: %s", strerror(errno));
         if (ready == 0 && deadline != UINT64_MAX && monotonic_now() >= deadline) {
-            result->outcome = CONSOLE_TIMED_OUT;
+            result->outcome = relay.interrupted ? CONSOLE_INTERRUPTED : CONSOLE_TIMED_OUT;
             return;
         }
         if (ready <= 0)
             continue;
-        if (descriptors[1].revents) {
-            char byte;
-            interrupt_waits = read(wake_ends[0], &byte, 1) == 1 || interrupt_waits;
-        }
         if (descriptors[0].revents)
             receive(&relay);
-        if (interrupt_waits && result->greeted) {
-            send_frame(&relay, CONSOLE_INTERRUPT, NULL, 0);
-            interrupt_waits = false;
-        }
-        if (descriptors[2].revents)
+        if (descriptors[1].revents && !relay.ended)
+            interrupt_guest(&relay, &deadline);
+        if (descriptors[2].revents && !relay.ended)
             forward_input(&relay);
     }
 }

@@ -14,6 +14,7 @@ enum console_outcome {
     CONSOLE_FINISHED, /* the exit frame came */
     CONSOLE_BROKEN,   /* the line ended before it, or what came is no frame */
     CONSOLE_TIMED_OUT,
+    CONSOLE_INTERRUPTED, /* Ctrl-C, and the guest did not end by itself, or could not be asked */
 };
 
 struct console_result {

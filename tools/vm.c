@@ -290,6 +290,8 @@ int run_in_vm(const struct run_options *options)
     case CONSOLE_TIMED_OUT:
         complain("time limit exceeded, and the machine did not end the program by itself");
         return 124;
+    case CONSOLE_INTERRUPTED:
+        return 130;
     case CONSOLE_BROKEN:
         break;
     }
