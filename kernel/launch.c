@@ -27,16 +27,7 @@ static void refuse(struct launch_result *result, const char *text)
 
 static void refuse_module(struct launch_result *result, enum status status, const struct engine_error *error)
 {
-    if (status == STATUS_NO_MEMORY && !error->message[0]) {
-        refuse(result, "out of memory");
-    } else if (error->function != ENGINE_NO_FUNCTION) {
-        format_text(result->message, sizeof(result->message), "%s (function %u, offset 0x%llx)", error->message,
-                    error->function, (unsigned long long)error->offset);
-    } else {
-        format_text(result->message, sizeof(result->message), "%s (offset 0x%llx)", error->message,
-                    (unsigned long long)error->offset);
-    }
-    result->outcome = LAUNCH_REFUSED;
+    refuse(result, error->message[0] ? error->message : status_text(status));
 }
 
 /* A trap, or the exit that is one too. */
@@ -52,27 +43,43 @@ static void end_by_trap(struct process *process, enum trap trap, struct launch_r
     trap_report_print(&process->report);
 }
 
-/* Instantiated: the start function, then what a WASI command or reactor exports. */
-static void run_instance(struct process *process, struct instance *instance, struct launch_result *result)
+/* What a WASI command or reactor exports, as `*function`; 0 when there is only a start function. */
+static bool find_entry(struct process *process, struct instance *instance, uint32_t *function,
+                       struct launch_result *result)
 {
-    enum trap trap = instance_start(instance);
-    struct external entry;
-    const char *name = "_start";
-    if (trap == TRAP_NONE && !instance_find_export(instance, name, strlen(name), &entry)) {
-        name = "_initialize";
-        if (!instance_find_export(instance, name, strlen(name), &entry)) {
-            name = NULL;
+    static const char *const names[] = {"_start", "_initialize"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct external entry;
+        if (!instance_find_export(instance, names[i], strlen(names[i]), &entry)) {
+            continue;
         }
-    }
-    if (trap == TRAP_NONE && name) {
         const struct function_type *type =
             entry.kind == EXTERNAL_FUNCTION ? function_reference_type(process, entry.function) : NULL;
         if (!type || type->parameter_count || type->result_count) {
-            format_text(result->message, sizeof(result->message), "the export %s is not a function () -> ()", name);
+            format_text(result->message, sizeof(result->message), "its export %s is not a function () -> ()", names[i]);
             result->outcome = LAUNCH_REFUSED;
-            return;
+            return false;
         }
-        trap = function_call(process, entry.function, NULL, NULL);
+        *function = entry.function;
+        return true;
+    }
+    *function = 0;
+    if (instance->types->start == UINT32_MAX) {
+        refuse(result, "no program: it has no _start, no _initialize and no start function");
+        return false;
+    }
+    return true;
+}
+
+static void run_instance(struct process *process, struct instance *instance, struct launch_result *result)
+{
+    uint32_t entry;
+    if (!find_entry(process, instance, &entry, result)) {
+        return;
+    }
+    enum trap trap = instance_start(instance);
+    if (trap == TRAP_NONE && entry) {
+        trap = function_call(process, entry, NULL, NULL);
     }
     if (trap != TRAP_NONE) {
         end_by_trap(process, trap, result);
