@@ -1,5 +1,6 @@
 /* Implementation limits: those of the JavaScript embedding (WebAssembly JS API, "Implementation-defined limits"),
- * so that what loads in a browser loads here. Each refusal names its limit (ENGINE_LIMIT). */
+ * so that what loads in a browser loads here. The last two are our own: they bound what validation and compilation of one
+ * body take, far beyond what any compiler emits. Each refusal names its limit (ENGINE_LIMIT). */
 #ifndef ENGINE_LIMITS_H
 #define ENGINE_LIMITS_H
 
@@ -21,7 +22,9 @@
     X(LOCALS, 50000, "locals")                                            \
     X(FUNCTION_BYTES, 7654321, "function body size")                      \
     X(BR_TABLE_TARGETS, 65520, "br_table targets")                        \
-    X(NAME_BYTES, 100000, "name length")
+    X(NAME_BYTES, 100000, "name length")                                  \
+    X(OPERANDS, 1000000, "operands on the stack")                         \
+    X(BLOCK_DEPTH, 100000, "nested blocks")
 
 enum { ENGINE_LIMITS(LIMIT) };
 #undef LIMIT

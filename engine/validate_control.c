@@ -8,6 +8,9 @@
 bool validate_push_control(struct validator *validator, unsigned opcode, struct type_list parameters,
                            struct type_list results)
 {
+    if (validator->control_count > ENGINE_LIMIT_BLOCK_DEPTH) {
+        return validate_fail(validator, ENGINE_LIMIT, "too many nested blocks: limit %u", ENGINE_LIMIT_BLOCK_DEPTH);
+    }
     if (validator->control_count == validator->control_capacity) {
         const struct engine_allocator *allocator = validator->allocator;
         size_t capacity = validator->control_capacity * 2;

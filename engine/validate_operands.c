@@ -1,11 +1,15 @@
 /* The validator's operand stack (spec appendix A.3: push_val, pop_val and their plurals). */
 #include "engine/validate_internal.h"
 
-#include "engine/format.h"
+#include "engine/limits.h"
 
 bool validate_raise(struct validator *validator)
 {
     size_t height = (size_t)(validator->top - validator->operands);
+    if (height > ENGINE_LIMIT_OPERANDS) {
+        return validate_fail(validator, ENGINE_LIMIT, "too many operands on the stack: limit %u",
+                             ENGINE_LIMIT_OPERANDS);
+    }
     if (height >= validator->operand_capacity) {
         size_t capacity = height * 2;
         const struct engine_allocator *allocator = validator->allocator;

@@ -1,6 +1,7 @@
 /* The summary that validation gives to the compilers, and that hostile bodies take linear time. */
 #include "tests/engine/support.h"
 
+#include "engine/limits.h"
 #include "tests/fuzz/buffer.h"
 
 static void put_section(struct buffer *module, unsigned id, struct buffer *contents)
@@ -83,44 +84,68 @@ static void check_summary(void)
     CHECK(!summary.has_calls && summary.maximum_operands == 3 && summary.maximum_controls == 1);
 }
 
-/* Deep stacks, deep blocks, long tables. */
-static void check_large_bodies(void)
+/* `count` constants and as many uses of them. */
+static enum engine_status validate_deep_stack(unsigned count, struct function_summary *summary)
 {
-    enum { COUNT = 1000000 };
-    struct function_summary summary;
     uint32_t weights[2];
     struct buffer code = {0};
-    for (int i = 0; i < COUNT; i++) {
+    for (unsigned i = 0; i < count; i++) {
         put_bytes(&code, "\x41\0", 2);
     }
-    for (int i = 0; i < COUNT - 1; i++) {
+    for (unsigned i = 1; i < count; i++) {
         put_byte(&code, 0x1a);
     }
-    CHECK(validate_code(code.bytes, code.size, &summary, weights) == ENGINE_OK);
-    CHECK(summary.maximum_operands == COUNT);
+    enum engine_status status = validate_code(code.bytes, code.size, summary, weights);
+    free(code.bytes);
+    return status;
+}
 
-    code.size = 0;
-    for (int i = 0; i < COUNT; i++) {
+/* `count` blocks, one in the other. */
+static enum engine_status validate_deep_blocks(unsigned count, struct function_summary *summary)
+{
+    uint32_t weights[2];
+    struct buffer code = {0};
+    for (unsigned i = 0; i < count; i++) {
         put_bytes(&code, "\x02\x7f", 2);
     }
     put_bytes(&code, "\x41\0", 2);
-    for (int i = 0; i < COUNT; i++) {
+    for (unsigned i = 0; i < count; i++) {
         put_byte(&code, 0x0b);
     }
-    CHECK(validate_code(code.bytes, code.size, &summary, weights) == ENGINE_OK);
-    CHECK(summary.maximum_controls == COUNT + 1);
+    enum engine_status status = validate_code(code.bytes, code.size, summary, weights);
+    free(code.bytes);
+    return status;
+}
 
-    code.size = 0;
-    for (int i = 0; i < 50; i++) {
-        put_bytes(&code, "\x02\x40\x41\0\x0e\xe8\xff\x03", 8);
-        for (int label = 0; label <= 65512; label++) {
+/* Tables of the largest size. */
+static enum engine_status validate_long_tables(unsigned count, struct function_summary *summary)
+{
+    uint32_t weights[2];
+    struct buffer code = {0};
+    for (unsigned i = 0; i < count; i++) {
+        put_bytes(&code, "\x02\x40\x41\0\x0e", 5);
+        put_unsigned(&code, ENGINE_LIMIT_BR_TABLE_TARGETS);
+        for (unsigned label = 0; label <= ENGINE_LIMIT_BR_TABLE_TARGETS; label++) {
             put_byte(&code, 0);
         }
         put_byte(&code, 0x0b);
     }
     put_bytes(&code, "\x41\0", 2);
-    CHECK(validate_code(code.bytes, code.size, &summary, weights) == ENGINE_OK);
+    enum engine_status status = validate_code(code.bytes, code.size, summary, weights);
     free(code.bytes);
+    return status;
+}
+
+static void check_large_bodies(void)
+{
+    struct function_summary summary;
+    CHECK(validate_deep_stack(ENGINE_LIMIT_OPERANDS, &summary) == ENGINE_OK);
+    CHECK(summary.maximum_operands == ENGINE_LIMIT_OPERANDS);
+    CHECK(validate_deep_stack(ENGINE_LIMIT_OPERANDS + 1, &summary) == ENGINE_LIMIT);
+    CHECK(validate_deep_blocks(ENGINE_LIMIT_BLOCK_DEPTH, &summary) == ENGINE_OK);
+    CHECK(summary.maximum_controls == ENGINE_LIMIT_BLOCK_DEPTH + 1);
+    CHECK(validate_deep_blocks(ENGINE_LIMIT_BLOCK_DEPTH + 1, &summary) == ENGINE_LIMIT);
+    CHECK(validate_long_tables(50, &summary) == ENGINE_OK);
 }
 
 int main(void)
