@@ -54,6 +54,13 @@ static int spin(void)
         continue;
 }
 
+static int allocate_megabytes(size_t count)
+{
+    void *volatile memory = malloc(count << 20); /* volatile, or the compiler takes it as granted */
+    puts(memory ? "granted" : "refused");
+    return 0;
+}
+
 static int open_file(const char *path, const char *mode)
 {
     FILE *file = fopen(path, mode);
@@ -144,7 +151,7 @@ int main(int count, char **words)
     if (strcmp(what, "trap") == 0)
         __builtin_trap();
     if (strcmp(what, "memory") == 0)
-        return puts(malloc((size_t)atoi(words[2]) << 20) ? "granted" : "refused"), 0;
+        return allocate_megabytes((size_t)atoi(words[2]));
     if (strcmp(what, "read") == 0)
         return open_file(words[2], "r");
     if (strcmp(what, "write") == 0)
