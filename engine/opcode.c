@@ -3,13 +3,12 @@
 
 #include "engine/base.h"
 
-#define SIGNATURE_ROW(name, pops, first, second, third, push) \
-    [SIGNATURE_##name] = {pops, {first, second, third}, push},
+#define SIGNATURE_ROW(name, pops, first, second, third, push) [SIGNATURE_##name] = {pops, {first, second, third}, push},
 const struct signature opcode_signatures[SIGNATURE_COUNT] = {ENGINE_SIGNATURES(SIGNATURE_ROW)};
 #undef SIGNATURE_ROW
 
 const struct opcode_information opcode_table[OPCODE_COUNT] = {
-#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature) \
+#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature)                               \
     [OP_##identifier] = {mnemonic, IMMEDIATE_##immediate, SIGNATURE_##signature, bytes, FEATURE_##feature},
 #include "engine/opcodes.def"
 #undef OPCODE

@@ -10,20 +10,20 @@
 #include "engine/types.h"
 
 /* ---- Features: what an instruction needs beyond WebAssembly 2.0 without SIMD (CORE) ---- */
-#define ENGINE_FEATURES(X)                           \
-    X(CORE, "core")                                  \
-    X(SIMD, "simd")                                  \
-    X(RELAXED_SIMD, "relaxed-simd")                  \
-    X(THREADS, "threads")                            \
-    X(TAIL_CALL, "tail-call")                        \
-    X(FUNCTION_REFERENCES, "function-references")    \
-    X(GC, "gc")                                      \
-    X(EXCEPTIONS, "exceptions")                      \
-    X(LEGACY_EXCEPTIONS, "legacy-exceptions")        \
-    X(MEMORY64, "memory64")                          \
-    X(MULTI_MEMORY, "multi-memory")                  \
-    X(EXTENDED_CONST, "extended-const")              \
-    X(CUSTOM_PAGE_SIZES, "custom-page-sizes")        \
+#define ENGINE_FEATURES(X)                                                                                             \
+    X(CORE, "core")                                                                                                    \
+    X(SIMD, "simd")                                                                                                    \
+    X(RELAXED_SIMD, "relaxed-simd")                                                                                    \
+    X(THREADS, "threads")                                                                                              \
+    X(TAIL_CALL, "tail-call")                                                                                          \
+    X(FUNCTION_REFERENCES, "function-references")                                                                      \
+    X(GC, "gc")                                                                                                        \
+    X(EXCEPTIONS, "exceptions")                                                                                        \
+    X(LEGACY_EXCEPTIONS, "legacy-exceptions")                                                                          \
+    X(MEMORY64, "memory64")                                                                                            \
+    X(MULTI_MEMORY, "multi-memory")                                                                                    \
+    X(EXTENDED_CONST, "extended-const")                                                                                \
+    X(CUSTOM_PAGE_SIZES, "custom-page-sizes")                                                                          \
     X(WIDE_ARITHMETIC, "wide-arithmetic")
 
 #define FEATURE_ENUM(name, text) FEATURE_##name,
@@ -34,43 +34,43 @@ enum feature { ENGINE_FEATURES(FEATURE_ENUM) FEATURE_COUNT };
 const char *feature_text(unsigned feature);
 
 /* ---- Immediates: what follows the opcode (spec 5.4). u32, s32, s33, s64 are LEB128 ---- */
-#define ENGINE_IMMEDIATES(X)                                                                \
-    X(NONE)                                                                                 \
-    X(BLOCK)              /* block type: s33 */                                             \
-    X(LABEL)              /* u32 */                                                         \
-    X(LABEL_TABLE)        /* vector of u32, then u32 default */                             \
-    X(FUNCTION)           /* u32 */                                                         \
-    X(INDIRECT)           /* u32 type, u32 table */                                         \
-    X(TYPE)               /* u32 */                                                         \
-    X(SELECT_TYPES)       /* vector of value types */                                       \
-    X(LOCAL)              /* u32 */                                                         \
-    X(GLOBAL)             /* u32 */                                                         \
-    X(TABLE)              /* u32 */                                                         \
-    X(MEMORY_ACCESS)      /* u32 alignment exponent (+ 64: u32 memory follows), u64 offset */ \
-    X(MEMORY)             /* u32 */                                                         \
-    X(I32)                /* s32 */                                                         \
-    X(I64)                /* s64 */                                                         \
-    X(F32)                /* 4 bytes */                                                     \
-    X(F64)                /* 8 bytes */                                                     \
-    X(HEAP_TYPE)          /* s33 */                                                         \
-    X(DATA_MEMORY)        /* u32 data segment, u32 memory */                                \
-    X(DATA)               /* u32 */                                                         \
-    X(MEMORY_MEMORY)      /* u32 destination, u32 source */                                 \
-    X(ELEMENT_TABLE)      /* u32 element segment, u32 table */                              \
-    X(ELEMENT)            /* u32 */                                                         \
-    X(TABLE_TABLE)        /* u32 destination, u32 source */                                 \
-    X(TAG)                /* u32 */                                                         \
-    X(TRY_TABLE)          /* block type, vector of catch clauses */                         \
-    X(V128)               /* 16 bytes */                                                    \
-    X(SHUFFLE)            /* 16 lane numbers, a byte each */                                \
-    X(LANE)               /* a byte */                                                      \
-    X(MEMORY_ACCESS_LANE) /* as MEMORY_ACCESS, then a byte */                               \
-    X(FENCE)              /* a zero byte */                                                 \
-    X(TYPE_FIELD)         /* u32 type, u32 field */                                         \
-    X(TYPE_LENGTH)        /* u32 type, u32 count */                                         \
-    X(TYPE_DATA)          /* u32 type, u32 data segment */                                  \
-    X(TYPE_ELEMENT)       /* u32 type, u32 element segment */                               \
-    X(TYPE_TYPE)          /* u32 destination type, u32 source type */                       \
+#define ENGINE_IMMEDIATES(X)                                                                                           \
+    X(NONE)                                                                                                            \
+    X(BLOCK)              /* block type: s33 */                                                                        \
+    X(LABEL)              /* u32 */                                                                                    \
+    X(LABEL_TABLE)        /* vector of u32, then u32 default */                                                        \
+    X(FUNCTION)           /* u32 */                                                                                    \
+    X(INDIRECT)           /* u32 type, u32 table */                                                                    \
+    X(TYPE)               /* u32 */                                                                                    \
+    X(SELECT_TYPES)       /* vector of value types */                                                                  \
+    X(LOCAL)              /* u32 */                                                                                    \
+    X(GLOBAL)             /* u32 */                                                                                    \
+    X(TABLE)              /* u32 */                                                                                    \
+    X(MEMORY_ACCESS)      /* u32 alignment exponent (+ 64: u32 memory follows), u64 offset */                          \
+    X(MEMORY)             /* u32 */                                                                                    \
+    X(I32)                /* s32 */                                                                                    \
+    X(I64)                /* s64 */                                                                                    \
+    X(F32)                /* 4 bytes */                                                                                \
+    X(F64)                /* 8 bytes */                                                                                \
+    X(HEAP_TYPE)          /* s33 */                                                                                    \
+    X(DATA_MEMORY)        /* u32 data segment, u32 memory */                                                           \
+    X(DATA)               /* u32 */                                                                                    \
+    X(MEMORY_MEMORY)      /* u32 destination, u32 source */                                                            \
+    X(ELEMENT_TABLE)      /* u32 element segment, u32 table */                                                         \
+    X(ELEMENT)            /* u32 */                                                                                    \
+    X(TABLE_TABLE)        /* u32 destination, u32 source */                                                            \
+    X(TAG)                /* u32 */                                                                                    \
+    X(TRY_TABLE)          /* block type, vector of catch clauses */                                                    \
+    X(V128)               /* 16 bytes */                                                                               \
+    X(SHUFFLE)            /* 16 lane numbers, a byte each */                                                           \
+    X(LANE)               /* a byte */                                                                                 \
+    X(MEMORY_ACCESS_LANE) /* as MEMORY_ACCESS, then a byte */                                                          \
+    X(FENCE)              /* a zero byte */                                                                            \
+    X(TYPE_FIELD)         /* u32 type, u32 field */                                                                    \
+    X(TYPE_LENGTH)        /* u32 type, u32 count */                                                                    \
+    X(TYPE_DATA)          /* u32 type, u32 data segment */                                                             \
+    X(TYPE_ELEMENT)       /* u32 type, u32 element segment */                                                          \
+    X(TYPE_TYPE)          /* u32 destination type, u32 source type */                                                  \
     X(CAST_LABEL)         /* a byte of flags, u32 label, two heap types */
 
 #define IMMEDIATE_ENUM(name) IMMEDIATE_##name,
@@ -78,62 +78,62 @@ enum immediate { ENGINE_IMMEDIATES(IMMEDIATE_ENUM) IMMEDIATE_COUNT };
 #undef IMMEDIATE_ENUM
 
 /* ---- Signatures: X(name, pops, first, second, third popped in order of pushing, pushed); 0 for none ---- */
-#define ENGINE_SIGNATURES(X)                                  \
-    X(special, 0, 0, 0, 0, 0)                                 \
-    X(_, 0, 0, 0, 0, 0)                                       \
-    X(_i, 0, 0, 0, 0, VALUE_I32)                              \
-    X(_I, 0, 0, 0, 0, VALUE_I64)                              \
-    X(_f, 0, 0, 0, 0, VALUE_F32)                              \
-    X(_F, 0, 0, 0, 0, VALUE_F64)                              \
-    X(_v, 0, 0, 0, 0, VALUE_V128)                             \
-    X(i_i, 1, VALUE_I32, 0, 0, VALUE_I32)                     \
-    X(i_I, 1, VALUE_I32, 0, 0, VALUE_I64)                     \
-    X(i_f, 1, VALUE_I32, 0, 0, VALUE_F32)                     \
-    X(i_F, 1, VALUE_I32, 0, 0, VALUE_F64)                     \
-    X(i_v, 1, VALUE_I32, 0, 0, VALUE_V128)                    \
-    X(I_i, 1, VALUE_I64, 0, 0, VALUE_I32)                     \
-    X(I_I, 1, VALUE_I64, 0, 0, VALUE_I64)                     \
-    X(I_f, 1, VALUE_I64, 0, 0, VALUE_F32)                     \
-    X(I_F, 1, VALUE_I64, 0, 0, VALUE_F64)                     \
-    X(I_v, 1, VALUE_I64, 0, 0, VALUE_V128)                    \
-    X(f_i, 1, VALUE_F32, 0, 0, VALUE_I32)                     \
-    X(f_I, 1, VALUE_F32, 0, 0, VALUE_I64)                     \
-    X(f_f, 1, VALUE_F32, 0, 0, VALUE_F32)                     \
-    X(f_F, 1, VALUE_F32, 0, 0, VALUE_F64)                     \
-    X(f_v, 1, VALUE_F32, 0, 0, VALUE_V128)                    \
-    X(F_i, 1, VALUE_F64, 0, 0, VALUE_I32)                     \
-    X(F_I, 1, VALUE_F64, 0, 0, VALUE_I64)                     \
-    X(F_f, 1, VALUE_F64, 0, 0, VALUE_F32)                     \
-    X(F_F, 1, VALUE_F64, 0, 0, VALUE_F64)                     \
-    X(F_v, 1, VALUE_F64, 0, 0, VALUE_V128)                    \
-    X(v_i, 1, VALUE_V128, 0, 0, VALUE_I32)                    \
-    X(v_I, 1, VALUE_V128, 0, 0, VALUE_I64)                    \
-    X(v_f, 1, VALUE_V128, 0, 0, VALUE_F32)                    \
-    X(v_F, 1, VALUE_V128, 0, 0, VALUE_F64)                    \
-    X(v_v, 1, VALUE_V128, 0, 0, VALUE_V128)                   \
-    X(ii_i, 2, VALUE_I32, VALUE_I32, 0, VALUE_I32)            \
-    X(II_i, 2, VALUE_I64, VALUE_I64, 0, VALUE_I32)            \
-    X(II_I, 2, VALUE_I64, VALUE_I64, 0, VALUE_I64)            \
-    X(ff_i, 2, VALUE_F32, VALUE_F32, 0, VALUE_I32)            \
-    X(ff_f, 2, VALUE_F32, VALUE_F32, 0, VALUE_F32)            \
-    X(FF_i, 2, VALUE_F64, VALUE_F64, 0, VALUE_I32)            \
-    X(FF_F, 2, VALUE_F64, VALUE_F64, 0, VALUE_F64)            \
-    X(vv_v, 2, VALUE_V128, VALUE_V128, 0, VALUE_V128)         \
-    X(vi_v, 2, VALUE_V128, VALUE_I32, 0, VALUE_V128)          \
-    X(vI_v, 2, VALUE_V128, VALUE_I64, 0, VALUE_V128)          \
-    X(vf_v, 2, VALUE_V128, VALUE_F32, 0, VALUE_V128)          \
-    X(vF_v, 2, VALUE_V128, VALUE_F64, 0, VALUE_V128)          \
-    X(iI_I, 2, VALUE_I32, VALUE_I64, 0, VALUE_I64)            \
-    X(iv_v, 2, VALUE_I32, VALUE_V128, 0, VALUE_V128)          \
-    X(ii_, 2, VALUE_I32, VALUE_I32, 0, 0)                     \
-    X(iI_, 2, VALUE_I32, VALUE_I64, 0, 0)                     \
-    X(if_, 2, VALUE_I32, VALUE_F32, 0, 0)                     \
-    X(iF_, 2, VALUE_I32, VALUE_F64, 0, 0)                     \
-    X(iv_, 2, VALUE_I32, VALUE_V128, 0, 0)                    \
-    X(iii_i, 3, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32)   \
-    X(iiI_i, 3, VALUE_I32, VALUE_I32, VALUE_I64, VALUE_I32)   \
-    X(iII_i, 3, VALUE_I32, VALUE_I64, VALUE_I64, VALUE_I32)   \
-    X(iII_I, 3, VALUE_I32, VALUE_I64, VALUE_I64, VALUE_I64)   \
+#define ENGINE_SIGNATURES(X)                                                                                           \
+    X(special, 0, 0, 0, 0, 0)                                                                                          \
+    X(_, 0, 0, 0, 0, 0)                                                                                                \
+    X(_i, 0, 0, 0, 0, VALUE_I32)                                                                                       \
+    X(_I, 0, 0, 0, 0, VALUE_I64)                                                                                       \
+    X(_f, 0, 0, 0, 0, VALUE_F32)                                                                                       \
+    X(_F, 0, 0, 0, 0, VALUE_F64)                                                                                       \
+    X(_v, 0, 0, 0, 0, VALUE_V128)                                                                                      \
+    X(i_i, 1, VALUE_I32, 0, 0, VALUE_I32)                                                                              \
+    X(i_I, 1, VALUE_I32, 0, 0, VALUE_I64)                                                                              \
+    X(i_f, 1, VALUE_I32, 0, 0, VALUE_F32)                                                                              \
+    X(i_F, 1, VALUE_I32, 0, 0, VALUE_F64)                                                                              \
+    X(i_v, 1, VALUE_I32, 0, 0, VALUE_V128)                                                                             \
+    X(I_i, 1, VALUE_I64, 0, 0, VALUE_I32)                                                                              \
+    X(I_I, 1, VALUE_I64, 0, 0, VALUE_I64)                                                                              \
+    X(I_f, 1, VALUE_I64, 0, 0, VALUE_F32)                                                                              \
+    X(I_F, 1, VALUE_I64, 0, 0, VALUE_F64)                                                                              \
+    X(I_v, 1, VALUE_I64, 0, 0, VALUE_V128)                                                                             \
+    X(f_i, 1, VALUE_F32, 0, 0, VALUE_I32)                                                                              \
+    X(f_I, 1, VALUE_F32, 0, 0, VALUE_I64)                                                                              \
+    X(f_f, 1, VALUE_F32, 0, 0, VALUE_F32)                                                                              \
+    X(f_F, 1, VALUE_F32, 0, 0, VALUE_F64)                                                                              \
+    X(f_v, 1, VALUE_F32, 0, 0, VALUE_V128)                                                                             \
+    X(F_i, 1, VALUE_F64, 0, 0, VALUE_I32)                                                                              \
+    X(F_I, 1, VALUE_F64, 0, 0, VALUE_I64)                                                                              \
+    X(F_f, 1, VALUE_F64, 0, 0, VALUE_F32)                                                                              \
+    X(F_F, 1, VALUE_F64, 0, 0, VALUE_F64)                                                                              \
+    X(F_v, 1, VALUE_F64, 0, 0, VALUE_V128)                                                                             \
+    X(v_i, 1, VALUE_V128, 0, 0, VALUE_I32)                                                                             \
+    X(v_I, 1, VALUE_V128, 0, 0, VALUE_I64)                                                                             \
+    X(v_f, 1, VALUE_V128, 0, 0, VALUE_F32)                                                                             \
+    X(v_F, 1, VALUE_V128, 0, 0, VALUE_F64)                                                                             \
+    X(v_v, 1, VALUE_V128, 0, 0, VALUE_V128)                                                                            \
+    X(ii_i, 2, VALUE_I32, VALUE_I32, 0, VALUE_I32)                                                                     \
+    X(II_i, 2, VALUE_I64, VALUE_I64, 0, VALUE_I32)                                                                     \
+    X(II_I, 2, VALUE_I64, VALUE_I64, 0, VALUE_I64)                                                                     \
+    X(ff_i, 2, VALUE_F32, VALUE_F32, 0, VALUE_I32)                                                                     \
+    X(ff_f, 2, VALUE_F32, VALUE_F32, 0, VALUE_F32)                                                                     \
+    X(FF_i, 2, VALUE_F64, VALUE_F64, 0, VALUE_I32)                                                                     \
+    X(FF_F, 2, VALUE_F64, VALUE_F64, 0, VALUE_F64)                                                                     \
+    X(vv_v, 2, VALUE_V128, VALUE_V128, 0, VALUE_V128)                                                                  \
+    X(vi_v, 2, VALUE_V128, VALUE_I32, 0, VALUE_V128)                                                                   \
+    X(vI_v, 2, VALUE_V128, VALUE_I64, 0, VALUE_V128)                                                                   \
+    X(vf_v, 2, VALUE_V128, VALUE_F32, 0, VALUE_V128)                                                                   \
+    X(vF_v, 2, VALUE_V128, VALUE_F64, 0, VALUE_V128)                                                                   \
+    X(iI_I, 2, VALUE_I32, VALUE_I64, 0, VALUE_I64)                                                                     \
+    X(iv_v, 2, VALUE_I32, VALUE_V128, 0, VALUE_V128)                                                                   \
+    X(ii_, 2, VALUE_I32, VALUE_I32, 0, 0)                                                                              \
+    X(iI_, 2, VALUE_I32, VALUE_I64, 0, 0)                                                                              \
+    X(if_, 2, VALUE_I32, VALUE_F32, 0, 0)                                                                              \
+    X(iF_, 2, VALUE_I32, VALUE_F64, 0, 0)                                                                              \
+    X(iv_, 2, VALUE_I32, VALUE_V128, 0, 0)                                                                             \
+    X(iii_i, 3, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32)                                                            \
+    X(iiI_i, 3, VALUE_I32, VALUE_I32, VALUE_I64, VALUE_I32)                                                            \
+    X(iII_i, 3, VALUE_I32, VALUE_I64, VALUE_I64, VALUE_I32)                                                            \
+    X(iII_I, 3, VALUE_I32, VALUE_I64, VALUE_I64, VALUE_I64)                                                            \
     X(vvv_v, 3, VALUE_V128, VALUE_V128, VALUE_V128, VALUE_V128)
 
 #define SIGNATURE_ENUM(name, pops, first, second, third, push) SIGNATURE_##name,
@@ -157,14 +157,14 @@ extern const struct signature opcode_signatures[SIGNATURE_COUNT];
 #define OPCODE_COUNT     0x340
 
 enum opcode {
-#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature) \
+#define OPCODE(prefix, identifier, code, mnemonic, immediate, signature, bytes, feature)                               \
     OP_##identifier = OPCODE_BASE_##prefix + (code),
 #include "engine/opcodes.def"
 #undef OPCODE
 };
 
-/* Identifier for `prefix` (0, or a prefix byte) and `code`: an index of opcode_table[], OPCODE_COUNT when there is no such
- * number at all. */
+/* Identifier for `prefix` (0, or a prefix byte) and `code`: an index of opcode_table[], OPCODE_COUNT when there is no
+ * such number at all. */
 static inline unsigned opcode_number(uint8_t prefix, uint32_t code)
 {
     switch (prefix) {
