@@ -1,7 +1,6 @@
-/* What works on a path below a directory descriptor, and listing directories. */
+/* What works on a path below a directory descriptor. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
-#include "kernel/heap.h"
 
 /* A copy, so that what was checked is what is used. */
 struct path {
@@ -241,80 +240,4 @@ uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, 
     else
         vfs_release(descriptor.node);
     return error;
-}
-
-/* ---- Listing ---- */
-
-#define LISTING_BYTES 4096
-
-/* Cookies 0 and 1 stand for "." and "..", all others are the file system's own and this more. */
-#define COOKIE_FIRST 2
-
-struct listing {
-    uint8_t *buffer;
-    uint32_t bytes, used;
-};
-
-/* Append one entry, cut off where the buffer ends; false when it is full. */
-static bool list_entry(struct listing *listing, uint64_t next, uint64_t inode, uint8_t filetype, const char *name,
-                       uint32_t name_length)
-{
-    struct wasi_dirent entry = {.next = next, .inode = inode, .name_length = name_length, .filetype = filetype};
-    uint32_t part = (uint32_t)min_u64(sizeof entry, listing->bytes - listing->used);
-    memcpy(listing->buffer + listing->used, &entry, part);
-    listing->used += part;
-    part = (uint32_t)min_u64(name_length, listing->bytes - listing->used);
-    memcpy(listing->buffer + listing->used, name, part);
-    listing->used += part;
-    return listing->used < listing->bytes;
-}
-
-static bool list_dots(struct listing *listing, struct vfs_node *directory, uint64_t cookie)
-{
-    struct vfs_stat stat = {0};
-    vfs_stat(directory, &stat);
-    if (cookie == 0 && !list_entry(listing, 1, stat.inode, WASI_FILETYPE_DIRECTORY, ".", 1))
-        return false;
-    return list_entry(listing, COOKIE_FIRST, stat.inode, WASI_FILETYPE_DIRECTORY, "..", 2);
-}
-
-static enum status list(struct listing *listing, struct vfs_node *directory, uint64_t cookie, void *records)
-{
-    for (;;) {
-        size_t done = 0;
-        enum status status = vfs_read_directory(directory, cookie, records, LISTING_BYTES, &done);
-        if (status != STATUS_OK || done == 0)
-            return status;
-        for (size_t position = 0; position < done;) {
-            const struct vfs_entry *entry = (const struct vfs_entry *)((const char *)records + position);
-            if (!list_entry(listing, entry->next + COOKIE_FIRST, entry->inode, wasi_filetype(entry->type), entry->name,
-                            entry->name_length))
-                return STATUS_OK;
-            position += VFS_ENTRY_BYTES(entry->name_length);
-            cookie = entry->next;
-        }
-    }
-}
-
-uint32_t wasi_fd_readdir(struct instance *instance, uint32_t fd, uint32_t buffer, uint32_t bytes, uint64_t cookie,
-                         uint32_t result)
-{
-    struct wasi_descriptor *descriptor;
-    struct listing listing = {instance_memory_required(instance, buffer, bytes, "fd_readdir: buffer"), bytes, 0};
-    void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "fd_readdir: result");
-    enum wasi_errno error = wasi_directory(wasi_of(instance), fd, WASI_RIGHT_FD_READDIR, &descriptor);
-    if (error != WASI_SUCCESS)
-        return error;
-    if (bytes > 0 && (cookie >= COOKIE_FIRST || list_dots(&listing, descriptor->node, cookie))) {
-        void *records = kernel_allocate(LISTING_BYTES);
-        if (!records)
-            return WASI_ENOMEM;
-        enum status status =
-            list(&listing, descriptor->node, cookie > COOKIE_FIRST ? cookie - COOKIE_FIRST : 0, records);
-        kernel_free(records, LISTING_BYTES);
-        if (status != STATUS_OK)
-            return wasi_errno_of(status);
-    }
-    memcpy(result_memory, &listing.used, sizeof listing.used);
-    return WASI_SUCCESS;
 }

@@ -11,6 +11,7 @@ static void close_descriptor(struct wasi_descriptor *descriptor)
 {
     if (descriptor->kind == WASI_NODE)
         vfs_release(descriptor->node);
+    wasi_cookies_release(&descriptor->cookies);
     *descriptor = (struct wasi_descriptor){.kind = WASI_FREE};
 }
 

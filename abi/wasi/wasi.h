@@ -35,6 +35,13 @@ enum wasi_descriptor_kind {
     WASI_NODE,   /* file or directory */
 };
 
+/* What a directory's descriptor remembers of its listing: see listing.c. */
+struct wasi_cookies {
+    uint64_t *numbers; /* [capacity], `count` known */
+    uint32_t count, capacity;
+};
+void wasi_cookies_release(struct wasi_cookies *cookies);
+
 struct wasi_descriptor {
     enum wasi_descriptor_kind kind;
     enum stream stream;    /* WASI_STREAM */
@@ -43,6 +50,7 @@ struct wasi_descriptor {
     uint64_t rights, inheriting;
     uint64_t offset; /* of the next read or write; below 2^63 */
     uint16_t flags;  /* WASI_FDFLAG_* */
+    struct wasi_cookies cookies;
 };
 
 struct wasi {
