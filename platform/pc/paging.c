@@ -464,9 +464,11 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
         return FAULT_OUT_OF_MEMORY;
     frame_zero(frame, FRAME_BYTES);
     *entry = frame | (*entry & ENTRY_PROTECTION) | ENTRY_PRESENT | ENTRY_ACCESSED;
-    *parent += UINT64_C(1) << ENTRY_TOUCHED_SHIFT;
-    if ((*parent & ENTRY_TOUCHED_MASK) >> ENTRY_TOUCHED_SHIFT >= PAGING_PROMOTE_FAULTS && !in_small_arena(address))
-        promote(parent, address);
+    if (!in_small_arena(address)) {
+        *parent += UINT64_C(1) << ENTRY_TOUCHED_SHIFT;
+        if ((*parent & ENTRY_TOUCHED_MASK) >> ENTRY_TOUCHED_SHIFT >= PAGING_PROMOTE_FAULTS)
+            promote(parent, address); /* in any case it counts from 0 again, so the count never leaves its bits */
+    }
     return FAULT_RESOLVED;
 }
 
