@@ -24,7 +24,7 @@ struct relay {
     struct console_result *result;
     bool ended;
     bool interrupted; /* the guest was asked to end its program */
-    uint64_t credit; /* bytes of input that the guest still takes */
+    uint64_t credit;  /* bytes of input that the guest still takes */
     bool input_open;
     size_t used; /* of `received` */
     uint8_t received[RECEIVE_BYTES];

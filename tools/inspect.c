@@ -363,6 +363,8 @@ static void print_code(const struct code *code, uint32_t function)
         die("inspect: %s", error.message);
     size_t line_count;
     struct machine_line *lines = disassemble(code, number, &line_count);
+    while (line_count > 0 && strcmp(lines[line_count - 1].text, "int3") == 0) /* up to the next function */
+        free(lines[--line_count].text);
     printf("func[%" PRIu32 "] ", function);
     print_function_name(module, function);
     printf(": ");
@@ -378,6 +380,9 @@ static void print_code(const struct code *code, uint32_t function)
         module->bytes + module->functions[function].body_offset + module->functions[function].body_size;
     while (cursor.next < end)
         print_next_wasm(&cursor);
+    for (size_t i = 0; i < line_count; i++)
+        free(lines[i].text);
+    free(lines);
     arena_release(&arena);
 }
 
@@ -420,15 +425,17 @@ static int run(const struct subcommand *subcommand, int count, char **words)
     struct code *code = compile(path, module, &nanoseconds);
     if (inspect.code_function) {
         print_code(code, find_function(module, inspect.code_function));
-        return 0;
+    } else {
+        printf("%s: %zu bytes\n", path, size);
+        print_sections(module);
+        print_imports(module);
+        print_exports(module);
+        print_memories(module);
+        print_functions(code, inspect.all_functions);
+        print_totals(code, nanoseconds);
     }
-    printf("%s: %zu bytes\n", path, size);
-    print_sections(module);
-    print_imports(module);
-    print_exports(module);
-    print_memories(module);
-    print_functions(code, inspect.all_functions);
-    print_totals(code, nanoseconds);
+    code_release(code);
+    module_release(module);
     return 0;
 }
 

@@ -141,7 +141,7 @@ static const struct option run_options_table[] = {
 
 static int run(const struct subcommand *subcommand, int count, char **words)
 {
-    struct run_options options = {0};
+    static struct run_options options; /* lives as long as the command, like all that it points to */
     int at = options_parse(subcommand, count, words, &options);
     if (at == count)
         usage_error(subcommand, "which module?");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/compile.h"
@@ -71,5 +72,6 @@ int run_on_linux(const struct run_options *options)
         complain("%s: %s", options->module_path, result.message);
     for (uint32_t i = 0; i < options->directory_count; i++)
         vfs_release(directories[i].node);
+    free(directories);
     return launch_exit_status(&result);
 }
