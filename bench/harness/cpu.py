@@ -1,4 +1,7 @@
-"""CPU programs: the compute time that each prints itself, as a ratio to the same program compiled natively."""
+"""CPU programs: the compute time that each prints itself, as a ratio to the same program compiled natively.
+
+It is processor time where the engine tells it, else wall time, but never more than the processor time of the process.
+"""
 import math
 import statistics
 import sys
@@ -14,12 +17,13 @@ def measure_once(engine, program, options, expected, result):
     if "failure" in entry:
         return
     try:
-        run, thrown_away = process.run_undisturbed(engine.run_command(program, [options.scale]))
+        run, thrown_away = process.run_undisturbed(engine.run_command(program, [options.scale]), engine.processor_clock)
         said = process.words(run.output)
         checksum = said["checksum"][0]
         if checksum != (expected or checksum):
             entry["failure"] = f"checksum {checksum} instead of {expected}"
-        entry["seconds"].append(int(said["nanoseconds"][0]) / 1e9)
+        inside = int(said["processor" if engine.processor_clock else "wall"][0]) / 1e9
+        entry["seconds"].append(min(inside, run.processor))
         entry["disturbed"] += thrown_away
     except (process.Failed, KeyError, IndexError) as error:
         entry["failure"] = str(error)

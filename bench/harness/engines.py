@@ -36,6 +36,8 @@ class Engine:
     """What an engine can be asked. A method that returns None: not applicable."""
     key = label = None
     slow = False  # an interpreter: fewer rounds in long runs
+    processor_clock = True  # programs can read their processor time
+    optimizing = False  # compiles for minutes where others take seconds
 
     def __init__(self, folder):
         self.folder = folder
@@ -67,7 +69,7 @@ class Native(Engine):
 
 
 class Tessera(Engine):
-    key, label = "tessera", "Tessera"
+    key, label, processor_clock = "tessera", "Tessera", False
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -134,7 +136,7 @@ class Liftoff(Node):
 
 
 class TurboFan(Node):
-    key, label, flags = "turbofan", "V8 TurboFan", TURBOFAN
+    key, label, flags, optimizing = "turbofan", "V8 TurboFan", TURBOFAN, True
 
 
 class Wasm2c(Engine):
@@ -195,7 +197,7 @@ class Winch(Wasmtime):
 
 
 class Cranelift(Wasmtime):
-    key, label, compiler = "cranelift", "wasmtime Cranelift", "cranelift"
+    key, label, compiler, optimizing = "cranelift", "wasmtime Cranelift", "cranelift", True
 
 
 ALL = [Native, Tessera, Liftoff, Winch, TurboFan, Cranelift, Wasm2c, Wasm3]

@@ -68,9 +68,11 @@ static inline uint32_t wasi_environ_sizes_get(uint8_t *memory, uint32_t count, u
 
 static inline uint32_t wasi_clock_time_get(uint8_t *memory, uint32_t clock, uint64_t precision, uint32_t result)
 {
+    static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID };
     struct timespec now;
     (void)precision;
-    clock_gettime(clock == 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+    if (clock >= sizeof clocks / sizeof *clocks || clock_gettime(clocks[clock], &now) != 0)
+        return WASI_INVALID;
     uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     memcpy(memory + result, &nanoseconds, sizeof nanoseconds);
     return WASI_OK;
