@@ -1,7 +1,7 @@
 /* A kernel of a few pages that does nothing but ask platform/pc for everything that kernel/platform.h promises, linked
- * in place of the real one. `checks=LETTERS` on the command line says what: m memory, h huge pages and large ranges
- * (needs some 300 MB), e exceptions, c clock, i input echoed until its end, x exhaust all memory, p panic. Prints what
- * did not hold, and `N passed, N failed`; the status is 0 if nothing failed. */
+ * in place of the real one. `checks=LETTERS` on the command line says what: m memory, r memory against a model, h huge
+ * pages and large ranges (needs some 300 MB), e exceptions, c clock, i input echoed until its end, x exhaust all
+ * memory, p panic. Prints what did not hold, and `N passed, N failed`; the status is 0 if nothing failed. */
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/platform.h"
@@ -195,6 +195,130 @@ static void check_windows(void)
     CHECK(!can_read(window + 65536 + 8 * MEGABYTE - PAGE)); /* what was not is gone */
     platform_release(second, MEMORY);
     platform_release(window, MEMORY);
+    CHECK(frames_used() == before);
+}
+
+/* ---- Memory against a model: random operations on page ranges of three reservations, one of each arena ---- */
+
+#define MODEL_PAGES 3000
+#define MODEL_STEPS 20000
+
+enum model_state { NOT_COMMITTED, READABLE, WRITABLE, EXECUTABLE };
+static struct model {
+    uint64_t reserved; /* bytes */
+    uint64_t first;    /* offset of page 0 */
+    uint32_t pages;
+    uint8_t *memory;
+    uint8_t state[MODEL_PAGES];
+    uint8_t value[MODEL_PAGES];
+} models[] = {
+    {.reserved = 300 * PAGE, .pages = 300},
+    {.reserved = 3000 * PAGE, .pages = 3000},
+    {.reserved = 3 * GIGABYTE, .first = GIGABYTE - 1500 * PAGE, .pages = 3000},
+};
+
+static uint64_t random_state = 88172645463325252;
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 20) % limit;
+}
+
+static const enum protection protections[] = {
+    [READABLE] = PROTECTION_READ, [WRITABLE] = PROTECTION_READ_WRITE, [EXECUTABLE] = PROTECTION_READ_EXECUTE};
+
+static bool model_page_agrees(struct model *model, uint32_t page)
+{
+    uint8_t *address = model->memory + page * PAGE, state = model->state[page];
+    if (can_read(address) != (state != NOT_COMMITTED))
+        return false;
+    if (state != NOT_COMMITTED && (*address != model->value[page] || address[PAGE - 1] != 0))
+        return false;
+    if (can_write(address) != (state == WRITABLE))
+        return false;
+    if (state == WRITABLE)
+        *address = model->value[page];
+    return true;
+}
+
+/* All of [start, end) committed (or all not)? */
+static bool model_range_is(const struct model *model, uint32_t start, uint32_t end, bool committed)
+{
+    for (uint32_t page = start; page < end; page++) {
+        if ((model->state[page] != NOT_COMMITTED) != committed)
+            return false;
+    }
+    return true;
+}
+
+static void model_set(struct model *model, uint32_t start, uint32_t end, enum model_state state, bool clear)
+{
+    for (uint32_t page = start; page < end; page++) {
+        model->state[page] = (uint8_t)state;
+        if (clear)
+            model->value[page] = 0;
+    }
+}
+
+static bool model_step(struct model *model)
+{
+    uint32_t start = random_below(model->pages), most = random_below(3) ? 40 : model->pages;
+    uint32_t end = start + 1 + random_below((uint32_t)min_u64(most, model->pages - start));
+    uint8_t *address = model->memory + start * PAGE;
+    uint64_t bytes = (end - start) * PAGE;
+    enum model_state state = random_below(4) ? WRITABLE : (enum model_state)(READABLE + random_below(3));
+    switch (random_below(8)) {
+    case 0:
+        platform_decommit(address, bytes);
+        model_set(model, start, end, NOT_COMMITTED, true);
+        break;
+    case 1:
+    case 2:
+        if (!model_range_is(model, start, end, false))
+            break;
+        if (platform_commit(address, bytes, protections[state]) != STATUS_OK)
+            return false;
+        model_set(model, start, end, state, true);
+        break;
+    case 3:
+        if (!model_range_is(model, start, end, true))
+            break;
+        if (platform_protect(address, bytes, protections[state]) != STATUS_OK)
+            return false;
+        model_set(model, start, end, state, false);
+        break;
+    case 4:
+    case 5:
+        for (uint32_t page = start; page < end; page++) {
+            if (model->state[page] == WRITABLE)
+                model->memory[page * PAGE] = model->value[page] = (uint8_t)random_below(256);
+        }
+        break;
+    default:
+        return model_page_agrees(model, start) && model_page_agrees(model, end - 1);
+    }
+    return true;
+}
+
+static void check_model(void)
+{
+    uint64_t before = frames_used();
+    for (uint32_t m = 0; m < ARRAY_COUNT(models); m++) {
+        struct model *model = &models[m];
+        model->memory = (uint8_t *)platform_reserve(model->reserved) + model->first;
+        uint32_t step = 0, page = 0;
+        while (step < MODEL_STEPS && model_step(model))
+            step++;
+        while (page < model->pages && model_page_agrees(model, page))
+            page++;
+        if (step < MODEL_STEPS || page < model->pages)
+            say("model %u: step %u, page %u\n", m, step, page);
+        CHECK(step == MODEL_STEPS && page == model->pages);
+    }
+    for (uint32_t m = 0; m < ARRAY_COUNT(models); m++)
+        platform_release(models[m].memory - models[m].first, models[m].reserved);
     CHECK(frames_used() == before);
 }
 
@@ -402,6 +526,8 @@ _Noreturn void kernel_main(const struct boot_information *information)
         check_windows();
         check_many();
     }
+    if (asked('r'))
+        check_model();
     if (asked('h'))
         check_large();
     if (asked('x'))
