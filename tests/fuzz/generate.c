@@ -28,6 +28,7 @@ struct generator {
     unsigned height;
     struct frame frames[CONTROLS_MAXIMUM];
     unsigned depth;
+    bool repeatable;
 };
 
 static const value_type value_types[WRAP_PARAMETER_COUNT] = {VALUE_I32, VALUE_I64,     VALUE_F32,
@@ -224,6 +225,22 @@ static void begin_else(struct generator *generator)
     push_all(generator, &frame->parameters);
 }
 
+/* Take fuel, and trap when there is none left. */
+static void put_fuel(struct generator *generator, int amount)
+{
+    static const uint8_t check[] = {OP_GLOBAL_GET, WRAP_GLOBAL_FUEL, OP_I32_CONST, 0, OP_I32_LT_S, OP_IF,
+                                    0x40,          OP_UNREACHABLE,   OP_END};
+    struct buffer *code = generator->code;
+    put_byte(code, OP_GLOBAL_GET);
+    put_unsigned(code, WRAP_GLOBAL_FUEL);
+    put_byte(code, OP_I32_CONST);
+    put_signed(code, amount);
+    put_byte(code, OP_I32_SUB);
+    put_byte(code, OP_GLOBAL_SET);
+    put_unsigned(code, WRAP_GLOBAL_FUEL);
+    put_bytes(code, check, sizeof(check));
+}
+
 static void end_block(struct generator *generator)
 {
     if (innermost(generator)->opcode == OP_IF) {
@@ -259,6 +276,9 @@ static void begin_block(struct generator *generator, unsigned opcode)
     frame.height = generator->height;
     generator->frames[generator->depth++] = frame;
     push_all(generator, &frame.parameters);
+    if (generator->repeatable && opcode == OP_LOOP) {
+        put_fuel(generator, 1);
+    }
 }
 
 /* ---- Branches and calls ---- */
@@ -352,6 +372,85 @@ static void apply(struct generator *generator, unsigned opcode, const value_type
     }
 }
 
+/* ---- Repeatable bodies ---- */
+static unsigned own_local(value_type type)
+{
+    return WRAP_OWN_LOCALS + type_number(type);
+}
+
+static void put_local(struct generator *generator, unsigned opcode, value_type type)
+{
+    put_byte(generator->code, opcode);
+    put_unsigned(generator->code, own_local(type));
+}
+
+/* Replace any NaN on top of the stack by the canonical one. */
+static void put_canonical(struct generator *generator, value_type type)
+{
+    static const uint8_t nan32[] = {OP_F32_CONST, 0, 0, 0xc0, 0x7f},
+                         nan64[] = {OP_F64_CONST, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f};
+    put_local(generator, OP_LOCAL_TEE, type);
+    put_bytes(generator->code, type == VALUE_F32 ? nan32 : nan64, type == VALUE_F32 ? sizeof(nan32) : sizeof(nan64));
+    put_local(generator, OP_LOCAL_GET, type);
+    put_local(generator, OP_LOCAL_GET, type);
+    put_byte(generator->code, type == VALUE_F32 ? OP_F32_EQ : OP_F64_EQ);
+    put_byte(generator->code, OP_SELECT);
+}
+
+/* Whether the instruction calculates with floats, so that a NaN's bits are anyone's choice. */
+static bool makes_nan(unsigned opcode)
+{
+    const struct signature *signature = &opcode_signatures[opcode_table[opcode].signature];
+    bool bits_only = opcode == OP_F32_ABS || opcode == OP_F32_NEG || opcode == OP_F32_COPYSIGN ||
+                     opcode == OP_F64_ABS || opcode == OP_F64_NEG || opcode == OP_F64_COPYSIGN;
+    return !bits_only && signature->pop_count > 0 && value_type_is_float(signature->pops[0]) &&
+           value_type_is_float(signature->push);
+}
+
+/* With the operands on the stack, change the one of type i32 below `above` (0 for none) so that it is a small address.
+ */
+static void put_mask(struct generator *generator, value_type above, int mask)
+{
+    if (above != 0) {
+        put_local(generator, OP_LOCAL_SET, above);
+    }
+    put_byte(generator->code, OP_I32_CONST);
+    put_signed(generator->code, mask);
+    put_byte(generator->code, OP_I32_AND);
+    if (above != 0) {
+        put_local(generator, OP_LOCAL_GET, above);
+    }
+}
+
+/* Make a trap less likely: small addresses, divisors that are not zero. */
+static void tame_operands(struct generator *generator, unsigned opcode)
+{
+    const struct opcode_information *row = &opcode_table[opcode];
+    const struct signature *signature = &opcode_signatures[row->signature];
+    if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
+        put_mask(generator, signature->pop_count == 2 ? signature->pops[1] : 0, 0xffff);
+    } else if (opcode >= OP_I32_DIV_S && opcode <= OP_I32_REM_U) {
+        put_byte(generator->code, OP_I32_CONST);
+        put_signed(generator->code, 1);
+        put_byte(generator->code, OP_I32_OR);
+    } else if (opcode >= OP_I64_DIV_S && opcode <= OP_I64_REM_U) {
+        put_byte(generator->code, OP_I64_CONST);
+        put_signed(generator->code, 1);
+        put_byte(generator->code, OP_I64_OR);
+    }
+}
+
+/* Whether to leave out an instruction that most likely traps. */
+static bool is_wild(struct generator *generator, unsigned opcode)
+{
+    bool trapping = opcode == OP_UNREACHABLE || opcode == OP_CALL_INDIRECT ||
+                    (opcode >= OP_I32_TRUNC_F32_S && opcode <= OP_I32_TRUNC_F64_U) ||
+                    (opcode >= OP_I64_TRUNC_F32_S && opcode <= OP_I64_TRUNC_F64_U) || opcode == OP_TABLE_GET ||
+                    opcode == OP_TABLE_SET || (opcode >= OP_MEMORY_INIT && opcode <= OP_TABLE_COPY) ||
+                    opcode == OP_TABLE_FILL;
+    return trapping && choose(generator, 16) != 0;
+}
+
 static void by_signature(struct generator *generator, unsigned opcode)
 {
     const struct opcode_information *row = &opcode_table[opcode];
@@ -362,10 +461,18 @@ static void by_signature(struct generator *generator, unsigned opcode)
         return;
     }
     value_type pops[3] = {signature->pops[0], signature->pops[1], signature->pops[2]};
+    bool tame = generator->repeatable && choose(generator, 32) != 0;
+    if (tame) {
+        want(generator, pops, signature->pop_count);
+        tame_operands(generator, opcode);
+    }
     apply(generator, opcode, pops, signature->pop_count, signature->push);
     if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
         put_unsigned(generator->code, choose(generator, (unsigned)__builtin_ctz(row->bytes) + 1));
-        put_unsigned(generator->code, (uint32_t)choose_integer(generator));
+        put_unsigned(generator->code, tame ? choose(generator, 250) : (uint32_t)choose_integer(generator));
+    }
+    if (generator->repeatable && makes_nan(opcode)) {
+        put_canonical(generator, signature->push);
     }
 }
 
@@ -539,13 +646,16 @@ static unsigned core_opcode(unsigned n)
     }
 }
 
-void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count)
+void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count, bool repeatable)
 {
-    struct generator generator = {.code = buffer, .choices = choices, .left = count};
-    put_unsigned(buffer, WRAP_PARAMETER_COUNT);
-    for (unsigned i = 0; i < WRAP_PARAMETER_COUNT; i++) {
-        put_unsigned(buffer, 4);
-        put_byte(buffer, value_types[i]);
+    struct generator generator = {.code = buffer, .choices = choices, .left = count, .repeatable = repeatable};
+    put_unsigned(buffer, 2 * WRAP_PARAMETER_COUNT);
+    for (unsigned i = 0; i < 2 * WRAP_PARAMETER_COUNT; i++) {
+        put_unsigned(buffer, i < WRAP_PARAMETER_COUNT ? 4 : 1);
+        put_byte(buffer, value_types[i % WRAP_PARAMETER_COUNT]);
+    }
+    if (repeatable) {
+        put_fuel(&generator, 100);
     }
     generator.frames[generator.depth++] = (struct frame){.opcode = OP_BLOCK, .results = {1, {VALUE_I32}}};
     while (generator.left > 0) {
@@ -553,6 +663,9 @@ void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count)
             drop_to(&generator, innermost(&generator)->height);
         }
         unsigned opcode = core_opcode(choose(&generator, 256));
+        if (repeatable && is_wild(&generator, opcode)) {
+            continue;
+        }
         if (opcode_table[opcode].signature != SIGNATURE_special) {
             by_signature(&generator, opcode);
         } else {

@@ -12,6 +12,9 @@ struct wrapped {
     bool valid; /* must be accepted */
 };
 
+/* The module around the body that these choices make when it is to be run: it ends, and does the same everywhere. */
+struct wrapped wrap_repeatable(const uint8_t *choices, size_t count);
+
 /* Make a module of `data`. Its first byte is not zero: odd, the rest is the body as it stands, local declarations
  * included; even, the rest are choices from which a valid body is made. */
 struct wrapped wrap_body(const uint8_t *data, size_t size);
@@ -26,13 +29,15 @@ enum {
     WRAP_TYPE_COUNT,
 };
 enum { WRAP_FUNCTION_IMPORT, WRAP_FUNCTION_MANY, WRAP_FUNCTION_VOID, WRAP_FUNCTION_BODY, WRAP_FUNCTION_COUNT };
+/* One function more, exported as "h", gives a number made of memory and globals; the body is exported as "b". */
 enum { WRAP_TABLE_FUNCREF, WRAP_TABLE_EXTERNREF, WRAP_TABLE_COUNT };
 /* Globals 0 to 5 are mutable: one for each type of WRAP_TYPE_BODY's parameters, in that order. Global 6 is an immutable
- * i32. */
-enum { WRAP_GLOBAL_COUNT = 7 };
+ * i32, 7 what is left of a repeatable body's fuel. */
+enum { WRAP_GLOBAL_FUEL = 7 };
 enum { WRAP_ELEMENT_FUNCREF, WRAP_ELEMENT_EXTERNREF, WRAP_ELEMENT_COUNT };
 enum { WRAP_DATA_COUNT = 2 };
-/* Locals of a generated body: its parameters, then four of each of their types. */
-enum { WRAP_PARAMETER_COUNT = 6, WRAP_LOCAL_COUNT = 30 };
+/* Locals of a generated body: its parameters, four of each of their types, and one of each for the generator's own use.
+ */
+enum { WRAP_PARAMETER_COUNT = 6, WRAP_OWN_LOCALS = 30 };
 
 #endif
