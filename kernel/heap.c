@@ -1,6 +1,6 @@
-/* Slabs of 32 KiB in one reserved region. A slab holds blocks of one size class behind a short header; its address is
- * the block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed,
- * but for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
+/* Slabs of 32 KiB in reserved regions. A slab holds blocks of one size class behind a short header; its address is the
+ * block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed, but
+ * for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
  * groups of eight, and a group goes back to the platform when all of its slabs are free. */
 #include "kernel/heap.h"
 
@@ -9,9 +9,11 @@
 #include "kernel/sanitizer.h"
 
 #define SLAB_BYTES        UINT64_C(32768)
-#define REGION_BYTES      (UINT64_C(8) << 30)
-#define SLAB_COUNT        (REGION_BYTES / SLAB_BYTES)
-#define GROUP_SLABS       8 /* one byte of heap.in_use; committed while it is not 0 */
+#define REGION_BYTES      (UINT64_C(256) << 20)
+#define REGION_COUNT      64
+#define REGION_SLABS      (REGION_BYTES / SLAB_BYTES)
+#define REGION_WORDS      (REGION_SLABS / 64)
+#define GROUP_SLABS       8 /* one byte of region.in_use; committed while it is not 0 */
 #define GROUP_BYTES       (GROUP_SLABS * SLAB_BYTES)
 #define SLAB_HEADER_BYTES 64
 #define SMALL_BYTES       8192 /* largest class */
@@ -28,13 +30,18 @@ struct slab {
     uint32_t used;   /* blocks */
     uint32_t fresh;  /* offset from which on no block was ever given out */
     uint32_t block_bytes;
+    struct region *region;
 };
 _Static_assert(sizeof(struct slab) <= SLAB_HEADER_BYTES, "blocks start behind the header");
 
+struct region {
+    uint8_t *base; /* slab-aligned; NULL: not reserved yet */
+    uint64_t in_use[REGION_WORDS];
+    uint32_t first_word; /* no bit is clear in the words before */
+};
+
 static struct {
-    uint8_t *region; /* slab-aligned */
-    uint64_t in_use[SLAB_COUNT / 64];
-    uint64_t first_word; /* no bit is clear in the words before */
+    struct region regions[REGION_COUNT];
     struct slab *partial[CLASS_COUNT]; /* slabs with a free block */
     struct slab *empty[CLASS_COUNT];   /* the one that is kept; not in `partial` */
     struct heap_statistics statistics;
@@ -58,61 +65,68 @@ static uint32_t class_bytes(uint32_t index)
     return (1u << power) + (((index - 8) % 4 + 1) << (power - 2));
 }
 
-static bool region_prepare(void)
+/* A region with a free slab, whose word is region->first_word; or NULL. */
+static struct region *region_find(void)
 {
-    if (heap.region) {
-        return true;
+    for (struct region *region = heap.regions; region < heap.regions + REGION_COUNT; region++) {
+        if (!region->base) {
+            uint8_t *reservation = platform_reserve(REGION_BYTES + SLAB_BYTES);
+            if (!reservation) {
+                return NULL;
+            }
+            region->base = (uint8_t *)align_up((uintptr_t)reservation, SLAB_BYTES);
+        }
+        while (region->first_word < REGION_WORDS && region->in_use[region->first_word] == UINT64_MAX) {
+            region->first_word++;
+        }
+        if (region->first_word < REGION_WORDS) {
+            return region;
+        }
     }
-    uint8_t *region = platform_reserve(REGION_BYTES + SLAB_BYTES);
-    heap.region = region ? (uint8_t *)align_up((uintptr_t)region, SLAB_BYTES) : NULL;
-    return region != NULL;
+    return NULL;
 }
 
-static bool group_is_free(uint64_t slab_index)
+static bool group_is_free(const struct region *region, uint64_t slab_index)
 {
-    return (uint8_t)(heap.in_use[slab_index / 64] >> (slab_index % 64 / GROUP_SLABS * GROUP_SLABS)) == 0;
+    return (uint8_t)(region->in_use[slab_index / 64] >> (slab_index % 64 / GROUP_SLABS * GROUP_SLABS)) == 0;
 }
 
-static void *group_of(const struct slab *slab)
+static void *group_of(const struct region *region, uint64_t slab_index)
 {
-    return heap.region + (uint64_t)((const uint8_t *)slab - heap.region) / GROUP_BYTES * GROUP_BYTES;
+    return region->base + slab_index / GROUP_SLABS * GROUP_BYTES;
 }
 
 static struct slab *slab_create(uint32_t class)
 {
-    if (!region_prepare()) {
+    struct region *region = region_find();
+    if (!region) {
         return NULL;
     }
-    uint64_t word = heap.first_word;
-    while (word < SLAB_COUNT / 64 && heap.in_use[word] == UINT64_MAX) {
-        word++;
-    }
-    heap.first_word = word;
-    if (word == SLAB_COUNT / 64) {
-        return NULL;
-    }
-    uint64_t bit = (uint64_t)__builtin_ctzll(~heap.in_use[word]);
-    struct slab *slab = (struct slab *)(heap.region + (word * 64 + bit) * SLAB_BYTES);
-    if (group_is_free(word * 64 + bit)) {
-        if (platform_commit(group_of(slab), GROUP_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
+    uint64_t *word = &region->in_use[region->first_word];
+    uint64_t bit = (uint64_t)__builtin_ctzll(~*word), index = region->first_word * 64 + bit;
+    if (group_is_free(region, index)) {
+        if (platform_commit(group_of(region, index), GROUP_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
             return NULL;
         }
         heap.statistics.bytes_platform += GROUP_BYTES;
     }
-    heap.in_use[word] |= UINT64_C(1) << bit;
-    *slab = (struct slab){.size_class = class, .fresh = SLAB_HEADER_BYTES, .block_bytes = class_bytes(class)};
+    *word |= UINT64_C(1) << bit;
+    struct slab *slab = (struct slab *)(region->base + index * SLAB_BYTES);
+    *slab = (struct slab){
+        .size_class = class, .fresh = SLAB_HEADER_BYTES, .block_bytes = class_bytes(class), .region = region};
     SANITIZER_FORBID((uint8_t *)slab + SLAB_HEADER_BYTES, SLAB_BYTES - SLAB_HEADER_BYTES);
     return slab;
 }
 
 static void slab_destroy(struct slab *slab)
 {
-    uint64_t index = (uint64_t)((uint8_t *)slab - heap.region) / SLAB_BYTES;
+    struct region *region = slab->region;
+    uint64_t index = (uint64_t)((uint8_t *)slab - region->base) / SLAB_BYTES;
     SANITIZER_ALLOW(slab, SLAB_BYTES);
-    heap.in_use[index / 64] &= ~(UINT64_C(1) << (index % 64));
-    heap.first_word = min_u64(heap.first_word, index / 64);
-    if (group_is_free(index)) {
-        platform_decommit(group_of(slab), GROUP_BYTES);
+    region->in_use[index / 64] &= ~(UINT64_C(1) << (index % 64));
+    region->first_word = (uint32_t)min_u64(region->first_word, index / 64);
+    if (group_is_free(region, index)) {
+        platform_decommit(group_of(region, index), GROUP_BYTES);
         heap.statistics.bytes_platform -= GROUP_BYTES;
     }
 }

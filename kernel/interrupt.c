@@ -132,6 +132,11 @@ static enum trap page_fault_trap(const struct thread *thread, uint64_t address)
             return committed ? TRAP_OUT_OF_MEMORY : TRAP_MEMORY_OUT_OF_BOUNDS;
         }
     }
+    for (const struct table_object *table = thread->process->tables; table; table = table->next) {
+        if (address - (uintptr_t)table->reservation < table->committed_bytes) {
+            return TRAP_OUT_OF_MEMORY;
+        }
+    }
     return TRAP_NONE;
 }
 

@@ -13,7 +13,7 @@ static size_t place_bytes(size_t header_bytes)
 /* A reservation with everything below its guard laid out; the header and `bytes` of memory are committed. */
 static uint8_t *place_create(size_t header_bytes, uint64_t bytes)
 {
-    uint8_t *reservation = platform_reserve(place_bytes(header_bytes));
+    uint8_t *reservation = platform_reserve_for_guest(place_bytes(header_bytes));
     size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + bytes;
     if (reservation && platform_commit(reservation, committed, PROTECTION_READ_WRITE) != STATUS_OK) {
         platform_release(reservation, place_bytes(header_bytes));

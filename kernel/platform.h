@@ -28,6 +28,9 @@ enum protection { PROTECTION_READ, PROTECTION_READ_WRITE, PROTECTION_READ_EXECUT
 
 /* Reserve `bytes` of address space, or NULL. Any 4 KiB-aligned address. */
 void *platform_reserve(size_t bytes);
+/* The same for what a guest can fill at will (linear memories, stacks, tables): such pages never take the last frames,
+ * which the kernel needs to end that guest in order. */
+void *platform_reserve_for_guest(size_t bytes);
 /* Give back a whole reservation with everything committed in it. */
 void platform_release(void *address, size_t bytes);
 enum status platform_commit(void *address, size_t bytes, enum protection protection);

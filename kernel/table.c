@@ -42,7 +42,7 @@ enum status table_object_create(struct process *process, const struct table_type
         entries = arena_allocate_array(&process->arena, max_u64(capacity, 1), sizeof(uint32_t));
     } else {
         table->reservation_bytes = align_up(capacity * sizeof(uint32_t), PLATFORM_PAGE_BYTES);
-        entries = table->reservation = platform_reserve(table->reservation_bytes);
+        entries = table->reservation = platform_reserve_for_guest(table->reservation_bytes);
         if (entries && !commit_entries(table, type->limits.minimum)) {
             platform_release(table->reservation, table->reservation_bytes);
             entries = NULL;

@@ -32,10 +32,9 @@ void cpu_initialize(void)
 #define WASM_STACK_RESERVED   (WASM_STACK_BYTES + ABI_STACK_GUARD_BYTES)
 #define KERNEL_STACK_RESERVED (KERNEL_STACK_BYTES + PLATFORM_PAGE_BYTES)
 
-/* A reservation whose lowest bytes stay inaccessible. */
-static void *stack_create(size_t reserved, size_t guard)
+/* A new reservation (or NULL) becomes a stack whose lowest bytes stay inaccessible. */
+static void *stack_create(uint8_t *stack, size_t reserved, size_t guard)
 {
-    uint8_t *stack = platform_reserve(reserved);
     if (stack && platform_commit(stack + guard, reserved - guard, PROTECTION_READ_WRITE) != STATUS_OK) {
         platform_release(stack, reserved);
         return NULL;
@@ -55,7 +54,8 @@ enum status thread_prepare(struct thread *thread)
     }
     /* Zeroed: xrstor wants the reserved part of the area's header to be 0. */
     void *block = kernel_allocate_zeroed(extended_state_bytes());
-    uint8_t *stack = stack_create(WASM_STACK_RESERVED, ABI_STACK_GUARD_BYTES);
+    uint8_t *stack = stack_create(platform_reserve_for_guest(WASM_STACK_RESERVED), WASM_STACK_RESERVED,
+                                  ABI_STACK_GUARD_BYTES);
     if (!block || !stack) {
         kernel_free(block, extended_state_bytes());
         if (stack) {
@@ -122,7 +122,8 @@ _Noreturn static void thread_begin(void)
 enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
 {
     struct thread *thread = kernel_allocate_zeroed(sizeof(*thread));
-    uint8_t *stack = thread ? stack_create(KERNEL_STACK_RESERVED, PLATFORM_PAGE_BYTES) : NULL;
+    void *reservation = thread ? platform_reserve(KERNEL_STACK_RESERVED) : NULL;
+    uint8_t *stack = stack_create(reservation, KERNEL_STACK_RESERVED, PLATFORM_PAGE_BYTES);
     if (!stack) {
         kernel_free(thread, sizeof(*thread));
         return STATUS_NO_MEMORY;

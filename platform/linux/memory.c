@@ -140,6 +140,12 @@ void *platform_reserve(size_t bytes)
     return address;
 }
 
+/* Linux keeps frames for its own kernel, and none for ours. */
+void *platform_reserve_for_guest(size_t bytes)
+{
+    return platform_reserve(bytes);
+}
+
 void platform_release(void *address, size_t bytes)
 {
     int file = -1;

@@ -2,7 +2,7 @@
  * KERNEL_BASE).
  *
  *     0000000000000000  never mapped: whoever follows a null pointer faults
- *     0000010000000000  reservations of 1 GiB and more, in units of 1 GiB (LARGE_ARENA)
+ *     0000010000000000  reservations of 1 GiB and more, and for guests, in units of 1 GiB (LARGE_ARENA)
  *     ffff800000000000  direct map: all RAM at its physical address plus this
  *     ffffc00000000000  reservations below 2 MiB, in units of a page (SMALL_ARENA)
  *     ffffc80000000000  reservations below 1 GiB, in units of 2 MiB (MIDDLE_ARENA)

@@ -185,6 +185,14 @@ static struct arena *arena_for_size(uint64_t bytes)
     return bytes < arenas[1].unit ? &arenas[0] : bytes < arenas[2].unit ? &arenas[1] : &arenas[2];
 }
 
+static struct arena *arena_of(uint64_t address)
+{
+    struct arena *arena = arenas;
+    while (address < arena->start || address >= arena->end)
+        arena++;
+    return arena;
+}
+
 static uint32_t size_class(const struct arena *arena, uint64_t bytes)
 {
     return 63 - (uint32_t)__builtin_clzll(bytes / arena->unit);
@@ -242,11 +250,10 @@ static bool arena_prepare(struct arena *arena)
     return true;
 }
 
-void *platform_reserve(size_t bytes)
+static void *reserve_in(struct arena *arena, size_t bytes)
 {
     if (bytes == 0 || bytes > RESERVATION_BYTES_MAXIMUM)
         return NULL;
-    struct arena *arena = arena_for_size(bytes);
     bytes = align_up(bytes, arena->unit);
     struct extent *extent;
     if (!arena_prepare(arena) || !(extent = free_find(arena, bytes)))
@@ -273,6 +280,17 @@ void *platform_reserve(size_t bytes)
     return (void *)extent->start;
 }
 
+void *platform_reserve(size_t bytes)
+{
+    return reserve_in(arena_for_size(bytes), bytes);
+}
+
+/* What lies in the large arena may not take the last frames (paging.c). */
+void *platform_reserve_for_guest(size_t bytes)
+{
+    return reserve_in(&arenas[ARRAY_COUNT(arenas) - 1], bytes);
+}
+
 /* Join a free extent with the free one above it. */
 static void join_above(struct arena *arena, struct extent *extent)
 {
@@ -290,7 +308,8 @@ void platform_release(void *address, size_t bytes)
     struct extent *extent = reserved_remove((uint64_t)address);
     if (!extent)
         platform_panic("release of an address range that is not reserved");
-    struct arena *arena = arena_for_size(bytes);
+    struct arena *arena = arena_of(extent->start);
+    (void)bytes;
     paging_decommit(extent->start, extent->bytes);
     for (struct window *window = extent->windows, *next; window; window = next) {
         next = window->next;
