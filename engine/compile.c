@@ -4,14 +4,13 @@
 #include "engine/base.h"
 #include "engine/baseline/baseline.h"
 
-
 /* Text positions are 31-bit displacements. */
 #define TEXT_MAXIMUM ((size_t)1 << 30)
 
 /* Machine code is about three times as long as wasm code; nothing that a compiler writes needs this much. */
-#define TEXT_EXPANSION 16
+#define TEXT_EXPANSION    16
 #define TEXT_PER_FUNCTION 256
-#define TEXT_SLACK 65536
+#define TEXT_SLACK        65536
 
 size_t text_reserve_bytes(const struct module *module)
 {
@@ -32,7 +31,7 @@ static bool lay_out_header(const struct module *module, struct header_layout *la
     layout->memories = (int32_t)at;
     at -= (int64_t)module->function_import_count * (int64_t)sizeof(struct import_slot);
     layout->imports = (int32_t)at;
-    at -= (int64_t)align_up((uint64_t)module->type_count * sizeof(uint32_t), 16);
+    at -= (int64_t)align_up((uint64_t)module->type_count * sizeof(struct signature_slot), 16);
     layout->signatures = (int32_t)at;
     layout->bytes = (uint32_t)-at;
     return at > INT32_MIN / 2;

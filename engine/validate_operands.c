@@ -44,18 +44,28 @@ bool validate_push_list(struct validator *validator, struct type_list list)
     return true;
 }
 
+/* Name of the instruction that asks for operands; its opcode has been read without a fault. */
+static const char *current_mnemonic(const struct validator *validator)
+{
+    const uint8_t *cursor = validator->instruction;
+    uint8_t byte = *cursor++;
+    unsigned opcode = opcode_is_prefix(byte) ? opcode_number(byte, read_u32_trusted(&cursor)) : byte;
+    return opcode_table[opcode].mnemonic;
+}
+
 static bool fail_mismatch(struct validator *validator, value_type expected, value_type actual)
 {
     char wanted[24], found[24];
-    return validate_fail(validator, ENGINE_INVALID, "type mismatch: expected %s, found %s",
-                         value_type_text(expected, wanted), value_type_text(actual, found));
+    return validate_fail(validator, ENGINE_INVALID, "type mismatch: %s expects %s, found %s",
+                         current_mnemonic(validator), value_type_text(expected, wanted),
+                         value_type_text(actual, found));
 }
 
 static bool fail_empty(struct validator *validator, value_type expected)
 {
     char wanted[24];
-    return validate_fail(validator, ENGINE_INVALID, "type mismatch: expected %s, but nothing is on the stack",
-                         value_type_text(expected, wanted));
+    return validate_fail(validator, ENGINE_INVALID, "type mismatch: %s expects %s, but nothing is on the stack",
+                         current_mnemonic(validator), value_type_text(expected, wanted));
 }
 
 bool validate_pop(struct validator *validator, value_type expected, value_type *actual)

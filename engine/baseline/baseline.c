@@ -323,6 +323,7 @@ static void start_function(struct compiler *c)
     c->used = c->held = c->cached = c->stale = c->home_valid = 0;
     memset(c->uses, 0, sizeof c->uses);
     c->next_victim = 0;
+    c->flags_position = 0;
     c->flags_live = c->dead = false;
     c->instruction = c->pc;
 }
@@ -374,12 +375,12 @@ enum engine_status baseline_compile(struct compiler *c, uint32_t function, const
     c->no_memory = c->too_large = false;
     if (!compile_body(c)) {
         if (c->no_memory)
-            return engine_fail(error, ENGINE_NO_MEMORY, function, summary->code_offset, "no memory to compile a function");
+            return engine_fail(error, ENGINE_NO_MEMORY, function, summary->code_offset,
+                               "no memory to compile a function");
         return engine_fail(error, ENGINE_LIMIT, function, summary->code_offset, "too much machine code");
     }
-    functions[index] = (struct code_function){.offset = c->entry,
-                                              .frame_bytes = c->frame_bytes,
-                                              .prologue_bytes = c->prologue_end - c->entry};
+    functions[index] = (struct code_function){
+        .offset = c->entry, .frame_bytes = c->frame_bytes, .prologue_bytes = c->prologue_end - c->entry};
     if (c->call_chains) {
         bind_chain(&c->as, c->call_chains[index], c->entry);
         c->call_chains[index] = 0;

@@ -13,8 +13,8 @@ struct position_log {
     uint32_t count, capacity;
 };
 
-struct compiler *baseline_create(const struct module *module, const struct header_layout *layout,
-                                 uint32_t cpu_features, const struct engine_allocator *allocator);
+struct compiler *baseline_create(const struct module *module, const struct header_layout *layout, uint32_t cpu_features,
+                                 const struct engine_allocator *allocator);
 void baseline_destroy(struct compiler *compiler);
 
 /* The buffer that code goes to; its first byte is at `origin` of the text. */

@@ -95,7 +95,8 @@ static struct move argument_move(struct compiler *c, unsigned to, const struct v
 }
 
 /* Arguments from the top of the stack to their places; `moves` may hold more moves already. */
-static void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves, unsigned moves_count)
+static void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves,
+                            unsigned moves_count)
 {
     struct arguments arguments = {0};
     uint32_t first = c->count - type->parameter_count, word;
@@ -144,7 +145,8 @@ static void push_results(struct compiler *c, const struct function_type *type, b
         if (reg == NO_REGISTER) {
             if ((word & 15) == 0 && !compiler_room(c, ROOM))
                 return;
-            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, operand_memory(RSP, 8 * (int32_t)(words + word)));
+            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH,
+                             operand_memory(RSP, 8 * (int32_t)(words + word)));
             emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, c->count));
             push_slot(c, kind);
             continue;
@@ -210,7 +212,8 @@ void compile_call(struct compiler *c, uint32_t function)
 }
 
 /* ---- Calls through a table ---- */
-/* eax is the index; afterwards rax is the function's record. Uses r10. */
+/* eax is the index; afterwards rax is the function's record, r10 the signature slot, and the flags tell whether the
+ * record has that signature and is of this instance. */
 static void emit_reference(struct compiler *c, uint32_t type, uint32_t table)
 {
     struct operand slot = operand_header(c->layout->tables + (int32_t)table * HEADER_TABLE_BYTES);
@@ -230,11 +233,9 @@ static void emit_reference(struct compiler *c, uint32_t type, uint32_t table)
     emit_instruction(&c->as, X64_MOV_LOAD, RAX, operand_indexed(R10, RAX, 2, 0));
     emit_shift_immediate(&c->as, SHIFT_SHL, true, RAX, FUNCTION_REFERENCE_SHIFT);
     emit_alu(&c->as, ALU_ADD, true, RAX, operand_header(HEADER_OFFSET(function_references)));
-    emit_instruction(&c->as, X64_MOV_LOAD, R10, operand_header(c->layout->signatures + 4 * (int32_t)type));
-    emit_alu(&c->as, ALU_CMP, false, R10, operand_memory(RAX, offsetof(struct function_reference, signature)));
-    struct cold *cold = cold_add(c, COLD_INDIRECT);
-    if (cold)
-        emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
+    struct operand wanted = operand_header(c->layout->signatures + (int32_t)(type * sizeof(struct signature_slot)));
+    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10, wanted);
+    emit_alu(&c->as, ALU_CMP, true, R10, operand_memory(RAX, offsetof(struct function_reference, signature)));
 }
 
 void compile_call_indirect(struct compiler *c, uint32_t type_index, uint32_t table)
@@ -248,13 +249,14 @@ void compile_call_indirect(struct compiler *c, uint32_t type_index, uint32_t tab
     if (!compiler_room(c, ROOM))
         return;
     emit_reference(c, type_index, table);
-    struct cold *cold =
-        emit_instance_check(c, operand_memory(RAX, offsetof(struct function_reference, instance)));
+    struct cold *cold = cold_add(c, COLD_INDIRECT);
     if (!cold)
         return;
+    cold->a = type->result_count && type_of(function_type_results(type)[0]) == TYPE_I32;
+    emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
     emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
     cold->resume = assembler_position(&c->as);
-    push_results(c, type, true);
+    push_results(c, type, false);
 }
 
 /* ---- Builtins ---- */

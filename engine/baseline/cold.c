@@ -3,12 +3,11 @@
 
 struct cold *cold_add(struct compiler *c, enum cold_kind kind)
 {
-    if (c->cold_count == c->cold_capacity && !compiler_grow(c, (void **)&c->cold, &c->cold_capacity, c->cold_count + 1,
-                                                            sizeof *c->cold))
+    if (c->cold_count == c->cold_capacity &&
+        !compiler_grow(c, (void **)&c->cold, &c->cold_capacity, c->cold_count + 1, sizeof *c->cold))
         return NULL;
     struct cold *cold = &c->cold[c->cold_count++];
-    *cold = (struct cold){.kind = (uint8_t)kind,
-                          .position = (uint32_t)(c->instruction - c->module->bytes)};
+    *cold = (struct cold){.kind = (uint8_t)kind, .position = (uint32_t)(c->instruction - c->module->bytes)};
     return cold;
 }
 
@@ -21,18 +20,8 @@ void trap_if(struct compiler *c, enum condition condition, enum trap trap)
     emit_jump_forward_if(&c->as, condition, &cold->chain);
 }
 
-/* rax is the record whose signature is not the wanted one. */
-static void emit_indirect(struct compiler *c)
-{
-    uint32_t null = 0;
-    emit_alu_immediate(&c->as, ALU_CMP, false, operand_memory(RAX, offsetof(struct function_reference, signature)), 0);
-    emit_jump_forward_if(&c->as, CONDITION_E, &null);
-    emit_trap(&c->as, TRAP_INDIRECT_SIGNATURE);
-    bind_chain(&c->as, null, assembler_position(&c->as));
-    emit_trap(&c->as, TRAP_INDIRECT_NULL);
-}
-
-/* r11d is the target's instance. The stub changes r11 and flags only, so the arguments and r10 pass through. */
+/* r11d is the target's instance; an import's slot or else rax tells its code. The stub changes r11 and flags only, so
+ * the arguments and r10 pass through. */
 static void emit_switch(struct compiler *c, const struct cold *cold)
 {
     struct operand switch_instance = operand_header(HEADER_OFFSET(switch_instance));
@@ -46,7 +35,26 @@ static void emit_switch(struct compiler *c, const struct cold *cold)
     emit_registers(&c->as, X64_GROUP_FF, 2, R10);
     emit_instruction(&c->as, X64_MOV_LOAD, R11, kept);
     emit_instruction(&c->as, X64_GROUP_FF, 2, switch_instance);
+    if (cold->kind == COLD_INDIRECT && cold->a) /* a host function, perhaps, which need not extend its result */
+        emit_move(&c->as, false, RAX, RAX);
     emit_jump_back(&c->as, cold->resume);
+}
+
+/* rax is a record that is not of the wanted signature (in r10d) or not of this instance. */
+static void emit_indirect(struct compiler *c, const struct cold *cold)
+{
+    uint32_t null = 0, mismatch = 0;
+    struct operand signature = operand_memory(RAX, offsetof(struct function_reference, signature));
+    emit_alu(&c->as, ALU_CMP, false, R10, signature);
+    emit_jump_forward_if(&c->as, CONDITION_NE, &mismatch);
+    emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, instance)));
+    emit_switch(c, cold);
+    bind_chain(&c->as, mismatch, assembler_position(&c->as));
+    emit_alu_immediate(&c->as, ALU_CMP, false, signature, 0);
+    emit_jump_forward_if(&c->as, CONDITION_E, &null);
+    emit_trap(&c->as, TRAP_INDIRECT_SIGNATURE);
+    bind_chain(&c->as, null, assembler_position(&c->as));
+    emit_trap(&c->as, TRAP_INDIRECT_NULL);
 }
 
 /* Equal operands: they differ at most in the sign of zero. Unordered: the sum is a quiet NaN. */
@@ -103,7 +111,8 @@ static void emit_truncate(struct compiler *c, const struct cold *cold)
         emit_registers(&c->as, X64_TEST | X64_IF(from_wide, X64_WIDE), SCRATCH, SCRATCH);
         emit_jump_back_if(&c->as, CONDITION_E, cold->resume);
     } else if (is_signed) { /* everything above minimum - 1 is right: it fits when converted to 64 bits */
-        emit_float_single(&c->as, X64_FLOAT(from_wide, X64_FLOAT_TO_INT) | X64_WIDE, SCRATCH, operand_register(cold->a));
+        emit_float_single(&c->as, X64_FLOAT(from_wide, X64_FLOAT_TO_INT) | X64_WIDE, SCRATCH,
+                          operand_register(cold->a));
         emit_registers(&c->as, X64_MOVSXD, cold->b, SCRATCH);
         emit_alu(&c->as, ALU_CMP, true, SCRATCH, operand_register(cold->b));
         emit_move(&c->as, false, cold->b, cold->b);
@@ -142,7 +151,7 @@ void emit_cold(struct compiler *c)
             emit_trap(&c->as, cold->a);
             break;
         case COLD_INDIRECT:
-            emit_indirect(c);
+            emit_indirect(c, cold);
             break;
         case COLD_SWITCH:
             emit_switch(c, cold);

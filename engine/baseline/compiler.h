@@ -1,8 +1,8 @@
 /* The baseline compiler's state, and what its files give each other.
  *
  * One pass over a validated body. The operand stack is a stack of descriptions (struct value): constants and locals
- * stay where they are until an instruction needs them, so most `local.get` and `const` emit nothing, and most operations
- * become one machine instruction.
+ * stay where they are until an instruction needs them, so most `local.get` and `const` emit nothing, and most
+ * operations become one machine instruction.
  *
  * Locals: those used most (counted by the validator, weighted by loop depth) live in a register for the whole function,
  * the others in the frame ("home"). A home's value may be known to be in a temporary register as well ("cached") until
@@ -12,7 +12,8 @@
  *  - vpop gives a value that is off the stack but "held": its register is not given away before the next wasm
  *    instruction (c->held). A register that no stack entry uses any more may be overwritten: value_own decides.
  *  - Registers hold i32 zero-extended, always.
- *  - At a label, every entry below the label's results is a constant or in its own slot, and no local is cached or stale.
+ *  - At a label, every entry below the label's results is a constant or in its own slot, and no local is cached or
+ * stale.
  *  - Between a compare that left CPU flags for the next instruction and its jump, setcc or cmov, only moves are emitted
  *    (c->flags_live).
  *  - Every operation may emit at most ROOM bytes between two calls of compiler_room. */
@@ -30,17 +31,17 @@
 #include "engine/x64/assembler.h"
 
 /* ---- Registers ---- */
-#define SCRATCH       R11      /* free between any two instructions; never holds a value of the stack */
-#define SCRATCH_XMM   XMM(15)
-#define NO_LOCAL      UINT32_MAX
-#define GENERAL_MASK  UINT32_C(0x0000ffff)
-#define FLOAT_MASK    UINT32_C(0xffff0000)
-#define CALLEE_SAVED_MASK                                                                           \
-    (REGISTER_BIT(RBX) | REGISTER_BIT(RBP) | REGISTER_BIT(R12) | REGISTER_BIT(R13) | REGISTER_BIT(R14) | \
+#define SCRATCH      R11 /* free between any two instructions; never holds a value of the stack */
+#define SCRATCH_XMM  XMM(15)
+#define NO_LOCAL     UINT32_MAX
+#define GENERAL_MASK UINT32_C(0x0000ffff)
+#define FLOAT_MASK   UINT32_C(0xffff0000)
+#define CALLEE_SAVED_MASK                                                                                              \
+    (REGISTER_BIT(RBX) | REGISTER_BIT(RBP) | REGISTER_BIT(R12) | REGISTER_BIT(R13) | REGISTER_BIT(R14) |               \
      REGISTER_BIT(R15))
 /* Never given to a local: what instructions need in fixed places, and enough for deep expressions. */
-#define ALWAYS_TEMPORARY                                                                             \
-    (REGISTER_BIT(RAX) | REGISTER_BIT(RCX) | REGISTER_BIT(RDX) | REGISTER_BIT(RDI) | REGISTER_BIT(XMM(0)) | \
+#define ALWAYS_TEMPORARY                                                                                               \
+    (REGISTER_BIT(RAX) | REGISTER_BIT(RCX) | REGISTER_BIT(RDX) | REGISTER_BIT(RDI) | REGISTER_BIT(XMM(0)) |            \
      REGISTER_BIT(XMM(1)) | REGISTER_BIT(XMM(2)) | REGISTER_BIT(XMM(3)))
 
 /* Longest code of one step; calls with many stack arguments and br_table ask for room as they go. */
@@ -87,29 +88,32 @@ enum place {
 struct value {
     uint8_t place;
     uint8_t type;
-    uint8_t reg;       /* PLACE_MEMORY: NO_REGISTER for an absolute address */
-    uint8_t condition;
+    uint8_t reg; /* PLACE_MEMORY: NO_REGISTER for an absolute address */
+    union {
+        uint8_t condition; /* PLACE_FLAGS */
+        uint8_t bits;      /* else, when not 0: the value is below 2^bits */
+    };
     uint32_t index;
     uint64_t constant; /* floats: the bit pattern; i32: zero-extended; PLACE_MEMORY: the offset */
 };
 
 struct local {
     uint8_t type;
-    uint8_t pinned;   /* register for the whole function, or NO_REGISTER */
-    uint8_t cached;   /* temporary register that holds the same value, or NO_REGISTER */
-    uint32_t lazy;    /* entries of the operand stack that are PLACE_LOCAL of this local */
-    int32_t home;     /* displacement from rsp */
+    uint8_t pinned; /* register for the whole function, or NO_REGISTER */
+    uint8_t cached; /* temporary register that holds the same value, or NO_REGISTER */
+    uint32_t lazy;  /* entries of the operand stack that are PLACE_LOCAL of this local */
+    int32_t home;   /* displacement from rsp */
 };
 
 /* ---- Control ---- */
 enum control_kind { CONTROL_FUNCTION, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE };
 struct control {
     uint8_t kind;
-    uint32_t height;        /* operand stack below its parameters */
-    uint32_t chain;         /* jumps to its end */
-    uint32_t table_chain;   /* entries of jump tables for its end */
-    uint32_t else_chain;    /* CONTROL_IF: jumps to the else branch */
-    uint32_t target;        /* CONTROL_LOOP: position of its head */
+    uint32_t height;      /* operand stack below its parameters */
+    uint32_t chain;       /* jumps to its end */
+    uint32_t table_chain; /* entries of jump tables for its end */
+    uint32_t else_chain;  /* CONTROL_IF: jumps to the else branch */
+    uint32_t target;      /* CONTROL_LOOP: position of its head */
     uint32_t parameter_count, result_count;
     const value_type *types; /* parameters, then results; NULL when there is at most one result, of `result` */
     value_type result;
@@ -117,22 +121,22 @@ struct control {
 
 /* ---- Code behind the function ---- */
 enum cold_kind {
-    COLD_TRAP,        /* ud2 */
-    COLD_INDIRECT,    /* a signature did not match: null reference or wrong type */
-    COLD_SWITCH,      /* call into another instance: of an import, or of the record in rax */
-    COLD_MIN_MAX,     /* operands equal or unordered */
-    COLD_TRUNCATE,    /* a float that did not convert: NaN, overflow, or the minimum after all */
-    COLD_CONVERT,     /* u64 above the signed maximum to float */
+    COLD_TRAP,     /* ud2 */
+    COLD_INDIRECT, /* the record in rax: null reference, wrong type, or another instance's */
+    COLD_SWITCH,   /* call of an import of another instance */
+    COLD_MIN_MAX,  /* operands equal or unordered */
+    COLD_TRUNCATE, /* a float that did not convert: NaN, overflow, or the minimum after all */
+    COLD_CONVERT,  /* u64 above the signed maximum to float */
 };
 struct cold {
     uint8_t kind;
-    uint8_t a, b, c;    /* registers, trap numbers, operations: see cold.c */
+    uint8_t a, b, c; /* registers, trap numbers, operations: see cold.c */
     uint8_t type;
     bool maximum;
-    int32_t slot;       /* COLD_SWITCH: the import's slot in the header, or 0 */
-    uint32_t chain;     /* jumps to it */
-    uint32_t resume;    /* where it goes back to */
-    uint32_t position;  /* module offset of the wasm instruction */
+    int32_t slot;      /* COLD_SWITCH: the import's slot in the header */
+    uint32_t chain;    /* jumps to it */
+    uint32_t resume;   /* where it goes back to */
+    uint32_t position; /* module offset of the wasm instruction */
 };
 
 struct compiler {
@@ -140,8 +144,8 @@ struct compiler {
     const struct engine_allocator *allocator;
     const struct module *module;
     const struct header_layout *layout;
-    uint32_t features; /* CPU_* */
-    uint32_t *call_chains; /* per function of the module: calls whose target is not compiled yet */
+    uint32_t features;                     /* CPU_* */
+    uint32_t *call_chains;                 /* per function of the module: calls whose target is not compiled yet */
     const struct code_function *functions; /* offsets of those that are compiled */
     uint32_t functions_done;
 
@@ -167,31 +171,36 @@ struct compiler {
     uint32_t pool_count;
 
     /* Registers, as masks by number */
-    uint32_t temporaries;   /* may hold values of the stack */
-    uint32_t used;          /* some stack entry is in it */
-    uint32_t held;          /* taken by the current instruction */
-    uint32_t cached;        /* holds a local's value, see cached_local */
-    uint32_t pinned;        /* belong to locals */
+    uint32_t temporaries;     /* may hold values of the stack */
+    uint32_t used;            /* some stack entry is in it */
+    uint32_t held;            /* taken by the current instruction */
+    uint32_t cached;          /* holds a local's value, see cached_local */
+    uint32_t pinned;          /* belong to locals */
     uint32_t pinned_volatile; /* of these, the ones that calls destroy */
-    uint32_t stale;         /* pinned, but the value is in the home only (after a call) */
-    uint32_t home_valid;    /* pinned, and the home has the same value */
-    uint32_t saved;         /* callee-saved registers in use */
-    uint8_t uses[32];       /* number of stack entries (saturated well above what the window allows) */
+    uint32_t stale;           /* pinned, but the value is in the home only (after a call) */
+    uint32_t home_valid;      /* pinned, and the home has the same value */
+    uint32_t saved;           /* callee-saved registers in use */
+    uint8_t uses[32];         /* number of stack entries (saturated well above what the window allows) */
     uint32_t cached_local[32];
     uint32_t pinned_local[32];
     uint32_t next_victim;
     bool flags_live;
 
+    /* An arithmetic instruction that ended at flags_position left the flags of its result. */
+    uint32_t flags_position;
+    uint8_t flags_type, flags_reg;
+    bool flags_logical; /* carry and overflow are clear, as after a comparison with 0 */
+
     /* Frame; displacements from rsp behind the prologue */
     bool leaf;            /* calls nothing: rsp does not move, the frame lies below it */
     uint32_t frame_bytes; /* by which rsp moves */
     int32_t saved_home;
-    int32_t zeroed_home;  /* locals in memory that start as zero */
+    int32_t zeroed_home; /* locals in memory that start as zero */
     uint32_t zeroed_bytes;
     int32_t instance_home;
-    int32_t slots;        /* of operand stack position 0 */
-    int32_t incoming;     /* first stack argument */
-    uint32_t entry;       /* position */
+    int32_t slots;    /* of operand stack position 0 */
+    int32_t incoming; /* first stack argument */
+    uint32_t entry;   /* position */
     uint32_t prologue_end;
     uint32_t incoming_words; /* stack arguments of this function; its stack results follow them */
 
@@ -230,22 +239,23 @@ struct operand value_operand(struct compiler *c, struct value *value);
 bool value_is_immediate(const struct value *value, int32_t *immediate);
 void store_value(struct compiler *c, struct operand memory, const struct value *value);
 
-unsigned take_register(struct compiler *c, bool is_float); /* a temporary to overwrite; held until the next instruction */
-void claim_register(struct compiler *c, unsigned reg);     /* this one: whatever the stack has there moves away */
+unsigned take_register(struct compiler *c,
+                       bool is_float);                 /* a temporary to overwrite; held until the next instruction */
+void claim_register(struct compiler *c, unsigned reg); /* this one: whatever the stack has there moves away */
 void forget_cache(struct compiler *c, unsigned reg);
 void forget_caches(struct compiler *c, uint32_t mask);
 void remember_cache(struct compiler *c, unsigned reg, uint32_t index); /* reg holds the local's value */
 void hold(struct compiler *c, unsigned reg);
 
 void set_local(struct compiler *c, uint32_t index, bool tee); /* local.set, local.tee */
-unsigned local_register(struct compiler *c, uint32_t index); /* of a pinned local, with its value in it */
-void local_written(struct compiler *c, uint32_t index);      /* a pinned local's register was overwritten */
-void release_local(struct compiler *c, uint32_t index);      /* copy away lazy entries: its value will change */
-void flush_stack(struct compiler *c, uint32_t below);        /* entries below this index to slots (constants stay) */
-void flush_registers(struct compiler *c, uint32_t below);    /* those in temporaries to slots */
-void settle(struct compiler *c);                             /* reload stale locals: control goes elsewhere */
-void save_pinned(struct compiler *c);                        /* before a call */
-void forget_pinned(struct compiler *c);                      /* behind a call */
+unsigned local_register(struct compiler *c, uint32_t index);  /* of a pinned local, with its value in it */
+void local_written(struct compiler *c, uint32_t index);       /* a pinned local's register was overwritten */
+void release_local(struct compiler *c, uint32_t index);       /* copy away lazy entries: its value will change */
+void flush_stack(struct compiler *c, uint32_t below);         /* entries below this index to slots (constants stay) */
+void flush_registers(struct compiler *c, uint32_t below);     /* those in temporaries to slots */
+void settle(struct compiler *c);                              /* reload stale locals: control goes elsewhere */
+void save_pinned(struct compiler *c);                         /* before a call */
+void forget_pinned(struct compiler *c);                       /* behind a call */
 void emit_load_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
 void emit_store_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
 void move_register(struct compiler *c, unsigned type, unsigned to, unsigned from);
@@ -263,19 +273,25 @@ void target_finish(struct compiler *c, const struct target *target, unsigned typ
 /* target.reg, or a fresh temporary. */
 unsigned target_register(struct compiler *c, const struct target *target, unsigned type);
 
+/* Directly behind target_finish: the value is below 2^bits (0: not known). */
+void push_bits(struct compiler *c, const struct target *target, unsigned bits);
+
 /* ---- Operations ---- */
-void compile_integer(struct compiler *c, unsigned opcode);    /* integer.c */
+void compile_integer(struct compiler *c, unsigned opcode); /* integer.c */
+enum division { DIVIDE_SIGNED, DIVIDE_UNSIGNED, REMAINDER_SIGNED, REMAINDER_UNSIGNED };
+void compile_divide(struct compiler *c, enum division division, unsigned type); /* divide.c */
 void compile_compare(struct compiler *c, unsigned opcode);
 void compile_select(struct compiler *c);
 void finish_condition(struct compiler *c, unsigned condition); /* the CPU flags are an i32 result */
 unsigned pop_condition(struct compiler *c); /* set CPU flags by the top value; gives the condition for "not 0" */
-void compile_float(struct compiler *c, unsigned opcode);      /* float.c */
+void compile_float(struct compiler *c, unsigned opcode); /* float.c */
 /* A float constant as a memory operand, or as a register where the pool is full. */
 struct operand float_constant_operand(struct compiler *c, unsigned type, uint64_t bits);
 void emit_float_constant(struct compiler *c, unsigned type, unsigned reg, uint64_t bits);
 void compile_conversion(struct compiler *c, unsigned opcode); /* convert.c */
 void compile_load(struct compiler *c, unsigned opcode);       /* memory.c */
 void compile_store(struct compiler *c, unsigned opcode);
+bool compile_scaled_load(struct compiler *c, struct value *index, unsigned scale);
 bool compile_indexed_load(struct compiler *c, struct value *base, struct value *index, unsigned scale);
 void compile_global_get(struct compiler *c, uint32_t index);
 void compile_global_set(struct compiler *c, uint32_t index);
@@ -301,19 +317,19 @@ struct arguments {
 unsigned next_argument(struct arguments *arguments, value_type type, uint32_t *word);
 unsigned next_result(struct arguments *arguments, value_type type, uint32_t *word);
 
-void compile_call(struct compiler *c, uint32_t function);     /* call.c */
+void compile_call(struct compiler *c, uint32_t function); /* call.c */
 void compile_call_indirect(struct compiler *c, uint32_t type, uint32_t table);
 /* Call a builtin: `constants` first, then the top `operands` entries of the stack. */
 void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
                      unsigned operands, bool result);
-bool compile_control(struct compiler *c, unsigned opcode);    /* control.c; false: the function has ended */
+bool compile_control(struct compiler *c, unsigned opcode); /* control.c; false: the function has ended */
 void skip_dead_code(struct compiler *c);
 bool push_control(struct compiler *c, struct control control);
 struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* cold.c; NULL when memory is out */
 void trap_if(struct compiler *c, enum condition condition, enum trap trap);
 void emit_cold(struct compiler *c);
 void log_position(struct compiler *c, uint32_t module_offset);
-void prologue(struct compiler *c);                            /* frame.c */
+void prologue(struct compiler *c); /* frame.c */
 void epilogue(struct compiler *c);
 bool choose_places(struct compiler *c);
 bool epilogue_is_trivial(const struct compiler *c);

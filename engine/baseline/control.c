@@ -45,6 +45,7 @@ static void forget_at_label(struct compiler *c)
 {
     forget_caches(c, UINT32_MAX);
     c->home_valid = 0;
+    c->flags_position = 0;
 }
 
 /* ---- Values at labels ---- */
@@ -280,17 +281,73 @@ static void emit_stubs(struct compiler *c, const uint8_t *targets, uint32_t coun
     }
 }
 
-static void compile_small_table(struct compiler *c, const uint8_t *targets, uint32_t count, unsigned index)
+/* ---- br_table with few different targets: tests of bits are predicted better than a jump through a table ---- */
+#define BIT_TARGETS 3
+struct bit_targets {
+    unsigned count;
+    uint32_t depths[BIT_TARGETS];
+    uint64_t indices[BIT_TARGETS]; /* bit i: index i goes there */
+};
+
+/* False when the table has more than 64 entries or too many targets other than the default. */
+static bool find_bit_targets(const uint8_t *cursor, uint32_t count, struct bit_targets *targets)
 {
+    uint8_t depths[64];
+    targets->count = 0;
+    if (count > 64)
+        return false;
     for (uint32_t i = 0; i < count; i++) {
-        struct control *control = label(c, read_u32_trusted(&targets));
-        if (i == 0)
-            emit_registers(&c->as, X64_TEST, index, index);
-        else
-            emit_alu_immediate(&c->as, ALU_CMP, false, operand_register(index), (int32_t)i);
-        jump_hardware(c, control, CONDITION_E);
+        uint32_t depth = read_u32_trusted(&cursor);
+        if (depth > UINT8_MAX)
+            return false;
+        depths[i] = (uint8_t)depth;
     }
-    jump(c, label(c, read_u32_trusted(&targets)));
+    uint32_t otherwise = read_u32_trusted(&cursor);
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned k = 0;
+        if (depths[i] == otherwise)
+            continue;
+        while (k < targets->count && targets->depths[k] != depths[i])
+            k++;
+        if (k == BIT_TARGETS)
+            return false;
+        if (k == targets->count) {
+            targets->depths[targets->count] = depths[i];
+            targets->indices[targets->count++] = 0;
+        }
+        targets->indices[k] |= UINT64_C(1) << i;
+    }
+    return true;
+}
+
+static void compile_bit_table(struct compiler *c, const struct bit_targets *targets, uint32_t count,
+                              struct control *otherwise, unsigned index)
+{
+    uint64_t left = count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+    bool any_test = false;
+    for (unsigned k = 0; k < targets->count; k++)
+        any_test |= (targets->indices[k] & (targets->indices[k] - 1)) != 0;
+    if (any_test) {
+        emit_alu_immediate(&c->as, ALU_CMP, false, operand_register(index), (int32_t)count);
+        jump_hardware(c, otherwise, CONDITION_AE);
+    }
+    for (unsigned k = 0; k < targets->count; k++) {
+        uint64_t indices = targets->indices[k];
+        struct control *control = label(c, targets->depths[k]);
+        if ((indices & (indices - 1)) == 0) {
+            emit_alu_immediate(&c->as, ALU_CMP, false, operand_register(index), __builtin_ctzll(indices));
+            jump_hardware(c, control, CONDITION_E);
+        } else if (indices == left) {
+            jump(c, control);
+            return;
+        } else {
+            emit_constant(&c->as, SCRATCH, indices, false);
+            emit_registers(&c->as, X64_BT | X64_WIDE, index, SCRATCH);
+            jump_hardware(c, control, CONDITION_B);
+        }
+        left &= ~indices;
+    }
+    jump(c, otherwise);
 }
 
 static void compile_br_table(struct compiler *c)
@@ -298,27 +355,30 @@ static void compile_br_table(struct compiler *c)
     uint32_t count = read_u32_trusted(&c->pc);
     const uint8_t *targets = c->pc;
     bool stubs = false;
-    for (uint32_t i = 0; i <= count; i++)
-        stubs |= needs_stub(label(c, read_u32_trusted(&c->pc)));
-    const struct control *first = label(c, read_u32_trusted(&(const uint8_t *){targets}));
+    struct control *default_label = NULL; /* the last one; what all have in common is seen there, too */
+    for (uint32_t i = 0; i <= count; i++) {
+        default_label = label(c, read_u32_trusted(&c->pc));
+        stubs |= needs_stub(default_label);
+    }
     struct value value = vpop(c);
     unsigned index = value_own(c, &value);
     forget_cache(c, index);
     settle(c);
     c->dead = true;
     if (stubs) {
-        constants_to_slots(c, c->count - label_arity(first));
-    } else if (label_arity(first)) {
-        unsigned reg = single_register(result_type(first, 0));
+        constants_to_slots(c, c->count - label_arity(default_label));
+    } else if (label_arity(default_label)) {
+        unsigned reg = single_register(result_type(default_label, 0));
         if (reg == index) {
             unsigned other = take_register(c, false);
             move_register(c, TYPE_I32, other, index);
             index = other;
         }
-        move_single(c, result_type(first, 0), false);
+        move_single(c, result_type(default_label, 0), false);
     }
-    if (!stubs && count <= 3) {
-        compile_small_table(c, targets, count, index);
+    struct bit_targets bits;
+    if (!stubs && find_bit_targets(targets, count, &bits)) {
+        compile_bit_table(c, &bits, count, default_label, index);
         return;
     }
     if (!compiler_room(c, ROOM + 4 * ((size_t)count + 1)))

@@ -184,8 +184,8 @@ void compile_conversion(struct compiler *c, unsigned opcode)
         break;
     default: { /* trunc_sat, in the order of four for i32 and four for i64 */
         unsigned n = opcode - OP_I32_TRUNC_SAT_F32_S;
-        compile_truncate(c, (struct truncation){.from_wide = n & 2, .to_wide = n & 4, .is_signed = !(n & 1),
-                                                .saturate = true});
+        compile_truncate(
+            c, (struct truncation){.from_wide = n & 2, .to_wide = n & 4, .is_signed = !(n & 1), .saturate = true});
         break;
     }
     }

@@ -24,7 +24,8 @@ void emit_float_constant(struct compiler *c, unsigned type, unsigned reg, uint64
     if (bits == 0) {
         emit_float(&c->as, X64_XORPS, reg, reg, operand_register(reg));
     } else if (c->pool_count < POOL_CONSTANTS) {
-        emit_float_single(&c->as, X64_FLOAT(type == TYPE_F64, X64_FLOAT_LOAD), reg, float_constant_operand(c, type, bits));
+        emit_float_single(&c->as, X64_FLOAT(type == TYPE_F64, X64_FLOAT_LOAD), reg,
+                          float_constant_operand(c, type, bits));
     } else {
         emit_constant(&c->as, SCRATCH, bits, true);
         emit_float_single(&c->as, X64_MOVD_TO_XMM | X64_WIDE, reg, operand_register(SCRATCH));
@@ -152,12 +153,13 @@ static void compile_binary(struct compiler *c, unsigned type, unsigned operation
     target_finish(c, &target, type, reg);
 }
 
-/* ucomis sets CF for "less" and, with ZF and PF, for "unordered": so "less" is asked as "greater" the other way round. */
+/* ucomis sets CF for "less" and, with ZF and PF, for "unordered": so "less" is asked as "greater" the other way round.
+ */
 static void compile_float_compare(struct compiler *c, unsigned type, unsigned relation)
 {
     struct value b = vpop(c), a = vpop(c);
-    static const uint8_t conditions[] = {CONDITION_FLOAT_E, CONDITION_FLOAT_NE, CONDITION_A, CONDITION_A, CONDITION_AE,
-                                         CONDITION_AE};
+    static const uint8_t conditions[] = {CONDITION_FLOAT_E, CONDITION_FLOAT_NE, CONDITION_A,
+                                         CONDITION_A,       CONDITION_AE,       CONDITION_AE};
     bool swap = relation == OP_F32_LT - OP_F32_EQ || relation == OP_F32_LE - OP_F32_EQ;
     struct value *first = swap ? &b : &a, *second = swap ? &a : &b;
     unsigned reg = value_register(c, first);

@@ -4,8 +4,8 @@
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t pinnable_volatile[] = {RSI, R8, R9, R10};
 
-#define PINNED_GENERAL (ARRAY_COUNT(callee_saved) + ARRAY_COUNT(pinnable_volatile))
-#define PINNED_FLOAT   11
+#define PINNED_GENERAL     (ARRAY_COUNT(callee_saved) + ARRAY_COUNT(pinnable_volatile))
+#define PINNED_FLOAT       11
 #define FIRST_PINNED_FLOAT XMM(4)
 
 /* Below this many uses, saving and restoring the register costs more than the memory accesses that it spares. */
@@ -117,8 +117,8 @@ static bool create_locals(struct compiler *c)
         !compiler_grow(c, (void **)&c->stack, &c->stack_capacity, summary->maximum_operands + 16, sizeof *c->stack))
         return false;
     for (uint32_t i = 0; i < c->local_count; i++) {
-        c->locals[i] = (struct local){.type = (uint8_t)type_of(summary->local_types[i]),
-                                      .pinned = NO_REGISTER, .cached = NO_REGISTER};
+        c->locals[i] = (struct local){
+            .type = (uint8_t)type_of(summary->local_types[i]), .pinned = NO_REGISTER, .cached = NO_REGISTER};
     }
     return true;
 }
@@ -194,8 +194,8 @@ bool choose_places(struct compiler *c)
     if (!create_locals(c))
         return false;
     pin_locals(c);
-    c->temporaries = ~(REGISTER_BIT(RSP) | REGISTER_BIT(SCRATCH) | REGISTER_BIT(SCRATCH_XMM) | CALLEE_SAVED_MASK) &
-                     ~c->pinned;
+    c->temporaries =
+        ~(REGISTER_BIT(RSP) | REGISTER_BIT(SCRATCH) | REGISTER_BIT(SCRATCH_XMM) | CALLEE_SAVED_MASK) & ~c->pinned;
 
     uint64_t at = outgoing_bytes(summary);
     c->saved_home = (int32_t)at;

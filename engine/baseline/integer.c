@@ -33,6 +33,20 @@ static bool depends_on(struct compiler *c, const struct value *b, unsigned reg)
     return b->place == PLACE_MEMORY ? b->reg == reg : value_in(c, b) == reg;
 }
 
+/* The flags are those of an operation whose result is in `reg`, so it need not be compared with 0 again. */
+static void remember_flags(struct compiler *c, unsigned type, unsigned reg, bool logical)
+{
+    c->flags_position = assembler_position(&c->as);
+    c->flags_type = (uint8_t)type;
+    c->flags_reg = (uint8_t)reg;
+    c->flags_logical = logical;
+}
+
+static bool flags_are_of(const struct compiler *c, unsigned type, unsigned reg)
+{
+    return c->flags_position == assembler_position(&c->as) && c->flags_reg == reg && c->flags_type == type;
+}
+
 /* ---- Two operands ---- */
 static uint64_t fold_alu(enum alu alu, uint64_t a, uint64_t b)
 {
@@ -100,17 +114,43 @@ static bool emit_lea(struct compiler *c, bool wide, unsigned reg, struct value *
     return true;
 }
 
-/* reg = reg op b */
-static void emit_alu_value(struct compiler *c, enum alu alu, bool wide, unsigned reg, struct value *b)
+/* reg = reg op b; false when nothing had to be done */
+static bool emit_alu_value(struct compiler *c, enum alu alu, bool wide, unsigned reg, struct value *b)
 {
     int32_t immediate;
     if (value_is_immediate(b, &immediate)) {
         if (immediate == 0 && alu != ALU_AND)
-            return;
+            return false;
         emit_alu_immediate(&c->as, alu, wide, operand_register(reg), immediate);
     } else {
         emit_alu(&c->as, alu, wide, reg, value_operand(c, b));
     }
+    return true;
+}
+
+/* reg = a - reg */
+static void emit_negate_add(struct compiler *c, bool wide, unsigned reg, struct value *a)
+{
+    emit_registers(&c->as, X64_GROUP_F7 | X64_IF(wide, X64_WIDE), 3, reg);
+    emit_alu_value(c, ALU_ADD, wide, reg, a);
+}
+
+/* x & 0xff, x & 0xffff: a move that extends. */
+static void compile_low_bits(struct compiler *c, unsigned type, struct value *a, uint64_t mask)
+{
+    if (a->place == PLACE_MEMORY) /* the whole of it must be there */
+        value_register(c, a);
+    struct target target = target_find(c, type);
+    struct operand from = value_operand(c, a);
+    unsigned reg = target.reg != NO_REGISTER ? target.reg : value_is_free(c, a) ? a->reg : take_register(c, false);
+    emit_instruction(&c->as, mask == 0xff ? X64_MOVZX8 : X64_MOVZX16, reg, from);
+    target_finish(c, &target, type, reg);
+    push_bits(c, &target, mask == 0xff ? 8 : 16);
+}
+
+static unsigned significant_bits(uint64_t value)
+{
+    return value ? 64 - (unsigned)__builtin_clzll(value) : 1;
 }
 
 static void compile_alu(struct compiler *c, enum alu alu, unsigned type)
@@ -132,9 +172,20 @@ static void compile_alu(struct compiler *c, enum alu alu, unsigned type)
         emit_test(c, type, &a, &b);
         return;
     }
+    if (alu == ALU_AND && b.place == PLACE_CONSTANT && (b.constant == 0xff || b.constant == 0xffff)) {
+        compile_low_bits(c, type, &a, b.constant);
+        return;
+    }
     if (alu == ALU_ADD && type == TYPE_I32 && compile_indexed_load(c, &a, &b, 0))
         return;
     struct target target = target_find(c, type);
+    if (alu == ALU_SUB && a.place == PLACE_CONSTANT) { /* constant - b */
+        unsigned reg = target.reg != NO_REGISTER ? target.reg : value_is_free(c, &b) ? b.reg : take_register(c, false);
+        value_load(c, reg, &b);
+        emit_negate_add(c, wide, reg, &a);
+        target_finish(c, &target, type, reg);
+        return;
+    }
     unsigned reg = binary_register(c, &target, &a, &b, commutative, type);
     if (value_in(c, &a) != reg && depends_on(c, &b, reg)) {
         if (b.place == PLACE_MEMORY) {
@@ -142,17 +193,19 @@ static void compile_alu(struct compiler *c, enum alu alu, unsigned type)
         } else if (commutative) {
             swap_values(&a, &b);
         } else { /* reg = a - reg */
-            emit_registers(&c->as, X64_GROUP_F7 | X64_IF(wide, X64_WIDE), 3, reg);
-            emit_alu_value(c, ALU_ADD, wide, reg, &a);
+            emit_negate_add(c, wide, reg, &a);
             target_finish(c, &target, type, reg);
             return;
         }
     }
     if (alu != ALU_ADD || !emit_lea(c, wide, reg, &a, &b)) {
         value_load(c, reg, &a);
-        emit_alu_value(c, alu, wide, reg, &b);
+        if (emit_alu_value(c, alu, wide, reg, &b))
+            remember_flags(c, type, reg, alu != ALU_ADD && alu != ALU_SUB);
     }
+    unsigned bits = alu == ALU_AND && b.place == PLACE_CONSTANT ? significant_bits(b.constant) : 0;
     target_finish(c, &target, type, reg);
+    push_bits(c, &target, bits);
 }
 
 /* ---- Multiplication ---- */
@@ -168,7 +221,11 @@ static void compile_multiply_constant(struct compiler *c, unsigned type, struct 
             emit_shift_immediate(&c->as, SHIFT_SHL, wide, reg, (unsigned)__builtin_ctz((unsigned)factor));
     } else if (from != NO_REGISTER && (factor == 3 || factor == 5 || factor == 9)) {
         emit_instruction(&c->as, X64_LEA | X64_IF(wide, X64_WIDE), reg,
-                         operand_indexed(from, from, factor == 3 ? 1 : factor == 5 ? 2 : 3, 0));
+                         operand_indexed(from, from,
+                                         factor == 3   ? 1
+                                         : factor == 5 ? 2
+                                                       : 3,
+                                         0));
     } else {
         emit_imul_immediate(&c->as, wide, reg, value_operand(c, a), factor);
     }
@@ -224,6 +281,8 @@ static uint64_t fold_shift(enum shift shift, unsigned type, uint64_t a, unsigned
 static void compile_shift_constant(struct compiler *c, enum shift shift, unsigned type, struct value *a, unsigned n)
 {
     bool wide = type == TYPE_I64;
+    if (shift == SHIFT_SHL && !wide && compile_scaled_load(c, a, n))
+        return;
     if (shift == SHIFT_SHL && !wide && n <= 3 && *c->pc == OP_I32_ADD) {
         const uint8_t *shifted = c->pc++;
         struct value base = vpop(c);
@@ -246,6 +305,8 @@ static void compile_shift_constant(struct compiler *c, enum shift shift, unsigne
             emit_shift_immediate(&c->as, shift, wide, reg, n);
     }
     target_finish(c, &target, type, reg);
+    if (shift == SHIFT_SHR)
+        push_bits(c, &target, (wide ? 64 : 32) - n);
 }
 
 static void compile_shift(struct compiler *c, enum shift shift, unsigned type)
@@ -264,10 +325,10 @@ static void compile_shift(struct compiler *c, enum shift shift, unsigned type)
     if (c->features & CPU_BMI2 && shift >= SHIFT_SHL) {
         unsigned count = value_register(c, &b);
         struct operand from = value_operand(c, &a);
-        unsigned reg = target.reg != NO_REGISTER        ? target.reg
-                       : value_is_free(c, &a)           ? a.reg
-                       : value_is_free(c, &b)           ? b.reg
-                                                        : take_register(c, false);
+        unsigned reg = target.reg != NO_REGISTER ? target.reg
+                       : value_is_free(c, &a)    ? a.reg
+                       : value_is_free(c, &b)    ? b.reg
+                                                 : take_register(c, false);
         uint32_t opcode = shift == SHIFT_SHL ? X64_SHLX : shift == SHIFT_SHR ? X64_SHRX : X64_SARX;
         emit_vex(&c->as, opcode | X64_IF(wide, X64_WIDE), reg, count, from);
         target_finish(c, &target, type, reg);
@@ -282,105 +343,12 @@ static void compile_shift(struct compiler *c, enum shift shift, unsigned type)
         claim_register(c, RCX);
         value_load(c, RCX, &b);
     }
-    unsigned reg = target.reg != NO_REGISTER                    ? target.reg
-                   : value_is_free(c, &a) && a.reg != RCX       ? a.reg
-                                                                : take_register(c, false);
+    unsigned reg = target.reg != NO_REGISTER              ? target.reg
+                   : value_is_free(c, &a) && a.reg != RCX ? a.reg
+                                                          : take_register(c, false);
     value_load(c, reg, &a);
     emit_registers(&c->as, X64(0, MAP_ONE, 0xd3) | X64_IF(wide, X64_WIDE), shift, reg);
     target_finish(c, &target, type, reg);
-}
-
-/* ---- Division ---- */
-enum division { DIVIDE_SIGNED, DIVIDE_UNSIGNED, REMAINDER_SIGNED, REMAINDER_UNSIGNED };
-
-static bool fold_division(enum division division, unsigned type, uint64_t a, uint64_t b, uint64_t *result)
-{
-    if (b == 0)
-        return false;
-    int64_t signed_a = type == TYPE_I32 ? (int32_t)a : (int64_t)a, signed_b = type == TYPE_I32 ? (int32_t)b : (int64_t)b;
-    if (signed_b == -1 && (division == DIVIDE_SIGNED || division == REMAINDER_SIGNED))
-        return false;
-    switch (division) {
-    case DIVIDE_SIGNED:
-        *result = (uint64_t)(signed_a / signed_b);
-        break;
-    case DIVIDE_UNSIGNED:
-        *result = a / b;
-        break;
-    case REMAINDER_SIGNED:
-        *result = (uint64_t)(signed_a % signed_b);
-        break;
-    case REMAINDER_UNSIGNED:
-        *result = a % b;
-        break;
-    }
-    *result = truncate(type, *result);
-    return true;
-}
-
-/* Unsigned division by 2^n, and the remainder. */
-static void compile_divide_power(struct compiler *c, enum division division, unsigned type, struct value *a,
-                                 uint64_t divisor)
-{
-    if (division == DIVIDE_UNSIGNED) {
-        compile_shift_constant(c, SHIFT_SHR, type, a, (unsigned)__builtin_ctzll(divisor));
-        return;
-    }
-    push_value(c, *a);
-    push_constant(c, type, divisor - 1);
-    compile_alu(c, ALU_AND, type);
-}
-
-static void emit_divide(struct compiler *c, enum division division, bool wide, unsigned divisor, bool may_be_minus_one)
-{
-    uint32_t group = X64_GROUP_F7 | X64_IF(wide, X64_WIDE);
-    if (division == DIVIDE_UNSIGNED || division == REMAINDER_UNSIGNED) {
-        emit_constant(&c->as, RDX, 0, false);
-        emit_registers(&c->as, group, 6, divisor);
-        return;
-    }
-    uint32_t minus_one = 0;
-    if (division == REMAINDER_SIGNED && may_be_minus_one) { /* the CPU would fault for the minimum; the result is 0 */
-        emit_alu_immediate(&c->as, ALU_CMP, wide, operand_register(divisor), -1);
-        emit_constant(&c->as, RDX, 0, true);
-        emit_jump_forward_if(&c->as, CONDITION_E, &minus_one);
-    }
-    if (wide)
-        emit_byte(&c->as, 0x48);
-    emit_byte(&c->as, 0x99); /* cdq, cqo */
-    emit_registers(&c->as, group, 7, divisor);
-    bind_chain(&c->as, minus_one, assembler_position(&c->as));
-}
-
-static void compile_divide(struct compiler *c, enum division division, unsigned type)
-{
-    struct value b = vpop(c), a = vpop(c);
-    bool wide = type == TYPE_I64;
-    uint64_t folded;
-    if (both_constant(&a, &b) && fold_division(division, type, a.constant, b.constant, &folded)) {
-        push_constant(c, type, folded);
-        return;
-    }
-    bool is_unsigned = division == DIVIDE_UNSIGNED || division == REMAINDER_UNSIGNED;
-    if (b.place == PLACE_CONSTANT && is_unsigned && b.constant && (b.constant & (b.constant - 1)) == 0) {
-        compile_divide_power(c, division, type, &a, b.constant);
-        return;
-    }
-    bool may_be_minus_one = b.place != PLACE_CONSTANT || b.constant == truncate(type, UINT64_MAX);
-    hold(c, RAX);
-    hold(c, RDX);
-    unsigned divisor = value_register(c, &b);
-    if (divisor == RAX || divisor == RDX) {
-        unsigned other = take_register(c, false);
-        move_register(c, type, other, divisor);
-        divisor = other;
-    }
-    claim_register(c, RAX);
-    claim_register(c, RDX);
-    value_load(c, RAX, &a);
-    emit_divide(c, division, wide, divisor, may_be_minus_one);
-    struct target target = target_find(c, type);
-    target_finish(c, &target, type, division == DIVIDE_SIGNED || division == DIVIDE_UNSIGNED ? RAX : RDX);
 }
 
 /* ---- One operand ---- */
@@ -394,8 +362,8 @@ static void compile_unary(struct compiler *c, uint32_t opcode, unsigned type)
     struct value a = vpop(c);
     struct target target = target_find(c, type);
     struct operand from = value_operand(c, &a);
-    unsigned reg = a.type == TYPE_F32 || a.type == TYPE_F64 ? target_register(c, &target, type)
-                                                            : unary_register(c, &target, &a);
+    unsigned reg =
+        a.type == TYPE_F32 || a.type == TYPE_F64 ? target_register(c, &target, type) : unary_register(c, &target, &a);
     emit_instruction(&c->as, opcode, reg, from);
     target_finish(c, &target, type, reg);
 }
@@ -511,7 +479,8 @@ unsigned pop_condition(struct compiler *c)
         condition = value.condition;
     } else if (value.place == PLACE_CONSTANT || value_in(c, &value) != NO_REGISTER) {
         unsigned reg = value_register(c, &value);
-        emit_registers(&c->as, X64_TEST, reg, reg);
+        if (!flags_are_of(c, TYPE_I32, reg))
+            emit_registers(&c->as, X64_TEST, reg, reg);
     } else {
         emit_alu_immediate(&c->as, ALU_CMP, false, value_operand(c, &value), 0);
     }
@@ -521,7 +490,8 @@ unsigned pop_condition(struct compiler *c)
 
 static bool fold_compare(unsigned condition, unsigned type, uint64_t a, uint64_t b)
 {
-    int64_t signed_a = type == TYPE_I32 ? (int32_t)a : (int64_t)a, signed_b = type == TYPE_I32 ? (int32_t)b : (int64_t)b;
+    int64_t signed_a = type == TYPE_I32 ? (int32_t)a : (int64_t)a,
+            signed_b = type == TYPE_I32 ? (int32_t)b : (int64_t)b;
     bool result = false;
     switch (condition & ~1u) {
     case CONDITION_B:
@@ -543,6 +513,21 @@ static bool fold_compare(unsigned condition, unsigned type, uint64_t a, uint64_t
     return result != (condition & 1);
 }
 
+/* Compare a register with 0, or use the flags of the operation that computed it; gives the condition to ask for. */
+static unsigned compare_zero(struct compiler *c, unsigned condition, unsigned type, unsigned reg)
+{
+    if (flags_are_of(c, type, reg)) {
+        if (c->flags_logical || condition == CONDITION_E || condition == CONDITION_NE)
+            return condition;
+        if (condition == CONDITION_L)
+            return CONDITION_S;
+        if (condition == CONDITION_GE)
+            return CONDITION_NS;
+    }
+    emit_registers(&c->as, X64_TEST | X64_IF(type == TYPE_I64, X64_WIDE), reg, reg);
+    return condition;
+}
+
 static void compare(struct compiler *c, unsigned condition, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
@@ -559,7 +544,7 @@ static void compare(struct compiler *c, unsigned condition, unsigned type)
     if (value_is_immediate(&b, &immediate)) {
         unsigned reg = value_in(c, &a);
         if (immediate == 0 && reg != NO_REGISTER && a.place != PLACE_MEMORY)
-            emit_registers(&c->as, X64_TEST | X64_IF(wide, X64_WIDE), reg, reg);
+            condition = compare_zero(c, condition, type, reg);
         else
             emit_alu_immediate(&c->as, ALU_CMP, wide, value_operand(c, &a), immediate);
     } else if (value_in(c, &a) == NO_REGISTER && a.place != PLACE_CONSTANT && value_in(c, &b) != NO_REGISTER) {
@@ -619,7 +604,8 @@ void compile_select(struct compiler *c)
     }
     if (condition != CONDITION_FLOAT_E) { /* keep what is in place already; constants are loaded, the other one moved */
         unsigned wanted = target.reg;
-        bool b_in_place = wanted != NO_REGISTER ? value_in(c, &b) == wanted : !value_is_free(c, &a) && value_is_free(c, &b);
+        bool b_in_place =
+            wanted != NO_REGISTER ? value_in(c, &b) == wanted : !value_is_free(c, &a) && value_is_free(c, &b);
         bool a_in_place = wanted != NO_REGISTER ? value_in(c, &a) == wanted : value_is_free(c, &a);
         if (b_in_place || (b.place == PLACE_CONSTANT && a.place != PLACE_CONSTANT && !a_in_place)) {
             swap_values(&a, &b);

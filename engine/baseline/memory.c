@@ -47,7 +47,8 @@ static uint64_t read_offset(const uint8_t **cursor)
 /* Where an access of `bytes` at `address` + offset goes. May use the scratch register. */
 static struct operand address_operand(struct compiler *c, struct value *address, uint64_t offset, unsigned bytes)
 {
-    if (address->place == PLACE_CONSTANT && address->constant + offset < ABI_OFFSET_MAXIMUM && offset < ABI_OFFSET_MAXIMUM)
+    if (address->place == PLACE_CONSTANT && address->constant + offset < ABI_OFFSET_MAXIMUM &&
+        offset < ABI_OFFSET_MAXIMUM)
         return operand_gs(NO_REGISTER, (int32_t)(address->constant + offset));
     unsigned reg = value_register(c, address);
     if (offset < ABI_OFFSET_MAXIMUM)
@@ -87,7 +88,8 @@ static void emit_access(struct compiler *c, const struct access *access, unsigne
         emit_instruction(&c->as, access->opcode, reg, memory);
 }
 
-static void finish_load(struct compiler *c, const struct access *access, struct operand memory, const struct value *free)
+static void finish_load(struct compiler *c, const struct access *access, struct operand memory,
+                        const struct value *free)
 {
     struct target target = target_find(c, access->type);
     unsigned reg = target.reg != NO_REGISTER ? target.reg
@@ -96,6 +98,8 @@ static void finish_load(struct compiler *c, const struct access *access, struct 
                        : take_register(c, type_is_float(access->type));
     emit_access(c, access, reg, memory);
     target_finish(c, &target, access->type, reg);
+    bool is_unsigned = access->opcode == X64_MOVZX8 || access->opcode == X64_MOVZX16;
+    push_bits(c, &target, is_unsigned ? 8u * access->bytes : 0);
 }
 
 void compile_load(struct compiler *c, unsigned opcode)
@@ -109,6 +113,24 @@ void compile_load(struct compiler *c, unsigned opcode)
         return;
     }
     finish_load(c, access, memory, &address);
+}
+
+/* index << scale that is the address of the next load, and cannot exceed 32 bits: the shift is part of the address. */
+bool compile_scaled_load(struct compiler *c, struct value *index, unsigned scale)
+{
+    unsigned opcode = *c->pc;
+    if (opcode < OP_I32_LOAD || opcode > OP_I64_LOAD32_U || scale > 3 || index->place != PLACE_REGISTER ||
+        index->bits == 0 || index->bits + scale > 32)
+        return false;
+    const uint8_t *next = c->pc + 1;
+    uint64_t offset = read_offset(&next);
+    if (offset >= ABI_OFFSET_MAXIMUM)
+        return false;
+    struct operand memory = operand_indexed(NO_REGISTER, index->reg, scale, (int32_t)offset);
+    memory.gs = true;
+    c->pc = next;
+    finish_load(c, &loads[opcode - OP_I32_LOAD], memory, index);
+    return true;
 }
 
 /* i32.add(base, index << scale) that is the address of the next load, without an offset: one instruction with a 32-bit
@@ -157,12 +179,14 @@ void compile_store(struct compiler *c, unsigned opcode)
         if (type_is_float(value.type))
             emit_access(c, access, reg, memory);
         else
-            emit_instruction(&c->as, type_is_float(access->type) ? X64_MOV_STORE | X64_WIDE : access->opcode, reg, memory);
+            emit_instruction(&c->as, type_is_float(access->type) ? X64_MOV_STORE | X64_WIDE : access->opcode, reg,
+                             memory);
         return;
     }
     unsigned prefix = access->bytes == 2 ? PREFIX_66 : PREFIX_NONE;
-    emit_instruction(&c->as, X64(prefix, MAP_ONE, access->bytes == 1 ? 0xc6 : 0xc7) | X64_IF(access->bytes == 8, X64_WIDE),
-                     0, memory);
+    emit_instruction(&c->as,
+                     X64(prefix, MAP_ONE, access->bytes == 1 ? 0xc6 : 0xc7) | X64_IF(access->bytes == 8, X64_WIDE), 0,
+                     memory);
     if (access->bytes == 1)
         emit_byte(&c->as, (uint8_t)immediate);
     else if (access->bytes == 2) {
@@ -283,7 +307,8 @@ void compile_reference_function(struct compiler *c, uint32_t index)
                          operand_header(slot + (int32_t)offsetof(struct import_slot, reference)));
     } else {
         emit_instruction(&c->as, X64_MOV_LOAD, reg, operand_header(HEADER_OFFSET(reference_base)));
-        emit_alu_immediate(&c->as, ALU_ADD, false, operand_register(reg), (int32_t)c->module->functions[index].reference);
+        emit_alu_immediate(&c->as, ALU_ADD, false, operand_register(reg),
+                           (int32_t)c->module->functions[index].reference);
     }
     target_finish(c, &target, TYPE_I32, reg);
 }

@@ -265,6 +265,12 @@ void push_register(struct compiler *c, unsigned type, unsigned reg)
     push(c, (struct value){.place = PLACE_REGISTER, .type = (uint8_t)type, .reg = (uint8_t)reg});
 }
 
+void push_bits(struct compiler *c, const struct target *target, unsigned bits)
+{
+    if (target->reg == NO_REGISTER)
+        c->stack[c->count - 1].bits = (uint8_t)bits;
+}
+
 void push_slot(struct compiler *c, unsigned type)
 {
     push(c, (struct value){.place = PLACE_SLOT, .type = (uint8_t)type, .index = c->count});

@@ -18,13 +18,13 @@ enum register64 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12,
 /* Integer and reference arguments go to these in order, then to the stack; rdi is left for the host's context.
  * Floats go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters; the first is
  * at rsp + 8 on entry (rsp + 0 before the call). */
-#define ABI_INTEGER_ARGUMENTS 5
+#define ABI_INTEGER_ARGUMENTS          5
 #define ABI_INTEGER_ARGUMENT_REGISTERS {RSI, RDX, RCX, R8, R9}
-#define ABI_FLOAT_ARGUMENTS 8
+#define ABI_FLOAT_ARGUMENTS            8
 /* Results: integers in rax then rdx, floats in xmm0 then xmm1, each class counted on its own; all further results in
  * 8-byte slots directly above the stack arguments, in order. */
 #define ABI_INTEGER_RESULTS 2
-#define ABI_FLOAT_RESULTS 2
+#define ABI_FLOAT_RESULTS   2
 /* Callee-saved: rbx, rbp, r12-r15. All else, and every xmm register, belongs to the callee. MXCSR is never changed. */
 
 /* ---- What one thread keeps for the code that it runs ---- */
@@ -76,45 +76,55 @@ struct instance_header {
     uint64_t builtins[BUILTIN_COUNT]; /* entry addresses of the stubs of engine/builtins.h */
     uint64_t instance_directory;      /* address of uint64_t[]: GS base of each instance of the process, by index */
     uint64_t function_references;     /* address of the process's struct function_reference[] */
-    uint64_t switch_instance;         /* stub: GS base = directory[r11d], unless r11d is 0; changes r11 and flags only */
-    uint64_t thread;                  /* struct thread_area * */
-    uint64_t kernel_instance;         /* struct instance * of the kernel */
-    uint64_t gs_base;                 /* own GS base: readable where rdgsbase is not */
-    uint32_t instance_index;          /* own index in the directory, from 1 */
-    uint32_t reference_base;          /* funcref of function f = reference_base + module.functions[f].reference */
+    uint64_t switch_instance; /* stub: GS base = directory[r11d], unless r11d is 0; changes r11 and flags only */
+    uint64_t thread;          /* struct thread_area * */
+    uint64_t kernel_instance; /* struct instance * of the kernel */
+    uint64_t gs_base;         /* own GS base: readable where rdgsbase is not */
+    uint32_t instance_index;  /* own index in the directory, from 1 */
+    uint32_t reference_base;  /* funcref of function f = reference_base + module.functions[f].reference */
     uint32_t padding[2];
-    struct memory_slot memory;        /* memory 0; {0, 0} without one */
+    struct memory_slot memory; /* memory 0; {0, 0} without one */
 };
 _Static_assert(sizeof(struct instance_header) % 16 == 0, "globals below must be 16-byte aligned");
 
 /* Displacement from GS of a member of the fixed part. */
-#define HEADER_OFFSET(member) \
+#define HEADER_OFFSET(member)                                                                                          \
     ((int32_t)offsetof(struct instance_header, member) - (int32_t)sizeof(struct instance_header))
+
+/* What the record of a function of this type holds when it can be called through a table without a switch of instance:
+ * compared with `signature` and `instance` of struct function_reference in one instruction. */
+struct signature_slot {
+    uint32_t signature; /* canonical number of the type */
+    uint32_t instance;  /* own index in the directory */
+};
+_Static_assert(offsetof(struct function_reference, instance) ==
+                   offsetof(struct function_reference, signature) + offsetof(struct signature_slot, instance),
+               "compared as one word");
 
 /* Where the variable parts start: displacements from GS, all negative. Element i of a part is at start + i * size. */
 struct header_layout {
-    int32_t signatures;     /* uint32_t[type_count]: canonical signature of each type of the module */
-    int32_t imports;        /* struct import_slot[function_import_count] */
-    int32_t globals;        /* 16 bytes for each global: the value, or, for an imported mutable one, its address */
-    int32_t tables;         /* 16 bytes for each table: struct table_slot, or, for an imported one, its address */
-    int32_t memories;       /* struct memory_slot[memory_count - 1], for memories beyond the first */
-    uint32_t bytes;         /* whole header, fixed part included; a multiple of 16 */
+    int32_t signatures; /* struct signature_slot[type_count] */
+    int32_t imports;    /* struct import_slot[function_import_count] */
+    int32_t globals;    /* 16 bytes for each global: the value, or, for an imported mutable one, its address */
+    int32_t tables;     /* 16 bytes for each table: struct table_slot, or, for an imported one, its address */
+    int32_t memories;   /* struct memory_slot[memory_count - 1], for memories beyond the first */
+    uint32_t bytes;     /* whole header, fixed part included; a multiple of 16 */
 };
 #define HEADER_GLOBAL_BYTES 16
-#define HEADER_TABLE_BYTES 16
+#define HEADER_TABLE_BYTES  16
 
 /* ---- Linear memory ----
  * An index is at most 2^32 - 1; static offsets below ABI_OFFSET_MAXIMUM are folded into the instruction, larger ones
  * are added to the index and compared with the size. So header, 4 GiB and this guard are one reservation. */
 #define ABI_MEMORY_RESERVE_BYTES (UINT64_C(1) << 32)
-#define ABI_OFFSET_MAXIMUM (UINT64_C(1) << 31)
-#define ABI_MEMORY_GUARD_BYTES (ABI_OFFSET_MAXIMUM + UINT64_C(65536))
+#define ABI_OFFSET_MAXIMUM       (UINT64_C(1) << 31)
+#define ABI_MEMORY_GUARD_BYTES   (ABI_OFFSET_MAXIMUM + UINT64_C(65536))
 
 /* ---- The wasm stack ----
  * Below stack_limit lies a guard of this size. A frame that is larger than ABI_FRAME_UNCHECKED compares with
  * stack_limit before it moves rsp; smaller ones run into the guard. */
 #define ABI_STACK_GUARD_BYTES 65536
-#define ABI_FRAME_UNCHECKED 32768
+#define ABI_FRAME_UNCHECKED   32768
 
 /* ---- Entering compiled code (engine/x64/enter.h) ----
  * Argument block for wasm_enter, filled from a signature by call_frame_prepare. The caller sets GS. */
@@ -122,8 +132,8 @@ struct call_frame {
     uint64_t code; /* entry address */
     uint64_t integers[ABI_INTEGER_ARGUMENTS];
     uint64_t floats[ABI_FLOAT_ARGUMENTS]; /* low 64 bits */
-    uint64_t *stack;      /* stack arguments, then space for stack results; copied to and fro */
-    uint64_t stack_words; /* arguments plus results */
+    uint64_t *stack;                      /* stack arguments, then space for stack results; copied to and fro */
+    uint64_t stack_words;                 /* arguments plus results */
     uint64_t integer_results[ABI_INTEGER_RESULTS];
     uint64_t float_results[ABI_FLOAT_RESULTS];
 };

@@ -71,8 +71,8 @@ void emit_instruction(struct assembler *as, uint32_t opcode, unsigned reg, struc
     if (prefix)
         emit_byte(as, mandatory_prefixes[prefix]);
     unsigned rex = (opcode & X64_WIDE ? 8u : 0u) | (reg >> 3 & 1) << 2 | operand_extension(&rm);
-    bool byte_register = ((opcode & X64_BYTE) && reg >= 4) ||
-                         ((opcode & X64_BYTE_RM) && rm.kind == OPERAND_REGISTER && rm.base >= 4);
+    bool byte_register =
+        ((opcode & X64_BYTE) && reg >= 4) || ((opcode & X64_BYTE_RM) && rm.kind == OPERAND_REGISTER && rm.base >= 4);
     if (rex || byte_register)
         emit_byte(as, 0x40 | rex);
     if (map != MAP_ONE) {

@@ -1,7 +1,7 @@
 /* Machine code, written one instruction at a time: encodings of x86-64 and nothing else.
  *
- * The caller makes sure that there is room (assembler_room) before a group of instructions; a single instruction needs at
- * most ASSEMBLER_INSTRUCTION_BYTES. Positions are offsets from the start of the whole text, of which the assembler's
+ * The caller makes sure that there is room (assembler_room) before a group of instructions; a single instruction needs
+ * at most ASSEMBLER_INSTRUCTION_BYTES. Positions are offsets from the start of the whole text, of which the assembler's
  * buffer may be a part that begins at `origin`. */
 #ifndef ENGINE_X64_ASSEMBLER_H
 #define ENGINE_X64_ASSEMBLER_H
@@ -15,8 +15,8 @@ struct assembler {
     uint8_t *cursor;
     uint8_t *start;
     uint8_t *limit;
-    uint32_t origin; /* position of `start` */
-    bool avx;        /* write floating point in VEX forms */
+    uint32_t origin;       /* position of `start` */
+    bool avx;              /* write floating point in VEX forms */
     uint32_t *pool_chains; /* OPERAND_POOL: uses of each constant, as chains of jumps are */
 };
 
@@ -29,9 +29,9 @@ struct assembler {
 #define X64(prefix, map, byte) ((uint32_t)((prefix) << 10 | (map) << 8 | (byte)))
 enum { PREFIX_NONE, PREFIX_66, PREFIX_F3, PREFIX_F2 };
 enum { MAP_ONE, MAP_0F, MAP_0F38, MAP_0F3A };
-#define X64_WIDE       (UINT32_C(1) << 12) /* REX.W or VEX.W */
-#define X64_BYTE       (UINT32_C(1) << 13) /* `reg` is a byte register */
-#define X64_BYTE_RM    (UINT32_C(1) << 14) /* a register in r/m is a byte register */
+#define X64_WIDE        (UINT32_C(1) << 12) /* REX.W or VEX.W */
+#define X64_BYTE        (UINT32_C(1) << 13) /* `reg` is a byte register */
+#define X64_BYTE_RM     (UINT32_C(1) << 14) /* a register in r/m is a byte register */
 #define X64_IF(on, bit) ((on) ? (bit) : 0u)
 
 /* Integer arithmetic group: number n is `op r, r/m` = 8 * n + 3, `op r/m, r` = 8 * n + 1, and /n of 81 and 83. */
@@ -56,6 +56,7 @@ enum shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_S
 #define X64_GROUP_FF    X64(0, MAP_ONE, 0xff) /* /2 call, /4 jmp */
 #define X64_SETCC       (X64(0, MAP_0F, 0x90) | X64_BYTE_RM)
 #define X64_CMOVCC      X64(0, MAP_0F, 0x40)
+#define X64_BT          X64(0, MAP_0F, 0xa3)
 #define X64_POPCNT      X64(PREFIX_F3, MAP_0F, 0xb8)
 #define X64_LZCNT       X64(PREFIX_F3, MAP_0F, 0xbd)
 #define X64_TZCNT       X64(PREFIX_F3, MAP_0F, 0xbc)
@@ -94,20 +95,35 @@ enum shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_S
 
 /* Conditions by hardware number; `^ 1` inverts. The float ones need two jumps (the parity flag says "unordered"). */
 enum condition {
-    CONDITION_O, CONDITION_NO, CONDITION_B, CONDITION_AE, CONDITION_E, CONDITION_NE, CONDITION_BE, CONDITION_A,
-    CONDITION_S, CONDITION_NS, CONDITION_P, CONDITION_NP, CONDITION_L, CONDITION_GE, CONDITION_LE, CONDITION_G,
-    CONDITION_FLOAT_E, CONDITION_FLOAT_NE,
+    CONDITION_O,
+    CONDITION_NO,
+    CONDITION_B,
+    CONDITION_AE,
+    CONDITION_E,
+    CONDITION_NE,
+    CONDITION_BE,
+    CONDITION_A,
+    CONDITION_S,
+    CONDITION_NS,
+    CONDITION_P,
+    CONDITION_NP,
+    CONDITION_L,
+    CONDITION_GE,
+    CONDITION_LE,
+    CONDITION_G,
+    CONDITION_FLOAT_E,
+    CONDITION_FLOAT_NE,
 };
 
 /* ---- Operands ---- */
 enum operand_kind { OPERAND_REGISTER, OPERAND_MEMORY, OPERAND_TEXT, OPERAND_POOL };
 struct operand {
     uint8_t kind;
-    uint8_t base;      /* the register, or the base; NO_REGISTER: displacement alone */
-    uint8_t index;     /* NO_REGISTER: none; never rsp */
-    uint8_t scale;     /* of the index, as a power of two */
-    bool gs;           /* in the GS segment */
-    bool address32;    /* compute the address modulo 2^32 (before GS is added) */
+    uint8_t base;         /* the register, or the base; NO_REGISTER: displacement alone */
+    uint8_t index;        /* NO_REGISTER: none; never rsp */
+    uint8_t scale;        /* of the index, as a power of two */
+    bool gs;              /* in the GS segment */
+    bool address32;       /* compute the address modulo 2^32 (before GS is added) */
     int32_t displacement; /* OPERAND_TEXT: position in the text; OPERAND_POOL: number of the constant */
 };
 
@@ -117,18 +133,21 @@ static inline struct operand operand_register(unsigned number)
 }
 static inline struct operand operand_memory(unsigned base, int32_t displacement)
 {
-    return (struct operand){.kind = OPERAND_MEMORY, .base = (uint8_t)base, .index = NO_REGISTER,
-                            .displacement = displacement};
+    return (struct operand){
+        .kind = OPERAND_MEMORY, .base = (uint8_t)base, .index = NO_REGISTER, .displacement = displacement};
 }
 static inline struct operand operand_indexed(unsigned base, unsigned index, unsigned scale, int32_t displacement)
 {
-    return (struct operand){.kind = OPERAND_MEMORY, .base = (uint8_t)base, .index = (uint8_t)index,
-                            .scale = (uint8_t)scale, .displacement = displacement};
+    return (struct operand){.kind = OPERAND_MEMORY,
+                            .base = (uint8_t)base,
+                            .index = (uint8_t)index,
+                            .scale = (uint8_t)scale,
+                            .displacement = displacement};
 }
 static inline struct operand operand_gs(unsigned base, int32_t displacement)
 {
-    return (struct operand){.kind = OPERAND_MEMORY, .base = (uint8_t)base, .index = NO_REGISTER, .gs = true,
-                            .displacement = displacement};
+    return (struct operand){
+        .kind = OPERAND_MEMORY, .base = (uint8_t)base, .index = NO_REGISTER, .gs = true, .displacement = displacement};
 }
 /* gs:[disp32]: a place in the instance header. */
 static inline struct operand operand_header(int32_t displacement)
@@ -137,13 +156,13 @@ static inline struct operand operand_header(int32_t displacement)
 }
 static inline struct operand operand_text(uint32_t position)
 {
-    return (struct operand){.kind = OPERAND_TEXT, .base = NO_REGISTER, .index = NO_REGISTER,
-                            .displacement = (int32_t)position};
+    return (struct operand){
+        .kind = OPERAND_TEXT, .base = NO_REGISTER, .index = NO_REGISTER, .displacement = (int32_t)position};
 }
 static inline struct operand operand_pool(uint32_t number)
 {
-    return (struct operand){.kind = OPERAND_POOL, .base = NO_REGISTER, .index = NO_REGISTER,
-                            .displacement = (int32_t)number};
+    return (struct operand){
+        .kind = OPERAND_POOL, .base = NO_REGISTER, .index = NO_REGISTER, .displacement = (int32_t)number};
 }
 
 /* ---- Writing ---- */
@@ -180,8 +199,8 @@ static inline void text_set_word32(struct assembler *as, uint32_t position, uint
     memcpy(as->start + (position - as->origin), &word, 4);
 }
 
-/* One instruction with a ModRM byte: `reg` is a register or an opcode extension. Bytes of an immediate follow; OPERAND_TEXT
- * and OPERAND_POOL are only for instructions without one. */
+/* One instruction with a ModRM byte: `reg` is a register or an opcode extension. Bytes of an immediate follow;
+ * OPERAND_TEXT and OPERAND_POOL are only for instructions without one. */
 void emit_instruction(struct assembler *as, uint32_t opcode, unsigned reg, struct operand rm);
 void emit_vex(struct assembler *as, uint32_t opcode, unsigned reg, unsigned second, struct operand rm);
 
@@ -208,8 +227,8 @@ void emit_float(struct assembler *as, uint32_t opcode, unsigned to, unsigned a, 
 void emit_float_single(struct assembler *as, uint32_t opcode, unsigned reg, struct operand rm);
 
 /* ---- Jumps ----
- * A forward jump's field holds the previous jump to the same label until the label is bound: `*chain` is the position of
- * the last field, or 0 when there is none. */
+ * A forward jump's field holds the previous jump to the same label until the label is bound: `*chain` is the position
+ * of the last field, or 0 when there is none. */
 void emit_jump_forward(struct assembler *as, uint32_t *chain);
 void emit_jump_forward_if(struct assembler *as, enum condition condition, uint32_t *chain); /* hardware conditions */
 void emit_jump_back(struct assembler *as, uint32_t target);

@@ -1,7 +1,8 @@
 /* Entering and leaving compiled code. Assembly does only what C cannot say: change the stack and the registers.
  *
  * Wasm frames save the callee-saved registers that they use, and must hold no address of the kernel (invariant 4), so
- * those registers are cleared before the call; afterwards the thread area is found again through the instance header. */
+ * those registers are cleared before the call; afterwards the thread area is found again through the instance header.
+ */
 #include "engine/x64/enter.h"
 
 #include "engine/base.h"
@@ -16,63 +17,62 @@ _Static_assert(sizeof(struct enter_record) == 40, "pushed by wasm_enter, field b
 __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_frame *frame,
                                            __attribute__((unused)) struct thread_area *thread)
 {
-    __asm__(
-        "push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n"
-        /* struct enter_record; with the padding rsp is 16-byte aligned */
-        "push %%rsi\n push %%rdi\n"
-        "push %c[kernel_rsp](%%rsi)\n"
-        "push %c[wasm_rsp](%%rsi)\n"
-        "sub $8, %%rsp\n"
-        "mov %%rsp, %c[kernel_rsp](%%rsi)\n"
-        /* room for the stack words on the wasm stack */
-        "mov %c[wasm_rsp](%%rsi), %%rax\n"
-        "test %%rax, %%rax\n"
-        "cmovz %c[stack_base](%%rsi), %%rax\n"
-        "and $-8, %%rax\n"
-        "mov %c[stack_words](%%rdi), %%rcx\n"
-        "lea (,%%rcx,8), %%rdx\n"
-        "sub %%rdx, %%rax\n"
-        "lea -8(%%rax), %%rdx\n" /* and for the return address */
-        "cmp %c[stack_limit](%%rsi), %%rdx\n"
-        "jb 1f\n"
-        "mov %%rdi, %%r10\n"
-        "mov %c[stack](%%rdi), %%rsi\n"
-        "mov %%rax, %%rdi\n"
-        "mov %%rax, %%rsp\n"
-        "cld\n"
-        "rep movsq\n"
-        "movsd %c[floats]+0(%%r10), %%xmm0\n movsd %c[floats]+8(%%r10), %%xmm1\n"
-        "movsd %c[floats]+16(%%r10), %%xmm2\n movsd %c[floats]+24(%%r10), %%xmm3\n"
-        "movsd %c[floats]+32(%%r10), %%xmm4\n movsd %c[floats]+40(%%r10), %%xmm5\n"
-        "movsd %c[floats]+48(%%r10), %%xmm6\n movsd %c[floats]+56(%%r10), %%xmm7\n"
-        "mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
-        "mov %c[integers]+16(%%r10), %%rcx\n mov %c[integers]+24(%%r10), %%r8\n"
-        "mov %c[integers]+32(%%r10), %%r9\n"
-        "mov %c[code](%%r10), %%rax\n"
-        "xor %%ebx, %%ebx\n xor %%ebp, %%ebp\n xor %%edi, %%edi\n xor %%r10d, %%r10d\n xor %%r11d, %%r11d\n"
-        "xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n xor %%r14d, %%r14d\n xor %%r15d, %%r15d\n"
-        "call *%%rax\n"
-        /* results; rsp points to the stack words again */
-        "mov %%gs:%c[header_thread], %%rcx\n"
-        "mov %%rsp, %%rsi\n"
-        "mov %c[kernel_rsp](%%rcx), %%rsp\n"
-        "mov %c[record_frame](%%rsp), %%rbx\n"
-        "mov %%rax, %c[integer_results]+0(%%rbx)\n mov %%rdx, %c[integer_results]+8(%%rbx)\n"
-        "movsd %%xmm0, %c[float_results]+0(%%rbx)\n movsd %%xmm1, %c[float_results]+8(%%rbx)\n"
-        "mov %c[stack_words](%%rbx), %%rcx\n"
-        "mov %c[stack](%%rbx), %%rdi\n"
-        "rep movsq\n"
-        "xor %%eax, %%eax\n"
-        "jmp wasm_leave\n"
-        "1: mov %[overflow], %%eax\n"
-        "jmp wasm_leave\n"
-        :
-        : [kernel_rsp] "i"(THREAD(kernel_rsp)), [wasm_rsp] "i"(THREAD(wasm_rsp)),
-          [stack_base] "i"(THREAD(stack_base)), [stack_limit] "i"(THREAD(stack_limit)),
-          [stack_words] "i"(FRAME(stack_words)), [stack] "i"(FRAME(stack)), [floats] "i"(FRAME(floats)),
-          [integers] "i"(FRAME(integers)), [code] "i"(FRAME(code)), [integer_results] "i"(FRAME(integer_results)),
-          [float_results] "i"(FRAME(float_results)), [record_frame] "i"(RECORD(frame)),
-          [header_thread] "i"(HEADER_OFFSET(thread)), [overflow] "i"(TRAP_STACK_OVERFLOW));
+    __asm__("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n"
+            /* struct enter_record; with the padding rsp is 16-byte aligned */
+            "push %%rsi\n push %%rdi\n"
+            "push %c[kernel_rsp](%%rsi)\n"
+            "push %c[wasm_rsp](%%rsi)\n"
+            "sub $8, %%rsp\n"
+            "mov %%rsp, %c[kernel_rsp](%%rsi)\n"
+            /* room for the stack words on the wasm stack */
+            "mov %c[wasm_rsp](%%rsi), %%rax\n"
+            "test %%rax, %%rax\n"
+            "cmovz %c[stack_base](%%rsi), %%rax\n"
+            "and $-8, %%rax\n"
+            "mov %c[stack_words](%%rdi), %%rcx\n"
+            "lea (,%%rcx,8), %%rdx\n"
+            "sub %%rdx, %%rax\n"
+            "lea -8(%%rax), %%rdx\n" /* and for the return address */
+            "cmp %c[stack_limit](%%rsi), %%rdx\n"
+            "jb 1f\n"
+            "mov %%rdi, %%r10\n"
+            "mov %c[stack](%%rdi), %%rsi\n"
+            "mov %%rax, %%rdi\n"
+            "mov %%rax, %%rsp\n"
+            "cld\n"
+            "rep movsq\n"
+            "movsd %c[floats]+0(%%r10), %%xmm0\n movsd %c[floats]+8(%%r10), %%xmm1\n"
+            "movsd %c[floats]+16(%%r10), %%xmm2\n movsd %c[floats]+24(%%r10), %%xmm3\n"
+            "movsd %c[floats]+32(%%r10), %%xmm4\n movsd %c[floats]+40(%%r10), %%xmm5\n"
+            "movsd %c[floats]+48(%%r10), %%xmm6\n movsd %c[floats]+56(%%r10), %%xmm7\n"
+            "mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
+            "mov %c[integers]+16(%%r10), %%rcx\n mov %c[integers]+24(%%r10), %%r8\n"
+            "mov %c[integers]+32(%%r10), %%r9\n"
+            "mov %c[code](%%r10), %%rax\n"
+            "xor %%ebx, %%ebx\n xor %%ebp, %%ebp\n xor %%edi, %%edi\n xor %%r10d, %%r10d\n xor %%r11d, %%r11d\n"
+            "xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n xor %%r14d, %%r14d\n xor %%r15d, %%r15d\n"
+            "call *%%rax\n"
+            /* results; rsp points to the stack words again */
+            "mov %%gs:%c[header_thread], %%rcx\n"
+            "mov %%rsp, %%rsi\n"
+            "mov %c[kernel_rsp](%%rcx), %%rsp\n"
+            "mov %c[record_frame](%%rsp), %%rbx\n"
+            "mov %%rax, %c[integer_results]+0(%%rbx)\n mov %%rdx, %c[integer_results]+8(%%rbx)\n"
+            "movsd %%xmm0, %c[float_results]+0(%%rbx)\n movsd %%xmm1, %c[float_results]+8(%%rbx)\n"
+            "mov %c[stack_words](%%rbx), %%rcx\n"
+            "mov %c[stack](%%rbx), %%rdi\n"
+            "rep movsq\n"
+            "xor %%eax, %%eax\n"
+            "jmp wasm_leave\n"
+            "1: mov %[overflow], %%eax\n"
+            "jmp wasm_leave\n"
+            :
+            : [kernel_rsp] "i"(THREAD(kernel_rsp)), [wasm_rsp] "i"(THREAD(wasm_rsp)),
+              [stack_base] "i"(THREAD(stack_base)), [stack_limit] "i"(THREAD(stack_limit)),
+              [stack_words] "i"(FRAME(stack_words)), [stack] "i"(FRAME(stack)), [floats] "i"(FRAME(floats)),
+              [integers] "i"(FRAME(integers)), [code] "i"(FRAME(code)), [integer_results] "i"(FRAME(integer_results)),
+              [float_results] "i"(FRAME(float_results)), [record_frame] "i"(RECORD(frame)),
+              [header_thread] "i"(HEADER_OFFSET(thread)), [overflow] "i"(TRAP_STACK_OVERFLOW));
 }
 
 /* rsp = the innermost enter_record, eax = what wasm_enter returns. */
@@ -126,7 +126,8 @@ static uint32_t stack_words(const value_type *types, uint32_t count, uint32_t in
     for (uint32_t i = 0; i < count; i++)
         floats += value_type_is_float(types[i]);
     uint32_t integers = count - floats;
-    return (integers > integer_limit ? integers - integer_limit : 0) + (floats > float_limit ? floats - float_limit : 0);
+    return (integers > integer_limit ? integers - integer_limit : 0) +
+           (floats > float_limit ? floats - float_limit : 0);
 }
 
 static uint32_t argument_words(const struct function_type *type)
@@ -137,8 +138,8 @@ static uint32_t argument_words(const struct function_type *type)
 
 uint32_t call_frame_stack_words(const struct function_type *type)
 {
-    return argument_words(type) + stack_words(function_type_results(type), type->result_count, ABI_INTEGER_RESULTS,
-                                              ABI_FLOAT_RESULTS);
+    return argument_words(type) +
+           stack_words(function_type_results(type), type->result_count, ABI_INTEGER_RESULTS, ABI_FLOAT_RESULTS);
 }
 
 void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
@@ -163,8 +164,8 @@ void call_frame_results(const struct call_frame *frame, const struct function_ty
     struct call_frame copy = *frame;
     uint64_t *words = frame->stack + argument_words(type);
     for (uint32_t i = 0; i < type->result_count; i++) {
-        results[i][0] = *place(&placement, types[i], copy.integer_results, copy.float_results, words) &
-                        value_mask(types[i]);
+        results[i][0] =
+            *place(&placement, types[i], copy.integer_results, copy.float_results, words) & value_mask(types[i]);
         results[i][1] = 0;
     }
 }
