@@ -32,9 +32,9 @@ static void constant_integer(struct decoder *decoder, value_type type, struct co
     result->bits[0] = type == VALUE_I32 ? (uint32_t)value : (uint64_t)value;
 }
 
-static void constant_float(struct decoder *decoder, value_type type, struct constant_expression *result)
+static void constant_bits(struct decoder *decoder, value_type type, struct constant_expression *result)
 {
-    size_t bytes = type == VALUE_F32 ? 4 : 8;
+    size_t bytes = type == VALUE_F32 ? 4 : type == VALUE_F64 ? 8 : 16;
     const uint8_t *bits = reader_bytes(&decoder->reader, bytes);
     if (bits == NULL) {
         constant_reader_fault(decoder);
@@ -42,7 +42,7 @@ static void constant_float(struct decoder *decoder, value_type type, struct cons
     }
     result->kind = CONSTANT_VALUE;
     result->type = type;
-    memcpy(&result->bits[0], bits, bytes);
+    memcpy(result->bits, bits, bytes);
 }
 
 static void constant_global_get(struct decoder *decoder, uint32_t offset, uint32_t global_limit,
@@ -227,10 +227,10 @@ static void constant_push(struct decoder *decoder, uint32_t offset, uint8_t opco
         constant_integer(decoder, VALUE_I64, value);
         break;
     case OP_F32_CONST:
-        constant_float(decoder, VALUE_F32, value);
+        constant_bits(decoder, VALUE_F32, value);
         break;
     case OP_F64_CONST:
-        constant_float(decoder, VALUE_F64, value);
+        constant_bits(decoder, VALUE_F64, value);
         break;
     case OP_GLOBAL_GET:
         constant_global_get(decoder, offset, global_limit, value);
@@ -242,7 +242,13 @@ static void constant_push(struct decoder *decoder, uint32_t offset, uint8_t opco
         constant_ref_func(decoder, offset, value);
         break;
     default:
-        constant_refuse(decoder, offset, opcode);
+        if (opcode == 0xfd && feature_supported(FEATURE_SIMD) && decoder->reader.cursor < decoder->reader.limit &&
+            OPCODE_BASE_0xfd + *decoder->reader.cursor == OP_V128_CONST) {
+            decode_byte(decoder, "opcode");
+            constant_bits(decoder, VALUE_V128, value);
+        } else {
+            constant_refuse(decoder, offset, opcode);
+        }
     }
 }
 

@@ -66,7 +66,7 @@ enum type_reading read_value_type(struct reader *reader, value_type *type, unsig
         return TYPE_READ;
     case VALUE_V128:
         *feature = FEATURE_SIMD;
-        return TYPE_NEEDS_FEATURE;
+        return feature_supported(FEATURE_SIMD) ? TYPE_READ : TYPE_NEEDS_FEATURE;
     case TYPE_CODE_REF_NULL:
         return read_heap_type(reader, type, feature);
     case TYPE_CODE_REF: {

@@ -5,6 +5,7 @@
 #ifndef ENGINE_OPCODE_H
 #define ENGINE_OPCODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/types.h"
@@ -29,6 +30,15 @@
 #define FEATURE_ENUM(name, text) FEATURE_##name,
 enum feature { ENGINE_FEATURES(FEATURE_ENUM) FEATURE_COUNT };
 #undef FEATURE_ENUM
+
+/* What validator, compiler and kernel all have. A feature is added here when the last of the three has it; until then a
+ * module that uses it is refused with ENGINE_UNSUPPORTED and the feature's name. */
+#define ENGINE_FEATURES_SUPPORTED (1u << FEATURE_CORE)
+
+static inline bool feature_supported(unsigned feature)
+{
+    return (ENGINE_FEATURES_SUPPORTED >> feature & 1) != 0;
+}
 
 /* The table's text, a static string; "unknown" for anything out of range. */
 const char *feature_text(unsigned feature);

@@ -251,11 +251,14 @@ static bool validate_instruction(struct validator *validator, unsigned opcode, b
     if (row->mnemonic == NULL) {
         return validate_fail(validator, ENGINE_MALFORMED, "illegal opcode 0x%x", opcode);
     }
-    if (row->feature != FEATURE_CORE) {
+    if (!feature_supported(row->feature)) {
         return validate_unsupported(validator, row->feature, row->mnemonic);
     }
     if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
         return validate_memory_access(validator, opcode);
+    }
+    if (opcode >= OPCODE_BASE_0xfd) {
+        return validate_vector(validator, opcode);
     }
     if (row->signature != SIGNATURE_special) {
         return validate_by_signature(validator, opcode);

@@ -42,8 +42,12 @@ static bool read_memory_access(struct validator *validator, unsigned opcode)
     if (!check_memory(validator, memory)) {
         return false;
     }
-    if ((flags & ACCESS_ALIGNMENT_MASK) > (uint32_t)__builtin_ctz(opcode_table[opcode].bytes)) {
+    uint32_t alignment = flags & ACCESS_ALIGNMENT_MASK, natural = (uint32_t)__builtin_ctz(opcode_table[opcode].bytes);
+    if (alignment > natural) {
         return validate_fail(validator, ENGINE_INVALID, "alignment must not be larger than natural");
+    }
+    if (alignment < natural && opcode_table[opcode].feature == FEATURE_THREADS) {
+        return validate_fail(validator, ENGINE_INVALID, "atomic alignment must be natural");
     }
     return offset <= UINT32_MAX ||
            validate_fail(validator, ENGINE_INVALID, "offset out of range: 0x%llx", (unsigned long long)offset);
@@ -52,6 +56,55 @@ static bool read_memory_access(struct validator *validator, unsigned opcode)
 bool validate_memory_access(struct validator *validator, unsigned opcode)
 {
     return read_memory_access(validator, opcode) && validate_by_signature(validator, opcode);
+}
+
+/* ---- Vectors (spec 3.3.2.2) ---- */
+/* The number of lanes that the mnemonic names: 4 for "f32x4.extract_lane". */
+static uint32_t lane_count(const char *mnemonic)
+{
+    while (*mnemonic++ != 'x') {
+    }
+    uint32_t count = 0;
+    while (*mnemonic >= '0' && *mnemonic <= '9') {
+        count = count * 10 + (uint32_t)(*mnemonic++ - '0');
+    }
+    return count;
+}
+
+/* `count` lane numbers, a byte each, all below `limit`. */
+static bool read_lanes(struct validator *validator, size_t count, uint32_t limit)
+{
+    const uint8_t *lanes = reader_bytes(&validator->reader, count);
+    if (lanes == NULL) {
+        return validate_reader_fault(validator);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (lanes[i] >= limit) {
+            return validate_fail(validator, ENGINE_INVALID, "invalid lane index %u", lanes[i]);
+        }
+    }
+    return true;
+}
+
+bool validate_vector(struct validator *validator, unsigned opcode)
+{
+    const struct opcode_information *row = &opcode_table[opcode];
+    bool read = true;
+    switch (row->immediate) {
+    case IMMEDIATE_V128:
+        read = reader_bytes(&validator->reader, 16) != NULL || validate_reader_fault(validator);
+        break;
+    case IMMEDIATE_SHUFFLE:
+        read = read_lanes(validator, 16, 32);
+        break;
+    case IMMEDIATE_LANE:
+        read = read_lanes(validator, 1, lane_count(row->mnemonic));
+        break;
+    case IMMEDIATE_MEMORY_ACCESS_LANE:
+        read = read_memory_access(validator, opcode) && read_lanes(validator, 1, 16u / row->bytes);
+        break;
+    }
+    return read && validate_by_signature(validator, opcode);
 }
 
 /* Three i32 operands of the bulk instructions. */

@@ -92,6 +92,8 @@ bool validate_call_indirect(struct validator *validator);
 
 /* ---- All others (validate_instructions.c) ---- */
 bool validate_memory_access(struct validator *validator, unsigned opcode);
+/* Immediates of a vector instruction (prefix 0xfd), then its signature. */
+bool validate_vector(struct validator *validator, unsigned opcode);
 bool validate_select(struct validator *validator);
 /* Instructions of the one-byte and 0xfc groups that have neither a signature nor a function above. */
 bool validate_special(struct validator *validator, unsigned opcode);
