@@ -61,12 +61,12 @@ static void apply_directory(void *context, const char *value)
     struct run_options *options = context;
     const char *separator = strstr(value, "::");
     struct mapped_directory directory = {.host = value, .guest = value};
+    if (value[0] == '\0' || separator == value || (separator && separator[2] == '\0'))
+        die("--dir: %s is not HOST::GUEST", value);
     if (separator) {
         directory.host = text_of("%.*s", (int)(separator - value), value);
         directory.guest = separator + 2;
     }
-    if (directory.host[0] == '\0' || directory.guest[0] == '\0')
-        die("--dir: %s is not HOST::GUEST", value);
     options->directories =
         reallocate(options->directories, (options->directory_count + 1) * sizeof *options->directories);
     options->directories[options->directory_count++] = directory;

@@ -160,7 +160,7 @@ static uint64_t memory_bytes(const struct run_options *options, uint64_t archive
 }
 
 /* In the child: never returns. `line` and `archive` become descriptors 3 and 4. */
-_Noreturn static void become_qemu(const char *qemu, char *const *words, int line, int archive, int messages)
+_Noreturn static void become_qemu(char *const *words, int line, int archive, int messages)
 {
     /* Its own process group, so that the terminal's Ctrl-C comes to us alone; and it ends with us, whatever ends us. */
     setpgid(0, 0);
@@ -171,8 +171,8 @@ _Noreturn static void become_qemu(const char *qemu, char *const *words, int line
     if (nothing < 0 || line_copy < 0 || archive_copy < 0 || dup2(nothing, 0) < 0 || dup2(messages, 1) < 0 ||
         dup2(messages, 2) < 0 || dup2(line_copy, 3) < 0 || dup2(archive_copy, 4) < 0)
         _exit(EXIT_TESSERA);
-    execv(qemu, words);
-    dprintf(2, "%s: %s\n", qemu, strerror(errno));
+    execv(words[0], words);
+    dprintf(2, "%s: %s\n", words[0], strerror(errno));
     _exit(EXIT_TESSERA);
 }
 
@@ -181,14 +181,16 @@ static char *command_line(void)
     return text_of("console=framed terminals=%s%s%s", isatty(0) ? "i" : "", isatty(1) ? "o" : "", isatty(2) ? "e" : "");
 }
 
-static pid_t start_machine(const struct run_options *options, int line, int archive, uint64_t archive_bytes,
-                           int messages)
+#define WORDS_MAXIMUM 32
+
+/* QEMU's path and its options, ended by NULL. */
+static void machine_words(const struct run_options *options, uint64_t archive_bytes, const char *words[WORDS_MAXIMUM])
 {
     static const char *const machines[] = {
         [MACHINE_MICROVM] = "microvm,isa-serial=on,rtc=on,pit=on,pic=on,auto-kernel-cmdline=off",
         [MACHINE_PC] = "pc,usb=off",
     };
-    const char *qemu = find_qemu();
+    static const char *const flags[] = {"-nodefaults", "-no-user-config", "-no-reboot"};
     const struct {
         const char *name, *value;
     } pairs[] = {
@@ -203,15 +205,25 @@ static pid_t start_machine(const struct run_options *options, int line, int arch
         {"-chardev", "socket,id=console,fd=3"},
         {"-serial", "chardev:console"},
     };
-    const char *words[32] = {QEMU, "-nodefaults", "-no-user-config", "-no-reboot"};
-    size_t count = 4;
+    size_t count = 0;
+    words[count++] = find_qemu();
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        words[count++] = flags[i];
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         words[count++] = pairs[i].name;
         words[count++] = pairs[i].value;
     }
+    words[count] = NULL;
+}
+
+static pid_t start_machine(const struct run_options *options, int line, int archive, uint64_t archive_bytes,
+                           int messages)
+{
+    static const char *words[WORDS_MAXIMUM]; /* they live as long as the command */
+    machine_words(options, archive_bytes, words);
     if (options->verbose) {
         fputs("tessera:", stderr);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; words[i]; i++)
             fprintf(stderr, " %s", words[i]);
         fputc('\n', stderr);
     }
@@ -219,7 +231,7 @@ static pid_t start_machine(const struct run_options *options, int line, int arch
     if (machine < 0)
         die("cannot start QEMU: %s", strerror(errno));
     if (machine == 0)
-        become_qemu(qemu, (char *const *)words, line, archive, messages);
+        become_qemu((char *const *)words, line, archive, messages);
     return machine;
 }
 
