@@ -178,11 +178,14 @@ uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t 
 
 static unsigned open_flags_of(uint32_t lookup_flags, uint32_t open_flags, uint64_t rights)
 {
-    const uint64_t writing = WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE;
+    /* FD_WRITE on a directory is refused; the others just mean nothing there. */
+    uint64_t writing = WASI_RIGHT_FD_WRITE;
+    if (!(open_flags & WASI_OFLAG_DIRECTORY))
+        writing |= WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE;
     unsigned flags = follow(lookup_flags);
     if (rights & (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_READDIR))
         flags |= VFS_READ;
-    if ((rights & writing) && !(open_flags & WASI_OFLAG_DIRECTORY))
+    if (rights & writing)
         flags |= VFS_WRITE;
     if (open_flags & WASI_OFLAG_CREAT)
         flags |= VFS_CREATE;

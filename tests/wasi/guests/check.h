@@ -9,26 +9,26 @@
 
 static unsigned passed, failed;
 
-#define CHECK(condition)                                                                 \
-    do {                                                                                 \
-        if (condition) {                                                                 \
-            passed++;                                                                    \
-        } else {                                                                         \
-            failed++;                                                                    \
-            printf("%s:%d: %s\n", strrchr("/" __FILE__, '/') + 1, __LINE__, #condition); \
-        }                                                                                \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (condition) {                                                                                               \
+            passed++;                                                                                                  \
+        } else {                                                                                                       \
+            failed++;                                                                                                  \
+            printf("%s:%d: %s\n", strrchr("/" __FILE__, '/') + 1, __LINE__, #condition);                               \
+        }                                                                                                              \
     } while (0)
 
-#define CHECK_ERRNO(expression, expected)                                                                \
-    do {                                                                                                 \
-        unsigned errno_ = (expression);                                                                  \
-        if (errno_ == (expected)) {                                                                      \
-            passed++;                                                                                    \
-        } else {                                                                                         \
-            failed++;                                                                                    \
-            printf("%s:%d: %s: errno %u instead of %s\n", strrchr("/" __FILE__, '/') + 1, __LINE__,      \
-                   #expression, errno_, #expected);                                                      \
-        }                                                                                                \
+#define CHECK_ERRNO(expression, expected)                                                                              \
+    do {                                                                                                               \
+        unsigned errno_ = (expression);                                                                                \
+        if (errno_ == (expected)) {                                                                                    \
+            passed++;                                                                                                  \
+        } else {                                                                                                       \
+            failed++;                                                                                                  \
+            printf("%s:%d: %s: errno %u instead of %s\n", strrchr("/" __FILE__, '/') + 1, __LINE__, #expression,       \
+                   errno_, #expected);                                                                                 \
+        }                                                                                                              \
     } while (0)
 
 #define OK __WASI_ERRNO_SUCCESS

@@ -1,5 +1,5 @@
-/* Where wasi_unstable differs: numbers of whence, layout of filestat and of subscriptions. Imports nothing else from it;
- * the C library below stands on preview 1, and both see the same descriptors. */
+/* Where wasi_unstable differs: numbers of whence, layout of filestat and of subscriptions. Imports nothing else from
+ * it; the C library below stands on preview 1, and both see the same descriptors. */
 #include "tests/wasi/guests/check.h"
 
 #include <fcntl.h>
