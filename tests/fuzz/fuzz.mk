@@ -1,6 +1,6 @@
 # libFuzzer with ASan and UBSan on the engine: `make fuzz-smoke` for a bounded number of inputs (also suite `fuzz` of
-# `make test`), `make fuzz` for FUZZ_SECONDS.
-FUZZ_SECONDS ?= 3600
+# `make test`), `make fuzz` until it is stopped, or for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 0
 FUZZ_CFLAGS := $(SANITIZE_CFLAGS) -fsanitize=fuzzer-no-link
 FUZZ := $(BUILD)/fuzz/fuzz_compile
 FUZZ_GUESTS := $(BUILD)/examples/hello.wasm $(TEST_GUESTS:%=$(BUILD)/guests/%.wasm)
