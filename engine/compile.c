@@ -43,34 +43,20 @@ struct run {
     const struct engine_allocator *allocator;
     struct validator *validator;
     struct compiler *compiler;
-    uint32_t *call_chains;
 };
 
 static void run_end(struct run *run)
 {
-    uint32_t functions = run->module->function_count - run->module->function_import_count;
-    if (run->call_chains)
-        run->allocator->release(run->allocator->context, run->call_chains, (size_t)functions * sizeof(uint32_t));
     baseline_destroy(run->compiler);
     if (run->validator)
         validator_destroy(run->validator);
 }
 
-static bool run_begin(struct run *run, const struct header_layout *layout, uint32_t cpu_features, bool calls)
+static bool run_begin(struct run *run, const struct header_layout *layout, uint32_t cpu_features)
 {
-    uint32_t functions = run->module->function_count - run->module->function_import_count;
     run->validator = validator_create(run->allocator);
     run->compiler = baseline_create(run->module, layout, cpu_features, run->allocator);
-    if (!run->validator || !run->compiler)
-        return false;
-    if (calls && functions) {
-        run->call_chains = run->allocator->allocate(run->allocator->context, (size_t)functions * sizeof(uint32_t));
-        if (!run->call_chains)
-            return false;
-        memset(run->call_chains, 0, (size_t)functions * sizeof(uint32_t));
-        baseline_set_calls(run->compiler, run->call_chains);
-    }
-    return true;
+    return run->validator && run->compiler;
 }
 
 #define PROGRESS_BYTES 262144
@@ -136,12 +122,14 @@ enum engine_status code_compile(const struct module *module, const struct compil
     }
     struct run run = {.module = module, .allocator = allocator};
     enum engine_status status;
-    if (!run_begin(&run, &code->layout, options->cpu_features, true)) {
+    if (!run_begin(&run, &code->layout, options->cpu_features)) {
         status = no_memory(error);
     } else {
         baseline_set_text(run.compiler, options->text, options->text_capacity, 0);
         baseline_emit_shared(run.compiler);
         status = compile_functions(&run, options, code, error);
+        if (status == ENGINE_OK)
+            baseline_patch_calls(run.compiler);
         code->text = options->text;
         code->text_size = baseline_text_size(run.compiler);
     }
@@ -206,7 +194,7 @@ enum engine_status code_positions(const struct code *code, uint32_t function, ui
     struct code_function *functions = allocator->allocate(allocator->context, table_bytes);
     uint8_t *text = allocator->allocate(allocator->context, capacity);
     enum engine_status status;
-    if (!functions || !text || !run_begin(&run, &code->layout, cpu_features, false)) {
+    if (!functions || !text || !run_begin(&run, &code->layout, cpu_features)) {
         status = no_memory(error);
     } else {
         memcpy(functions, code->functions, table_bytes);

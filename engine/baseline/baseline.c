@@ -55,6 +55,7 @@ void baseline_destroy(struct compiler *c)
     release(c->allocator, c->stack, c->stack_capacity * sizeof *c->stack);
     release(c->allocator, c->controls, c->control_capacity * sizeof *c->controls);
     release(c->allocator, c->cold, c->cold_capacity * sizeof *c->cold);
+    release(c->allocator, c->calls, c->call_capacity * sizeof *c->calls);
     release(c->allocator, c, sizeof *c);
 }
 
@@ -65,9 +66,13 @@ void baseline_set_text(struct compiler *c, uint8_t *text, size_t capacity, uint3
     c->as.origin = origin;
 }
 
-void baseline_set_calls(struct compiler *c, uint32_t *call_chains)
+void baseline_patch_calls(struct compiler *c)
 {
-    c->call_chains = call_chains;
+    for (uint32_t i = 0; i < c->call_count; i++) {
+        uint32_t at = c->calls[i];
+        text_set_word32(&c->as, at, c->functions[text_word32(&c->as, at)].offset - (at + 4));
+    }
+    c->call_count = 0;
 }
 
 size_t baseline_text_size(const struct compiler *c)
@@ -381,9 +386,5 @@ enum engine_status baseline_compile(struct compiler *c, uint32_t function, const
     }
     functions[index] = (struct code_function){
         .offset = c->entry, .frame_bytes = c->frame_bytes, .prologue_bytes = c->prologue_end - c->entry};
-    if (c->call_chains) {
-        bind_chain(&c->as, c->call_chains[index], c->entry);
-        c->call_chains[index] = 0;
-    }
     return ENGINE_OK;
 }

@@ -19,9 +19,6 @@ void baseline_destroy(struct compiler *compiler);
 
 /* The buffer that code goes to; its first byte is at `origin` of the text. */
 void baseline_set_text(struct compiler *compiler, uint8_t *text, size_t capacity, uint32_t origin);
-/* One word for each function that is not an import, 0 at first: calls of functions that are not compiled yet. NULL:
- * such calls lead nowhere (code_positions). */
-void baseline_set_calls(struct compiler *compiler, uint32_t *call_chains);
 /* What all functions share; goes to the start of the text. */
 void baseline_emit_shared(struct compiler *compiler);
 
@@ -30,6 +27,8 @@ void baseline_emit_shared(struct compiler *compiler);
 enum engine_status baseline_compile(struct compiler *compiler, uint32_t function,
                                     const struct function_summary *summary, struct code_function *functions,
                                     struct position_log *log, struct engine_error *error);
+/* When all functions are compiled: let calls lead to those that come behind their callers. */
+void baseline_patch_calls(struct compiler *compiler);
 size_t baseline_text_size(const struct compiler *compiler);
 
 #endif

@@ -165,13 +165,13 @@ static void emit_direct_call(struct compiler *c, uint32_t function)
     if (function == c->function || index < c->functions_done) {
         uint32_t target = function == c->function ? c->entry : c->functions[index].offset;
         emit_word32(&c->as, target - (assembler_position(&c->as) + 4));
-    } else if (c->call_chains) {
-        uint32_t field = assembler_position(&c->as);
-        emit_word32(&c->as, c->call_chains[index]);
-        c->call_chains[index] = field;
-    } else {
-        emit_word32(&c->as, 0);
+        return;
     }
+    if (c->call_count == c->call_capacity &&
+        !compiler_grow(c, (void **)&c->calls, &c->call_capacity, c->call_count + 1, sizeof *c->calls))
+        return;
+    c->calls[c->call_count++] = assembler_position(&c->as);
+    emit_word32(&c->as, index);
 }
 
 /* r11d = the target's instance: when it is another one, the cold code calls. */

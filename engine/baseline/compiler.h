@@ -144,8 +144,9 @@ struct compiler {
     const struct engine_allocator *allocator;
     const struct module *module;
     const struct header_layout *layout;
-    uint32_t features;                     /* CPU_* */
-    uint32_t *call_chains;                 /* per function of the module: calls whose target is not compiled yet */
+    uint32_t features; /* CPU_* */
+    uint32_t *calls;   /* positions of call targets, so far indices: functions that were not compiled yet */
+    uint32_t call_count, call_capacity;
     const struct code_function *functions; /* offsets of those that are compiled */
     uint32_t functions_done;
 
@@ -209,56 +210,43 @@ struct compiler {
 };
 
 /* ---- registers.c: values and where they are ---- */
-bool compiler_room(struct compiler *c, size_t bytes); /* false: c->too_large, stop */
+static inline bool compiler_room(struct compiler *c, size_t bytes); /* false: c->too_large, stop */
 /* Make room for `needed` elements in a growing array; false: c->no_memory, stop. */
 bool compiler_grow(struct compiler *c, void **array, uint32_t *capacity, uint32_t needed, size_t size);
-struct operand slot_operand(const struct compiler *c, uint32_t index);
+static inline struct operand slot_operand(const struct compiler *c, uint32_t index);
 
-void push_constant(struct compiler *c, unsigned type, uint64_t bits);
-void push_local(struct compiler *c, uint32_t index);
-void push_register(struct compiler *c, unsigned type, unsigned reg);
+static inline void push_constant(struct compiler *c, unsigned type, uint64_t bits);
+static inline void push_local(struct compiler *c, uint32_t index);
+static inline void push_register(struct compiler *c, unsigned type, unsigned reg);
 void push_slot(struct compiler *c, unsigned type);
 void push_memory(struct compiler *c, unsigned type, unsigned reg, uint32_t offset);
 void push_flags(struct compiler *c, unsigned condition);
 void push_value(struct compiler *c, struct value value); /* of vpop, unchanged */
-struct value vpop(struct compiler *c);
+static inline struct value vpop(struct compiler *c);
 
 /* The register that a value is in already, or NO_REGISTER. */
-unsigned value_in(struct compiler *c, const struct value *value);
+static inline unsigned value_in(struct compiler *c, const struct value *value);
 /* A register to read the value from. */
 unsigned value_register(struct compiler *c, struct value *value);
 /* A register with the value that may be overwritten. */
 unsigned value_own(struct compiler *c, struct value *value);
 /* True when vpop's value sits in a temporary that nothing else needs. */
-bool value_is_free(const struct compiler *c, const struct value *value);
+static inline bool value_is_free(const struct compiler *c, const struct value *value);
 /* Move it to this register (which the caller owns). */
 void value_load(struct compiler *c, unsigned reg, const struct value *value);
 /* The value as an r/m operand: in place if it is in a register or in memory, else through a register. */
 struct operand value_operand(struct compiler *c, struct value *value);
 /* True for a constant that fits in a sign-extended 32-bit immediate of its operation. */
-bool value_is_immediate(const struct value *value, int32_t *immediate);
+static inline bool value_is_immediate(const struct value *value, int32_t *immediate);
 void store_value(struct compiler *c, struct operand memory, const struct value *value);
 
 unsigned take_register(struct compiler *c,
                        bool is_float);                 /* a temporary to overwrite; held until the next instruction */
 void claim_register(struct compiler *c, unsigned reg); /* this one: whatever the stack has there moves away */
 void forget_cache(struct compiler *c, unsigned reg);
-void forget_caches(struct compiler *c, uint32_t mask);
+static inline void forget_caches(struct compiler *c, uint32_t mask);
 void remember_cache(struct compiler *c, unsigned reg, uint32_t index); /* reg holds the local's value */
-void hold(struct compiler *c, unsigned reg);
-
-void set_local(struct compiler *c, uint32_t index, bool tee); /* local.set, local.tee */
-unsigned local_register(struct compiler *c, uint32_t index);  /* of a pinned local, with its value in it */
-void local_written(struct compiler *c, uint32_t index);       /* a pinned local's register was overwritten */
-void release_local(struct compiler *c, uint32_t index);       /* copy away lazy entries: its value will change */
-void flush_stack(struct compiler *c, uint32_t below);         /* entries below this index to slots (constants stay) */
-void flush_registers(struct compiler *c, uint32_t below);     /* those in temporaries to slots */
-void settle(struct compiler *c);                              /* reload stale locals: control goes elsewhere */
-void save_pinned(struct compiler *c);                         /* before a call */
-void forget_pinned(struct compiler *c);                       /* behind a call */
-void emit_load_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
-void emit_store_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
-void move_register(struct compiler *c, unsigned type, unsigned to, unsigned from);
+static inline void hold(struct compiler *c, unsigned reg);
 
 /* Where a result goes: into the pinned local that the next instruction sets, or a temporary. */
 struct target {
@@ -267,14 +255,31 @@ struct target {
     uint32_t local;
     const uint8_t *next;
 };
-struct target target_find(struct compiler *c, unsigned type);
+void reload_local(struct compiler *c, uint32_t index);            /* of a stale local: for local_register */
+void entry_to_slot(struct compiler *c, uint32_t index);           /* for flush_stack */
+struct target target_of_local(struct compiler *c, unsigned type); /* for target_find, where a local is set next */
+void set_local(struct compiler *c, uint32_t index, bool tee);     /* local.set, local.tee */
+static inline unsigned local_register(struct compiler *c, uint32_t index); /* of a pinned local, with its value in it */
+void local_written(struct compiler *c, uint32_t index); /* a pinned local's register was overwritten */
+void release_local(struct compiler *c, uint32_t index); /* copy away lazy entries: its value will change */
+static inline void flush_stack(struct compiler *c,
+                               uint32_t below);           /* entries below this index to slots (constants stay) */
+void flush_registers(struct compiler *c, uint32_t below); /* those in temporaries to slots */
+void settle(struct compiler *c);                          /* reload stale locals: control goes elsewhere */
+void save_pinned(struct compiler *c);                     /* before a call */
+void forget_pinned(struct compiler *c);                   /* behind a call */
+void emit_load_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
+void emit_store_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
+void move_register(struct compiler *c, unsigned type, unsigned to, unsigned from);
+
+static inline struct target target_find(struct compiler *c, unsigned type);
 /* The result is in `reg`. */
 void target_finish(struct compiler *c, const struct target *target, unsigned type, unsigned reg);
 /* target.reg, or a fresh temporary. */
-unsigned target_register(struct compiler *c, const struct target *target, unsigned type);
+static inline unsigned target_register(struct compiler *c, const struct target *target, unsigned type);
 
 /* Directly behind target_finish: the value is below 2^bits (0: not known). */
-void push_bits(struct compiler *c, const struct target *target, unsigned bits);
+static inline void push_bits(struct compiler *c, const struct target *target, unsigned bits);
 
 /* ---- Operations ---- */
 void compile_integer(struct compiler *c, unsigned opcode); /* integer.c */
@@ -342,5 +347,7 @@ bool epilogue_is_trivial(const struct compiler *c);
 #define SHARED_TWO63_F32  64
 #define SHARED_TWO63_F64  80
 #define SHARED_TEXT_BYTES 96
+
+#include "engine/baseline/values.h"
 
 #endif

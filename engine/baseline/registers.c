@@ -1,22 +1,6 @@
 /* The operand stack's values and the registers that they are in. The rules stand in compiler.h. */
 #include "engine/baseline/compiler.h"
 
-/* Only so many entries at the top of the stack stay lazy. It bounds every search, whatever the guest writes. */
-#define WINDOW 48
-
-bool compiler_room(struct compiler *c, size_t bytes)
-{
-    if (LIKELY(assembler_room(&c->as, bytes)))
-        return true;
-    c->too_large = true;
-    return false;
-}
-
-struct operand slot_operand(const struct compiler *c, uint32_t index)
-{
-    return operand_memory(RSP, c->slots + 8 * (int32_t)index);
-}
-
 static unsigned lowest_bit(uint32_t mask)
 {
     return (unsigned)__builtin_ctz(mask);
@@ -55,15 +39,11 @@ static struct operand home_operand(const struct compiler *c, uint32_t index)
 }
 
 /* ---- Pinned locals ---- */
-unsigned local_register(struct compiler *c, uint32_t index)
+void reload_local(struct compiler *c, uint32_t index)
 {
     const struct local *local = &c->locals[index];
-    uint32_t bit = REGISTER_BIT(local->pinned);
-    if (UNLIKELY(c->stale & bit)) {
-        emit_load_slot(c, local->type, local->pinned, home_operand(c, index));
-        c->stale &= ~bit;
-    }
-    return local->pinned;
+    emit_load_slot(c, local->type, local->pinned, home_operand(c, index));
+    c->stale &= ~REGISTER_BIT(local->pinned);
 }
 
 void local_written(struct compiler *c, uint32_t index)
@@ -102,12 +82,6 @@ void forget_cache(struct compiler *c, unsigned reg)
     }
 }
 
-void forget_caches(struct compiler *c, uint32_t mask)
-{
-    for (mask &= c->cached; mask; mask &= mask - 1)
-        forget_cache(c, lowest_bit(mask));
-}
-
 void remember_cache(struct compiler *c, unsigned reg, uint32_t index)
 {
     struct local *local = &c->locals[index];
@@ -120,24 +94,8 @@ void remember_cache(struct compiler *c, unsigned reg, uint32_t index)
 }
 
 /* ---- Uses of registers ---- */
-static void use(struct compiler *c, unsigned reg)
-{
-    c->uses[reg]++;
-    c->used |= REGISTER_BIT(reg);
-}
 
-static void unuse(struct compiler *c, unsigned reg)
-{
-    if (--c->uses[reg] == 0)
-        c->used &= ~REGISTER_BIT(reg);
-}
-
-void hold(struct compiler *c, unsigned reg)
-{
-    c->held |= REGISTER_BIT(reg);
-}
-
-static void entry_to_slot(struct compiler *c, uint32_t index)
+void entry_to_slot(struct compiler *c, uint32_t index)
 {
     struct value *value = &c->stack[index];
     if (value->place == PLACE_REGISTER) {
@@ -151,12 +109,6 @@ static void entry_to_slot(struct compiler *c, uint32_t index)
     }
     value->place = PLACE_SLOT;
     value->index = index;
-}
-
-void flush_stack(struct compiler *c, uint32_t below)
-{
-    for (; c->stable < below; c->stable++)
-        entry_to_slot(c, c->stable);
 }
 
 void flush_registers(struct compiler *c, uint32_t below)
@@ -221,6 +173,10 @@ unsigned take_register(struct compiler *c, bool is_float)
         forget_cache(c, reg);
         move_entries(c, reg, NO_REGISTER);
     }
+    if (UNLIKELY(reg == NO_REGISTER)) { /* no instruction takes so many */
+        c->too_large = true;
+        reg = is_float ? XMM(0) : RAX;
+    }
     hold(c, reg);
     return reg;
 }
@@ -236,40 +192,6 @@ void claim_register(struct compiler *c, unsigned reg)
 }
 
 /* ---- The stack ---- */
-static void push(struct compiler *c, struct value value)
-{
-    c->stack[c->count++] = value;
-    if (UNLIKELY(c->count - c->stable > WINDOW))
-        flush_stack(c, c->stable + 1);
-}
-
-void push_constant(struct compiler *c, unsigned type, uint64_t bits)
-{
-    push(c, (struct value){.place = PLACE_CONSTANT, .type = (uint8_t)type, .constant = bits});
-}
-
-void push_local(struct compiler *c, uint32_t index)
-{
-    struct local *local = &c->locals[index];
-    if (local->cached != NO_REGISTER) {
-        push_register(c, local->type, local->cached);
-        return;
-    }
-    local->lazy++;
-    push(c, (struct value){.place = PLACE_LOCAL, .type = local->type, .index = index});
-}
-
-void push_register(struct compiler *c, unsigned type, unsigned reg)
-{
-    use(c, reg);
-    push(c, (struct value){.place = PLACE_REGISTER, .type = (uint8_t)type, .reg = (uint8_t)reg});
-}
-
-void push_bits(struct compiler *c, const struct target *target, unsigned bits)
-{
-    if (target->reg == NO_REGISTER)
-        c->stack[c->count - 1].bits = (uint8_t)bits;
-}
 
 void push_slot(struct compiler *c, unsigned type)
 {
@@ -303,33 +225,7 @@ void push_value(struct compiler *c, struct value value)
     push(c, value);
 }
 
-struct value vpop(struct compiler *c)
-{
-    struct value value = c->stack[--c->count];
-    if (c->stable > c->count)
-        c->stable = c->count;
-    if (value.place == PLACE_REGISTER || (value.place == PLACE_MEMORY && value.reg != NO_REGISTER)) {
-        unuse(c, value.reg);
-        hold(c, value.reg);
-    } else if (value.place == PLACE_LOCAL) {
-        c->locals[value.index].lazy--;
-    }
-    return value;
-}
-
 /* ---- Reading values ---- */
-unsigned value_in(struct compiler *c, const struct value *value)
-{
-    if (value->place == PLACE_REGISTER)
-        return value->reg;
-    if (value->place == PLACE_LOCAL) {
-        const struct local *local = &c->locals[value->index];
-        if (local->pinned != NO_REGISTER)
-            return local_register(c, value->index);
-        return local->cached;
-    }
-    return NO_REGISTER;
-}
 
 static struct operand memory_operand(struct compiler *c, const struct value *value)
 {
@@ -375,11 +271,6 @@ unsigned value_register(struct compiler *c, struct value *value)
     return reg;
 }
 
-bool value_is_free(const struct compiler *c, const struct value *value)
-{
-    return value->place == PLACE_REGISTER && !((c->used | c->cached | c->pinned) & REGISTER_BIT(value->reg));
-}
-
 unsigned value_own(struct compiler *c, struct value *value)
 {
     if (value_is_free(c, value))
@@ -403,14 +294,6 @@ struct operand value_operand(struct compiler *c, struct value *value)
         return operand_register(reg);
     }
     return memory_operand(c, value);
-}
-
-bool value_is_immediate(const struct value *value, int32_t *immediate)
-{
-    if (value->place != PLACE_CONSTANT || type_is_float(value->type))
-        return false;
-    *immediate = (int32_t)value->constant;
-    return value->type == TYPE_I32 || (int64_t)value->constant == *immediate;
 }
 
 void store_value(struct compiler *c, struct operand memory, const struct value *value)
@@ -494,27 +377,19 @@ void set_local(struct compiler *c, uint32_t index, bool tee)
 }
 
 /* ---- Where results go ---- */
-struct target target_find(struct compiler *c, unsigned type)
+struct target target_of_local(struct compiler *c, unsigned type)
 {
     struct target target = {.reg = NO_REGISTER};
-    unsigned opcode = *c->pc;
-    if (opcode != OP_LOCAL_SET && opcode != OP_LOCAL_TEE)
-        return target;
     const uint8_t *next = c->pc + 1;
     uint32_t index = read_u32_trusted(&next);
     if (c->locals[index].pinned == NO_REGISTER || c->locals[index].type != type)
         return target;
     release_local(c, index);
     target.reg = c->locals[index].pinned;
-    target.tee = opcode == OP_LOCAL_TEE;
+    target.tee = *c->pc == OP_LOCAL_TEE;
     target.local = index;
     target.next = next;
     return target;
-}
-
-unsigned target_register(struct compiler *c, const struct target *target, unsigned type)
-{
-    return target->reg != NO_REGISTER ? target->reg : take_register(c, type_is_float(type));
 }
 
 void target_finish(struct compiler *c, const struct target *target, unsigned type, unsigned reg)

@@ -10,88 +10,86 @@ static void emit_link(struct assembler *as, uint32_t *chain)
     *chain = field;
 }
 
-static void emit_displacement(struct assembler *as, const struct operand *rm, unsigned reg)
+/* ModRM and what follows it, for addresses without a base register. */
+static void emit_absolute(struct assembler *as, const struct operand *rm, unsigned reg)
 {
-    reg = (reg & 7) << 3;
-    if (rm->kind == OPERAND_TEXT) {
-        emit_byte(as, reg | 5);
-        uint32_t next = assembler_position(as) + 4;
-        emit_word32(as, (uint32_t)rm->displacement - next);
-        return;
-    }
-    if (rm->kind == OPERAND_POOL) {
-        emit_byte(as, reg | 5);
-        emit_link(as, &as->pool_chains[rm->displacement]);
-        return;
-    }
-    if (rm->base == NO_REGISTER) { /* SIB without a base: disp32 */
-        emit_byte(as, reg | 4);
-        emit_byte(as, (unsigned)rm->scale << 6 | (rm->index == NO_REGISTER ? 4u : rm->index & 7u) << 3 | 5);
+    if (rm->kind == OPERAND_MEMORY) { /* SIB without a base: disp32 */
+        emit_byte(as, reg << 3 | 4);
+        emit_byte(as, (unsigned)rm->scale << 6 | (rm->index & 7u) << 3 | 5);
         emit_word32(as, (uint32_t)rm->displacement);
         return;
     }
+    emit_byte(as, reg << 3 | 5); /* relative to rip */
+    if (rm->kind == OPERAND_POOL)
+        emit_link(as, &as->pool_chains[rm->displacement]);
+    else
+        emit_word32(as, (uint32_t)rm->displacement - (assembler_position(as) + 4));
+}
+
+/* ModRM and what follows it. Which parts an instruction has is as good as random, so here and below all are written and
+ * the cursor moves only behind those that it has: mispredicted branches would take longer. */
+static inline void emit_operand(struct assembler *as, const struct operand *rm, unsigned reg)
+{
+    reg &= 7;
     unsigned base = rm->base & 7;
-    int32_t displacement = rm->displacement;
-    unsigned mode = displacement == 0 && base != 5 ? 0x00 : displacement == (int8_t)displacement ? 0x40 : 0x80;
-    if (rm->index == NO_REGISTER && base != 4) {
-        emit_byte(as, mode | reg | base);
-    } else {
-        emit_byte(as, mode | reg | 4);
-        emit_byte(as, (unsigned)rm->scale << 6 | (rm->index == NO_REGISTER ? 4u : rm->index & 7u) << 3 | base);
+    if (rm->kind == OPERAND_REGISTER) {
+        emit_byte(as, 0xc0 | reg << 3 | base);
+        return;
     }
-    if (mode == 0x40)
-        emit_byte(as, (uint8_t)displacement);
-    else if (mode == 0x80)
-        emit_word32(as, (uint32_t)displacement);
+    if (UNLIKELY(rm->base == NO_REGISTER)) {
+        emit_absolute(as, rm, reg);
+        return;
+    }
+    uint8_t *p = as->cursor;
+    int32_t displacement = rm->displacement;
+    unsigned sib = (rm->index != NO_REGISTER) | (base == 4);
+    unsigned large = displacement != (int8_t)displacement, mode = large ? 2u : (displacement != 0) | (base == 5);
+    p[0] = (uint8_t)(mode << 6 | reg << 3 | (sib ? 4u : base));
+    p[1] = (uint8_t)((unsigned)rm->scale << 6 | (rm->index & 7u) << 3 | base);
+    p += 1 + sib;
+    memcpy(p, &displacement, sizeof displacement);
+    as->cursor = p + (mode == 2 ? 4u : mode);
 }
 
-/* Bits B and X of REX and VEX. */
-static unsigned operand_extension(const struct operand *rm)
+/* Bits B and X of REX and VEX; NO_REGISTER has none. */
+static inline unsigned operand_extension(const struct operand *rm)
 {
-    unsigned bits = 0;
-    if (rm->base != NO_REGISTER)
-        bits |= rm->base >> 3 & 1;
-    if (rm->index != NO_REGISTER)
-        bits |= (rm->index >> 3 & 1) << 1;
-    return bits;
+    return (rm->base >> 3 & 1u) | (rm->index >> 3 & 1u) << 1;
 }
 
-static void emit_legacy_prefixes(struct assembler *as, const struct operand *rm)
+static inline uint8_t *emit_legacy_prefixes(uint8_t *p, const struct operand *rm)
 {
-    if (rm->gs)
-        emit_byte(as, 0x65);
-    if (rm->address32)
-        emit_byte(as, 0x67);
+    *p = 0x65;
+    p += rm->gs;
+    *p = 0x67;
+    return p + rm->address32;
 }
 
 void emit_instruction(struct assembler *as, uint32_t opcode, unsigned reg, struct operand rm)
 {
-    emit_legacy_prefixes(as, &rm);
     unsigned prefix = opcode >> 10 & 3, map = opcode >> 8 & 3;
-    if (prefix)
-        emit_byte(as, mandatory_prefixes[prefix]);
     unsigned rex = (opcode & X64_WIDE ? 8u : 0u) | (reg >> 3 & 1) << 2 | operand_extension(&rm);
-    bool byte_register =
-        ((opcode & X64_BYTE) && reg >= 4) || ((opcode & X64_BYTE_RM) && rm.kind == OPERAND_REGISTER && rm.base >= 4);
-    if (rex || byte_register)
-        emit_byte(as, 0x40 | rex);
-    if (map != MAP_ONE) {
-        emit_byte(as, 0x0f);
-        if (map != MAP_0F)
-            emit_byte(as, map == MAP_0F38 ? 0x38 : 0x3a);
-    }
-    emit_byte(as, opcode & 0xff);
-    if (rm.kind == OPERAND_REGISTER)
-        emit_byte(as, 0xc0 | (reg & 7) << 3 | (rm.base & 7u));
-    else
-        emit_displacement(as, &rm, reg);
+    unsigned byte_register =
+        ((opcode & X64_BYTE) && reg >= 4) | ((opcode & X64_BYTE_RM) && rm.kind == OPERAND_REGISTER && rm.base >= 4);
+    uint8_t *p = emit_legacy_prefixes(as->cursor, &rm);
+    *p = mandatory_prefixes[prefix];
+    p += prefix != 0;
+    *p = (uint8_t)(0x40 | rex);
+    p += (rex != 0) | byte_register;
+    *p = 0x0f;
+    p += map != MAP_ONE;
+    *p = map == MAP_0F38 ? 0x38 : 0x3a;
+    p += map > MAP_0F;
+    *p = (uint8_t)opcode;
+    as->cursor = p + 1;
+    emit_operand(as, &rm, reg);
 }
 
 void emit_vex(struct assembler *as, uint32_t opcode, unsigned reg, unsigned second, struct operand rm)
 {
-    emit_legacy_prefixes(as, &rm);
     unsigned prefix = opcode >> 10 & 3, map = opcode >> 8 & 3, extension = operand_extension(&rm);
     unsigned low = (~second & 15) << 3 | prefix;
+    as->cursor = emit_legacy_prefixes(as->cursor, &rm);
     if (extension || map != MAP_0F || (opcode & X64_WIDE)) {
         emit_byte(as, 0xc4);
         emit_byte(as, (~reg >> 3 & 1) << 7 | (~extension >> 1 & 1) << 6 | (~extension & 1) << 5 | map);
@@ -101,10 +99,7 @@ void emit_vex(struct assembler *as, uint32_t opcode, unsigned reg, unsigned seco
         emit_byte(as, (~reg >> 3 & 1) << 7 | low);
     }
     emit_byte(as, opcode & 0xff);
-    if (rm.kind == OPERAND_REGISTER)
-        emit_byte(as, 0xc0 | (reg & 7) << 3 | (rm.base & 7u));
-    else
-        emit_displacement(as, &rm, reg);
+    emit_operand(as, &rm, reg);
 }
 
 void emit_alu_immediate(struct assembler *as, enum alu alu, bool wide, struct operand rm, int32_t immediate)

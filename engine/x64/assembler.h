@@ -22,7 +22,7 @@ struct assembler {
 
 /* xmm registers are numbered from 16, so one byte names any register; encodings take the low four bits. */
 #define XMM(number)          (16 + (number))
-#define NO_REGISTER          0xff
+#define NO_REGISTER          0x44 /* as an index it encodes "none", without an extension bit */
 #define REGISTER_BIT(number) (UINT32_C(1) << (number))
 
 /* ---- Opcodes: byte, map and mandatory prefix in one word ---- */
