@@ -111,9 +111,12 @@ static enum status fill_header(struct instance *instance)
     header->instance_index = instance->index;
     header->reference_base = instance->reference_base;
     instance->process->directory[instance->index] = (uintptr_t)instance->gs_base;
-    if (module->type_count) {
-        memcpy(header_part(instance, layout->signatures), instance->module->signatures,
-               module->type_count * sizeof(uint32_t));
+    struct signature_slot *signatures = header_part(instance, layout->signatures);
+    for (uint32_t i = 0; i < module->type_count; i++) {
+        signatures[i] = (struct signature_slot){
+            .signature = instance->module->signatures[i],
+            .instance = instance->index,
+        };
     }
     struct memory_slot *further = header_part(instance, layout->memories);
     for (uint32_t i = 0; i < module->memory_count; i++) {
