@@ -227,7 +227,8 @@ static void decode_element_segment(struct decoder *decoder, struct element_segme
             decode_fail(decoder, ENGINE_INVALID, offset, "unknown table %u", segment->table);
             return;
         }
-        decode_constant(decoder, VALUE_I32, module->global_count, segment->offset);
+        decode_constant(decoder, limits_address_type(&module->tables[segment->table].type.limits), module->global_count,
+                        segment->offset);
     }
     uint32_t type_offset = decode_offset(decoder);
     segment->type = decode_element_type(decoder, flags);
@@ -273,7 +274,8 @@ static void decode_data_segment(struct decoder *decoder, struct data_segment *se
             decode_fail(decoder, ENGINE_INVALID, offset, "unknown memory %u", segment->memory);
         }
         if (decode_ok(decoder)) {
-            decode_constant(decoder, VALUE_I32, module->global_count, segment->offset);
+            decode_constant(decoder, limits_address_type(&module->memories[segment->memory].limits),
+                            module->global_count, segment->offset);
         }
     }
     uint32_t bytes_offset = decode_offset(decoder);

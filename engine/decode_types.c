@@ -125,7 +125,8 @@ enum {
 };
 
 /* Limits of a table or memory, each at most `bound` (spec 3.2.1). */
-static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flags, uint64_t bound, const char *what)
+static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flags, uint64_t bound, uint64_t bound_64,
+                                   const char *what)
 {
     uint32_t offset = decode_offset(decoder);
     struct limits limits = {.maximum = UINT64_MAX};
@@ -138,7 +139,9 @@ static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flag
     if (limits.has_maximum) {
         limits.maximum = decode_u64(decoder, "limits");
     }
-    if (flags & LIMITS_64) {
+    limits.is_64 = flags & LIMITS_64;
+    bound = limits.is_64 ? bound_64 : bound;
+    if (limits.is_64 && !feature_supported(FEATURE_MEMORY64)) {
         decode_unsupported(decoder, FEATURE_MEMORY64, offset, what);
     } else if (flags & LIMITS_SHARED) {
         decode_unsupported(decoder, FEATURE_THREADS, offset, what);
@@ -156,14 +159,14 @@ struct table_type decode_table_type(struct decoder *decoder)
 {
     struct table_type type;
     type.element = decode_reference_type(decoder);
-    type.limits = decode_limits(decoder, LIMITS_MAXIMUM | LIMITS_64, UINT32_MAX, "table");
+    type.limits = decode_limits(decoder, LIMITS_MAXIMUM | LIMITS_64, UINT32_MAX, UINT64_MAX, "table");
     return type;
 }
 
 struct memory_type decode_memory_type(struct decoder *decoder)
 {
     uint8_t flags = LIMITS_MAXIMUM | LIMITS_SHARED | LIMITS_64 | LIMITS_PAGE_SIZE;
-    return (struct memory_type){decode_limits(decoder, flags, WASM_PAGES_MAXIMUM, "memory")};
+    return (struct memory_type){decode_limits(decoder, flags, WASM_PAGES_MAXIMUM, WASM_PAGES_MAXIMUM_64, "memory")};
 }
 
 struct global_type decode_global_type(struct decoder *decoder)
@@ -181,7 +184,9 @@ struct global_type decode_global_type(struct decoder *decoder)
 
 void decode_check_memory_count(struct decoder *decoder, uint32_t count, uint32_t offset)
 {
-    if (count > 1) {
+    if (count > ENGINE_LIMIT_MEMORIES) {
+        decode_fail(decoder, ENGINE_LIMIT, offset, "too many memories: limit %u", ENGINE_LIMIT_MEMORIES);
+    } else if (count > 1 && !feature_supported(FEATURE_MULTI_MEMORY)) {
         decode_unsupported(decoder, FEATURE_MULTI_MEMORY, offset, "second memory");
     }
 }

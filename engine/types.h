@@ -57,7 +57,13 @@ struct limits {
     uint64_t minimum;
     uint64_t maximum; /* UINT64_MAX when the module gives none */
     bool has_maximum;
+    bool is_64; /* indices are i64 (memory64) */
 };
+
+static inline value_type limits_address_type(const struct limits *limits)
+{
+    return limits->is_64 ? VALUE_I64 : VALUE_I32;
+}
 
 struct table_type {
     value_type element;
@@ -70,6 +76,7 @@ struct memory_type {
 
 #define WASM_PAGE_BYTES UINT64_C(65536)
 #define WASM_PAGES_MAXIMUM UINT64_C(65536)
+#define WASM_PAGES_MAXIMUM_64 (UINT64_C(1) << 48)
 
 struct global_type {
     value_type value;

@@ -230,9 +230,9 @@ static bool validate_instruction(struct validator *validator, unsigned opcode, b
     case OP_RETURN:
         return validate_return(validator);
     case OP_CALL:
-        return validate_call(validator);
+        return validate_call(validator, opcode);
     case OP_CALL_INDIRECT:
-        return validate_call_indirect(validator);
+        return validate_call_indirect(validator, opcode);
     case OP_SELECT:
         return validate_select(validator);
     case OP_LOCAL_GET:
@@ -348,7 +348,8 @@ static bool validate_instructions(struct validator *validator)
     const uint8_t *cursor = validator->reader.cursor;
     const uint8_t *const limit = validator->reader.limit;
     const uint8_t *const module_limit = validator->module->bytes + validator->module->size;
-    const bool has_memory = validator->module->memory_count > 0;
+    /* A first memory with 64-bit addresses is left to the slow way. */
+    const bool has_memory = validator->module->memory_count > 0 && !validator->module->memories[0].limits.is_64;
     const value_type *const local_types = validator->local_types;
     uint32_t *const local_weights = validator->local_weights;
     const uint32_t local_count = validator->local_count;

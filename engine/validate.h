@@ -21,6 +21,7 @@ struct function_summary {
     uint32_t maximum_call_results;
     bool has_calls;             /* any call to wasm or host code (builtins that can enter the kernel included) */
     bool has_indirect_calls;    /* call_indirect, call_ref, or a call of an import */
+    bool has_tail_calls;
     bool has_loops;
 };
 

@@ -275,7 +275,19 @@ bool validate_return(struct validator *validator)
 }
 
 /* ---- Calls ---- */
-static bool call_type(struct validator *validator, const struct function_type *type)
+/* A tail call's results are those of the function (spec 3.3.8.14). */
+static bool check_tail_results(struct validator *validator, const struct function_type *type)
+{
+    struct type_list own = validator->controls[0].results;
+    bool same = type->result_count == own.count;
+    for (uint32_t i = 0; same && i < own.count; i++) {
+        same = function_type_results(type)[i] == own.types[i];
+    }
+    return same || validate_fail(validator, ENGINE_INVALID,
+                                 "type mismatch: results of the tail call are not those of the function");
+}
+
+static bool call_type(struct validator *validator, const struct function_type *type, bool tail)
 {
     struct function_summary *summary = validator->summary;
     summary->has_calls = true;
@@ -288,11 +300,21 @@ static bool call_type(struct validator *validator, const struct function_type *t
     if (type->result_count > summary->maximum_call_results) {
         summary->maximum_call_results = type->result_count;
     }
-    return validate_pop_list(validator, (struct type_list){function_type_parameters(type), type->parameter_count}) &&
-           validate_push_list(validator, (struct type_list){function_type_results(type), type->result_count});
+    if (!validate_pop_list(validator, (struct type_list){function_type_parameters(type), type->parameter_count})) {
+        return false;
+    }
+    if (tail) {
+        summary->has_tail_calls = true;
+        if (!check_tail_results(validator, type)) {
+            return false;
+        }
+        validate_set_unreachable(validator);
+        return true;
+    }
+    return validate_push_list(validator, (struct type_list){function_type_results(type), type->result_count});
 }
 
-bool validate_call(struct validator *validator)
+bool validate_call(struct validator *validator, unsigned opcode)
 {
     const struct module *module = validator->module;
     uint32_t index;
@@ -305,10 +327,10 @@ bool validate_call(struct validator *validator)
     if (index < module->function_import_count) {
         validator->summary->has_indirect_calls = true;
     }
-    return call_type(validator, &module->types[module->functions[index].type]);
+    return call_type(validator, &module->types[module->functions[index].type], opcode == OP_RETURN_CALL);
 }
 
-bool validate_call_indirect(struct validator *validator)
+bool validate_call_indirect(struct validator *validator, unsigned opcode)
 {
     const struct module *module = validator->module;
     uint32_t type, table;
@@ -325,5 +347,6 @@ bool validate_call_indirect(struct validator *validator)
         return validate_fail(validator, ENGINE_INVALID, "unknown type %u", type);
     }
     validator->summary->has_indirect_calls = true;
-    return validate_pop_expect(validator, VALUE_I32) && call_type(validator, &module->types[type]);
+    return validate_pop_expect(validator, limits_address_type(&module->tables[table].type.limits)) &&
+           call_type(validator, &module->types[type], opcode == OP_RETURN_CALL_INDIRECT);
 }

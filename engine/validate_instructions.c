@@ -5,16 +5,20 @@
 #include "engine/decode.h"
 
 /* ---- Memory ---- */
-static bool check_memory(struct validator *validator, uint32_t memory)
+/* `*address` is the type of the memory's addresses. */
+static bool check_memory(struct validator *validator, uint32_t memory, value_type *address)
 {
-    return LIKELY(memory < validator->module->memory_count) ||
-           validate_fail(validator, ENGINE_INVALID, "unknown memory %u", memory);
+    if (UNLIKELY(memory >= validator->module->memory_count)) {
+        return validate_fail(validator, ENGINE_INVALID, "unknown memory %u", memory);
+    }
+    *address = limits_address_type(&validator->module->memories[memory].limits);
+    return true;
 }
 
-static bool read_memory_index(struct validator *validator)
+static bool read_memory_index(struct validator *validator, value_type *address)
 {
     uint32_t memory;
-    return validate_u32(validator, &memory) && check_memory(validator, memory);
+    return validate_u32(validator, &memory) && check_memory(validator, memory, address);
 }
 
 enum {
@@ -23,7 +27,7 @@ enum {
 };
 
 /* Alignment, memory and offset (spec 5.4.6). */
-static bool read_memory_access(struct validator *validator, unsigned opcode)
+static bool read_memory_access(struct validator *validator, unsigned opcode, value_type *address)
 {
     uint32_t flags, memory = 0;
     uint64_t offset;
@@ -39,7 +43,7 @@ static bool read_memory_access(struct validator *validator, unsigned opcode)
     if (!reader_u64(&validator->reader, &offset)) {
         return validate_reader_fault(validator);
     }
-    if (!check_memory(validator, memory)) {
+    if (!check_memory(validator, memory, address)) {
         return false;
     }
     uint32_t alignment = flags & ACCESS_ALIGNMENT_MASK, natural = (uint32_t)__builtin_ctz(opcode_table[opcode].bytes);
@@ -49,13 +53,27 @@ static bool read_memory_access(struct validator *validator, unsigned opcode)
     if (alignment < natural && opcode_table[opcode].feature == FEATURE_THREADS) {
         return validate_fail(validator, ENGINE_INVALID, "atomic alignment must be natural");
     }
-    return offset <= UINT32_MAX ||
+    return offset <= UINT32_MAX || *address == VALUE_I64 ||
            validate_fail(validator, ENGINE_INVALID, "offset out of range: 0x%llx", (unsigned long long)offset);
+}
+
+/* The instruction by its signature, whose first operand is the address. */
+static bool access_by_signature(struct validator *validator, unsigned opcode, value_type address)
+{
+    const struct signature *signature = &opcode_signatures[opcode_table[opcode].signature];
+    for (unsigned i = signature->pop_count; i > 1; i--) {
+        if (!validate_pop_expect(validator, signature->pops[i - 1])) {
+            return false;
+        }
+    }
+    return validate_pop_expect(validator, address) &&
+           (signature->push == 0 || validate_push(validator, signature->push));
 }
 
 bool validate_memory_access(struct validator *validator, unsigned opcode)
 {
-    return read_memory_access(validator, opcode) && validate_by_signature(validator, opcode);
+    value_type address;
+    return read_memory_access(validator, opcode, &address) && access_by_signature(validator, opcode, address);
 }
 
 /* ---- Vectors (spec 3.3.2.2) ---- */
@@ -89,6 +107,7 @@ static bool read_lanes(struct validator *validator, size_t count, uint32_t limit
 bool validate_vector(struct validator *validator, unsigned opcode)
 {
     const struct opcode_information *row = &opcode_table[opcode];
+    value_type address;
     bool read = true;
     switch (row->immediate) {
     case IMMEDIATE_V128:
@@ -101,17 +120,23 @@ bool validate_vector(struct validator *validator, unsigned opcode)
         read = read_lanes(validator, 1, lane_count(row->mnemonic));
         break;
     case IMMEDIATE_MEMORY_ACCESS_LANE:
-        read = read_memory_access(validator, opcode) && read_lanes(validator, 1, 16u / row->bytes);
-        break;
+        return read_memory_access(validator, opcode, &address) && read_lanes(validator, 1, 16u / row->bytes) &&
+               access_by_signature(validator, opcode, address);
     }
     return read && validate_by_signature(validator, opcode);
 }
 
-/* Three i32 operands of the bulk instructions. */
-static bool pop_bulk(struct validator *validator)
+/* The operands of a bulk instruction: where to, where from (or what), how much. */
+static bool pop_bulk(struct validator *validator, value_type to, value_type from, value_type count)
 {
-    return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, VALUE_I32) &&
-           validate_pop_expect(validator, VALUE_I32);
+    return validate_pop_expect(validator, count) && validate_pop_expect(validator, from) &&
+           validate_pop_expect(validator, to);
+}
+
+/* A count fits both sides: i64 only when both are. */
+static value_type narrower(value_type a, value_type b)
+{
+    return a == VALUE_I64 ? b : a;
 }
 
 /* Builtins enter the kernel and take their toll of registers as calls do. */
@@ -169,7 +194,7 @@ static bool read_element_index(struct validator *validator, uint32_t *index)
 }
 
 /* ---- Tables ---- */
-static bool read_table_type(struct validator *validator, value_type *element)
+static bool read_table_type(struct validator *validator, value_type *element, value_type *address)
 {
     uint32_t index;
     if (!validate_u32(validator, &index)) {
@@ -179,6 +204,7 @@ static bool read_table_type(struct validator *validator, value_type *element)
         return validate_fail(validator, ENGINE_INVALID, "unknown table %u", index);
     }
     *element = validator->module->tables[index].type.element;
+    *address = limits_address_type(&validator->module->tables[index].type.limits);
     return true;
 }
 
@@ -192,40 +218,40 @@ static bool check_same_element(struct validator *validator, value_type to, value
 static bool validate_table_init(struct validator *validator)
 {
     uint32_t segment;
-    value_type element;
-    return read_element_index(validator, &segment) && read_table_type(validator, &element) &&
+    value_type element, address;
+    return read_element_index(validator, &segment) && read_table_type(validator, &element, &address) &&
            check_same_element(validator, element, validator->module->element_segments[segment].type) &&
-           pop_bulk(validator);
+           pop_bulk(validator, address, VALUE_I32, VALUE_I32);
 }
 
 static bool validate_table_copy(struct validator *validator)
 {
-    value_type to, from;
-    return read_table_type(validator, &to) && read_table_type(validator, &from) &&
-           check_same_element(validator, to, from) && pop_bulk(validator);
+    value_type to, from, to_address, from_address;
+    return read_table_type(validator, &to, &to_address) && read_table_type(validator, &from, &from_address) &&
+           check_same_element(validator, to, from) &&
+           pop_bulk(validator, to_address, from_address, narrower(to_address, from_address));
 }
 
 static bool validate_table(struct validator *validator, unsigned opcode)
 {
-    value_type element;
-    if (!read_table_type(validator, &element)) {
+    value_type element, address;
+    if (!read_table_type(validator, &element, &address)) {
         return false;
     }
     switch (opcode) {
     case OP_TABLE_GET:
-        return validate_pop_expect(validator, VALUE_I32) && validate_push(validator, element);
+        return validate_pop_expect(validator, address) && validate_push(validator, element);
     case OP_TABLE_SET:
-        return validate_pop_expect(validator, element) && validate_pop_expect(validator, VALUE_I32);
+        return validate_pop_expect(validator, element) && validate_pop_expect(validator, address);
     case OP_TABLE_SIZE:
-        return validate_push(validator, VALUE_I32);
+        return validate_push(validator, address);
     case OP_TABLE_GROW:
         note_builtin(validator);
-        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, element) &&
-               validate_push(validator, VALUE_I32);
+        return validate_pop_expect(validator, address) && validate_pop_expect(validator, element) &&
+               validate_push(validator, address);
     default: /* OP_TABLE_FILL */
         note_builtin(validator);
-        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, element) &&
-               validate_pop_expect(validator, VALUE_I32);
+        return pop_bulk(validator, address, element, address);
     }
 }
 
@@ -318,7 +344,7 @@ bool validate_select(struct validator *validator)
 bool validate_special(struct validator *validator, unsigned opcode)
 {
     uint32_t index;
-    value_type type;
+    value_type type, to, from; /* of addresses */
     switch (opcode) {
     case OP_NOP:
         return true;
@@ -348,20 +374,21 @@ bool validate_special(struct validator *validator, unsigned opcode)
         note_builtin(validator);
         return read_element_index(validator, &index);
     case OP_MEMORY_SIZE:
-        return read_memory_index(validator) && validate_push(validator, VALUE_I32);
+        return read_memory_index(validator, &to) && validate_push(validator, to);
     case OP_MEMORY_GROW:
         note_builtin(validator);
-        return read_memory_index(validator) && validate_pop_expect(validator, VALUE_I32) &&
-               validate_push(validator, VALUE_I32);
+        return read_memory_index(validator, &to) && validate_pop_expect(validator, to) && validate_push(validator, to);
     case OP_MEMORY_FILL:
         note_builtin(validator);
-        return read_memory_index(validator) && pop_bulk(validator);
+        return read_memory_index(validator, &to) && pop_bulk(validator, to, VALUE_I32, to);
     case OP_MEMORY_COPY:
         note_builtin(validator);
-        return read_memory_index(validator) && read_memory_index(validator) && pop_bulk(validator);
+        return read_memory_index(validator, &to) && read_memory_index(validator, &from) &&
+               pop_bulk(validator, to, from, narrower(to, from));
     case OP_MEMORY_INIT:
         note_builtin(validator);
-        return read_data_index(validator) && read_memory_index(validator) && pop_bulk(validator);
+        return read_data_index(validator) && read_memory_index(validator, &to) &&
+               pop_bulk(validator, to, VALUE_I32, VALUE_I32);
     case OP_DATA_DROP:
         note_builtin(validator);
         return read_data_index(validator);
@@ -369,7 +396,13 @@ bool validate_special(struct validator *validator, unsigned opcode)
         return validate_ref_null(validator);
     case OP_REF_IS_NULL:
         return validate_ref_is_null(validator);
-    default: /* OP_REF_FUNC */
+    case OP_REF_FUNC:
         return validate_ref_func(validator);
+    case OP_RETURN_CALL:
+        return validate_call(validator, opcode);
+    case OP_RETURN_CALL_INDIRECT:
+        return validate_call_indirect(validator, opcode);
+    default:
+        return validate_unsupported(validator, opcode_table[opcode].feature, opcode_table[opcode].mnemonic);
     }
 }

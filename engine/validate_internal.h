@@ -87,8 +87,9 @@ bool validate_end(struct validator *validator, bool *finished);
 bool validate_branch(struct validator *validator, unsigned opcode);
 bool validate_branch_table(struct validator *validator);
 bool validate_return(struct validator *validator);
-bool validate_call(struct validator *validator);
-bool validate_call_indirect(struct validator *validator);
+/* Calls, and tail calls by the same immediates. */
+bool validate_call(struct validator *validator, unsigned opcode);
+bool validate_call_indirect(struct validator *validator, unsigned opcode);
 
 /* ---- All others (validate_instructions.c) ---- */
 bool validate_memory_access(struct validator *validator, unsigned opcode);
