@@ -17,10 +17,10 @@ BOOTS, QUICK_BOOTS = 10, 3
 
 
 def clock_module(folder):
-    """The 1 KB module: bench/programs/clock.wat, padded with a custom section."""
-    output = folder / "wasm/clock.wasm"
+    """The 1 KB module: bench/programs/clock_kilobyte.wat, padded with a custom section."""
+    output = folder / "wasm/clock_kilobyte.wasm"
     output.parent.mkdir(parents=True, exist_ok=True)
-    process.run_once(["wat2wasm", HERE / "programs/clock.wat", "-o", output])
+    process.run_once(["wat2wasm", HERE / "programs/clock_kilobyte.wat", "-o", output])
     data = output.read_bytes()
     room = 1024 - len(data) - 3 - 4
     payload = b"\x03pad" + bytes(room)
