@@ -68,8 +68,13 @@ static bool pop_results(struct validator *validator)
 static struct type_list single_type(uint8_t code)
 {
     static const value_type types[128] = {
-        [VALUE_I32] = VALUE_I32, [VALUE_I64] = VALUE_I64,         [VALUE_F32] = VALUE_F32,
-        [VALUE_F64] = VALUE_F64, [VALUE_FUNCREF] = VALUE_FUNCREF, [VALUE_EXTERNREF] = VALUE_EXTERNREF,
+        [VALUE_V128] = VALUE_V128,
+        [VALUE_I32] = VALUE_I32,
+        [VALUE_I64] = VALUE_I64,
+        [VALUE_F32] = VALUE_F32,
+        [VALUE_F64] = VALUE_F64,
+        [VALUE_FUNCREF] = VALUE_FUNCREF,
+        [VALUE_EXTERNREF] = VALUE_EXTERNREF,
     };
     return (struct type_list){&types[code], 1};
 }
