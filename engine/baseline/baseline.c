@@ -106,211 +106,6 @@ void log_position(struct compiler *c, uint32_t module_offset)
         (struct code_position){.text_offset = assembler_position(&c->as) - c->entry, .module_offset = module_offset};
 }
 
-/* ---- Single instructions ---- */
-static void compile_drop(struct compiler *c)
-{
-    vpop(c);
-}
-
-static void compile_null_check(struct compiler *c)
-{
-    compile_compare(c, OP_I32_EQZ); /* null is 0 */
-}
-
-/* Instructions behind the prefix 0xfc that are no conversions. */
-static void compile_bulk(struct compiler *c, unsigned opcode)
-{
-    uint32_t constants[2] = {read_u32_trusted(&c->pc)};
-    switch (opcode) {
-    case OP_MEMORY_INIT: { /* the segment comes first in the code, the memory in the builtin */
-        constants[1] = constants[0];
-        constants[0] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_MEMORY_INIT, constants, 2, 3, false);
-        break;
-    }
-    case OP_DATA_DROP:
-        compile_builtin(c, BUILTIN_DATA_DROP, constants, 1, 0, false);
-        break;
-    case OP_MEMORY_COPY:
-        constants[1] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_MEMORY_COPY, constants, 2, 3, false);
-        break;
-    case OP_MEMORY_FILL:
-        compile_builtin(c, BUILTIN_MEMORY_FILL, constants, 1, 3, false);
-        break;
-    case OP_TABLE_INIT:
-        constants[1] = constants[0];
-        constants[0] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_TABLE_INIT, constants, 2, 3, false);
-        break;
-    case OP_ELEM_DROP:
-        compile_builtin(c, BUILTIN_ELEM_DROP, constants, 1, 0, false);
-        break;
-    case OP_TABLE_COPY:
-        constants[1] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_TABLE_COPY, constants, 2, 3, false);
-        break;
-    case OP_TABLE_GROW:
-        compile_builtin(c, BUILTIN_TABLE_GROW, constants, 1, 2, true);
-        break;
-    case OP_TABLE_SIZE:
-        compile_table_size(c, constants[0]);
-        break;
-    default:
-        compile_builtin(c, BUILTIN_TABLE_FILL, constants, 1, 3, false);
-        break;
-    }
-}
-
-static void compile_prefixed(struct compiler *c, uint8_t prefix)
-{
-    unsigned opcode = opcode_number(prefix, read_u32_trusted(&c->pc));
-    if (opcode <= OP_I64_TRUNC_SAT_F64_U)
-        compile_conversion(c, opcode);
-    else
-        compile_bulk(c, opcode);
-}
-
-static void compile_call_type(struct compiler *c)
-{
-    uint32_t type = read_u32_trusted(&c->pc);
-    uint32_t table = read_u32_trusted(&c->pc);
-    compile_call_indirect(c, type, table);
-}
-
-static void compile_select_typed(struct compiler *c)
-{
-    read_u32_trusted(&c->pc);
-    read_s33_trusted(&c->pc);
-    compile_select(c);
-}
-
-static void compile_memory_grow(struct compiler *c)
-{
-    uint32_t memory = read_u32_trusted(&c->pc);
-    compile_builtin(c, BUILTIN_MEMORY_GROW, &memory, 1, 1, true);
-}
-
-static void compile_constant(struct compiler *c, unsigned opcode)
-{
-    switch (opcode) {
-    case OP_I32_CONST:
-        push_constant(c, TYPE_I32, (uint32_t)read_s32_trusted(&c->pc));
-        break;
-    case OP_I64_CONST:
-        push_constant(c, TYPE_I64, (uint64_t)read_s64_trusted(&c->pc));
-        break;
-    case OP_F32_CONST:
-        push_constant(c, TYPE_F32, read_fixed32_trusted(&c->pc));
-        break;
-    default:
-        push_constant(c, TYPE_F64, read_fixed64_trusted(&c->pc));
-        break;
-    }
-}
-
-/* Everything that is not a range of opcodes below. */
-static bool compile_other(struct compiler *c, unsigned opcode)
-{
-    switch (opcode) {
-    case OP_CALL:
-        compile_call(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_CALL_INDIRECT:
-        compile_call_type(c);
-        break;
-    case OP_DROP:
-        compile_drop(c);
-        break;
-    case OP_SELECT:
-        compile_select(c);
-        break;
-    case OP_SELECT_TYPED:
-        compile_select_typed(c);
-        break;
-    case OP_GLOBAL_GET:
-        compile_global_get(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_GLOBAL_SET:
-        compile_global_set(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_TABLE_GET:
-        compile_table_get(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_TABLE_SET:
-        compile_table_set(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_MEMORY_SIZE:
-        read_u32_trusted(&c->pc);
-        compile_memory_size(c);
-        break;
-    case OP_MEMORY_GROW:
-        compile_memory_grow(c);
-        break;
-    case OP_REF_NULL:
-        read_s33_trusted(&c->pc);
-        push_constant(c, TYPE_I32, 0);
-        break;
-    case OP_REF_IS_NULL:
-        compile_null_check(c);
-        break;
-    case OP_REF_FUNC:
-        compile_reference_function(c, read_u32_trusted(&c->pc));
-        break;
-    case 0xfc:
-        compile_prefixed(c, 0xfc);
-        break;
-    case OP_NOP:
-        break;
-    default:
-        return compile_control(c, opcode);
-    }
-    return true;
-}
-
-static bool compile_instruction(struct compiler *c, unsigned opcode)
-{
-    switch (opcode) {
-    case OP_LOCAL_GET:
-        push_local(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_LOCAL_SET:
-    case OP_LOCAL_TEE:
-        set_local(c, read_u32_trusted(&c->pc), opcode == OP_LOCAL_TEE);
-        break;
-    case OP_I32_CONST ... OP_F64_CONST:
-        compile_constant(c, opcode);
-        break;
-    case OP_I32_LOAD ... OP_I64_LOAD32_U:
-        compile_load(c, opcode);
-        break;
-    case OP_I32_STORE ... OP_I64_STORE32:
-        compile_store(c, opcode);
-        break;
-    case OP_I32_EQZ ... OP_I64_GE_U:
-        compile_compare(c, opcode);
-        break;
-    case OP_I32_CLZ ... OP_I64_ROTR:
-    case OP_I32_WRAP_I64:
-    case OP_I64_EXTEND_I32_S:
-    case OP_I64_EXTEND_I32_U:
-    case OP_I32_EXTEND8_S ... OP_I64_EXTEND32_S:
-        compile_integer(c, opcode);
-        break;
-    case OP_F32_EQ ... OP_F64_GE:
-    case OP_F32_ABS ... OP_F64_COPYSIGN:
-        compile_float(c, opcode);
-        break;
-    case OP_I32_TRUNC_F32_S ... OP_I32_TRUNC_F64_U:
-    case OP_I64_TRUNC_F32_S ... OP_F64_REINTERPRET_I64:
-        compile_conversion(c, opcode);
-        break;
-    default:
-        return compile_other(c, opcode);
-    }
-    return true;
-}
-
 /* ---- A function ---- */
 static void emit_pool(struct compiler *c)
 {
@@ -348,7 +143,7 @@ static bool compile_body(struct compiler *c)
                                           .parameter_count = c->type->parameter_count,
                                           .result_count = c->type->result_count}))
         return false;
-    for (;;) {
+    while (c->control_count) {
         if (UNLIKELY(!compiler_room(c, 2 * ROOM) || c->no_memory || c->too_large))
             return false;
         c->held = 0;
@@ -356,8 +151,8 @@ static bool compile_body(struct compiler *c)
             skip_dead_code(c);
         c->instruction = c->pc;
         log_position(c, (uint32_t)(c->pc - c->module->bytes));
-        if (!compile_instruction(c, *c->pc++))
-            break;
+        const struct instruction *instruction = &instructions[*c->pc++];
+        instruction->compile(c, instruction->first, instruction->second);
     }
     emit_cold(c);
     emit_pool(c);

@@ -196,8 +196,9 @@ static void emit_import_call(struct compiler *c, uint32_t function)
     cold->resume = assembler_position(&c->as);
 }
 
-void compile_call(struct compiler *c, uint32_t function)
+void compile_call(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t function = read_u32_trusted(&c->pc);
     const struct function_type *type = &c->module->types[c->module->functions[function].type];
     bool import = function < c->module->function_import_count;
     struct move moves[MOVES_MAXIMUM];
@@ -238,8 +239,9 @@ static void emit_reference(struct compiler *c, uint32_t type, uint32_t table)
     emit_alu(&c->as, ALU_CMP, true, R10, operand_memory(RAX, offsetof(struct function_reference, signature)));
 }
 
-void compile_call_indirect(struct compiler *c, uint32_t type_index, uint32_t table)
+void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t type_index = read_u32_trusted(&c->pc), table = read_u32_trusted(&c->pc);
     const struct function_type *type = &c->module->types[type_index];
     struct value index = vpop(c);
     struct move moves[MOVES_MAXIMUM];

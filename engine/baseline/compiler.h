@@ -281,32 +281,79 @@ static inline unsigned target_register(struct compiler *c, const struct target *
 /* Directly behind target_finish: the value is below 2^bits (0: not known). */
 static inline void push_bits(struct compiler *c, const struct target *target, unsigned bits);
 
-/* ---- Operations ---- */
-void compile_integer(struct compiler *c, unsigned opcode); /* integer.c */
-enum division { DIVIDE_SIGNED, DIVIDE_UNSIGNED, REMAINDER_SIGNED, REMAINDER_UNSIGNED };
-void compile_divide(struct compiler *c, enum division division, unsigned type); /* divide.c */
-void compile_compare(struct compiler *c, unsigned opcode);
-void compile_select(struct compiler *c);
+/* ---- Instructions ----
+ * Each is compiled by a function that reads its immediates and takes two constants of the table in instructions.c: an
+ * operation and a type, mostly. */
+#define UNUSED     __attribute__((unused)) unsigned unused
+#define UNUSED_TOO __attribute__((unused)) unsigned unused_too
+
+struct instruction {
+    void (*compile)(struct compiler *c, unsigned first, unsigned second);
+    uint32_t first;
+    uint32_t second;
+};
+extern const struct instruction instructions[256];
+
+/* integer.c */
+void compile_alu(struct compiler *c, unsigned alu, unsigned type);
+void compile_multiply(struct compiler *c, unsigned type, unsigned);
+void compile_shift(struct compiler *c, unsigned shift, unsigned type);
+void compile_unary(struct compiler *c, unsigned opcode, unsigned type);
+void compile_bit_scan(struct compiler *c, unsigned leading, unsigned type);
+void compile_extend_signed(struct compiler *c, unsigned bits, unsigned type);
+void compile_extend_unsigned(struct compiler *c, unsigned, unsigned);
+void compile_wrap(struct compiler *c, unsigned, unsigned);
+void compile_compare(struct compiler *c, unsigned condition, unsigned type);
+void compile_zero_test(struct compiler *c, unsigned type, unsigned);
+void compile_select(struct compiler *c, unsigned, unsigned);
 void finish_condition(struct compiler *c, unsigned condition); /* the CPU flags are an i32 result */
 unsigned pop_condition(struct compiler *c); /* set CPU flags by the top value; gives the condition for "not 0" */
-void compile_float(struct compiler *c, unsigned opcode); /* float.c */
+
+/* divide.c */
+enum division { DIVIDE_SIGNED, DIVIDE_UNSIGNED, REMAINDER_SIGNED, REMAINDER_UNSIGNED };
+void compile_divide(struct compiler *c, unsigned division, unsigned type);
+
+/* float.c */
+void compile_float_compare(struct compiler *c, unsigned condition, unsigned type);
+void compile_float_binary(struct compiler *c, unsigned operation, unsigned type);
+void compile_min_max(struct compiler *c, unsigned maximum, unsigned type);
+void compile_round(struct compiler *c, unsigned mode, unsigned type);
+void compile_sqrt(struct compiler *c, unsigned type, unsigned);
+void compile_absolute(struct compiler *c, unsigned type, unsigned);
+void compile_negate(struct compiler *c, unsigned type, unsigned);
+void compile_copysign(struct compiler *c, unsigned type, unsigned);
 /* A float constant as a memory operand, or as a register where the pool is full. */
 struct operand float_constant_operand(struct compiler *c, unsigned type, uint64_t bits);
 void emit_float_constant(struct compiler *c, unsigned type, unsigned reg, uint64_t bits);
-void compile_conversion(struct compiler *c, unsigned opcode); /* convert.c */
-void compile_load(struct compiler *c, unsigned opcode);       /* memory.c */
-void compile_store(struct compiler *c, unsigned opcode);
+
+/* convert.c */
+enum { TRUNCATE_F64 = 1, TRUNCATE_UNSIGNED = 2, TRUNCATE_SATURATE = 4 };
+void compile_truncate(struct compiler *c, unsigned flags, unsigned type);
+void compile_from_integer(struct compiler *c, unsigned is_signed, unsigned type);
+void compile_float_width(struct compiler *c, unsigned type, unsigned);
+void compile_reinterpret(struct compiler *c, unsigned type, unsigned);
+
+/* memory.c */
+void compile_load(struct compiler *c, unsigned opcode, unsigned);
+void compile_store(struct compiler *c, unsigned opcode, unsigned);
 bool compile_scaled_load(struct compiler *c, struct value *index, unsigned scale);
 bool compile_indexed_load(struct compiler *c, struct value *base, struct value *index, unsigned scale);
-void compile_global_get(struct compiler *c, uint32_t index);
-void compile_global_set(struct compiler *c, uint32_t index);
-void compile_memory_size(struct compiler *c);
-void compile_table_get(struct compiler *c, uint32_t index);
-void compile_table_set(struct compiler *c, uint32_t index);
-void compile_table_size(struct compiler *c, uint32_t index);
-void compile_reference_function(struct compiler *c, uint32_t index);
+void compile_global_get(struct compiler *c, unsigned, unsigned);
+void compile_global_set(struct compiler *c, unsigned, unsigned);
+void compile_memory_size(struct compiler *c, unsigned, unsigned);
+void compile_table_get(struct compiler *c, unsigned, unsigned);
+void compile_table_set(struct compiler *c, unsigned, unsigned);
+void compile_table_size(struct compiler *c, uint32_t table);
+void compile_reference_function(struct compiler *c, unsigned, unsigned);
 
-/* Several moves at once: no destination is written before its old value was read (call.c). */
+/* call.c */
+void compile_call(struct compiler *c, unsigned, unsigned);
+void compile_call_indirect(struct compiler *c, unsigned, unsigned);
+/* Call a builtin: `constants` first, then the top `operands` entries of the stack. */
+void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
+                     unsigned operands, bool result);
+
+/* Several moves at once: no destination is written before its old value was read. */
 struct move {
     uint8_t to;
     uint8_t from; /* NO_REGISTER: `value` is a constant or in memory */
@@ -322,22 +369,32 @@ struct arguments {
 unsigned next_argument(struct arguments *arguments, value_type type, uint32_t *word);
 unsigned next_result(struct arguments *arguments, value_type type, uint32_t *word);
 
-void compile_call(struct compiler *c, uint32_t function); /* call.c */
-void compile_call_indirect(struct compiler *c, uint32_t type, uint32_t table);
-/* Call a builtin: `constants` first, then the top `operands` entries of the stack. */
-void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
-                     unsigned operands, bool result);
-bool compile_control(struct compiler *c, unsigned opcode); /* control.c; false: the function has ended */
+/* control.c */
+void compile_block(struct compiler *c, unsigned, unsigned);
+void compile_loop(struct compiler *c, unsigned, unsigned);
+void compile_if(struct compiler *c, unsigned, unsigned);
+void compile_else(struct compiler *c, unsigned, unsigned);
+void compile_end(struct compiler *c, unsigned, unsigned);
+void compile_br(struct compiler *c, unsigned, unsigned);
+void compile_br_if(struct compiler *c, unsigned, unsigned);
+void compile_br_table(struct compiler *c, unsigned, unsigned);
+void compile_return(struct compiler *c, unsigned, unsigned);
+void compile_unreachable(struct compiler *c, unsigned, unsigned);
 void skip_dead_code(struct compiler *c);
 bool push_control(struct compiler *c, struct control control);
-struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* cold.c; NULL when memory is out */
+
+/* cold.c */
+struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* NULL when memory is out */
 void trap_if(struct compiler *c, enum condition condition, enum trap trap);
 void emit_cold(struct compiler *c);
-void log_position(struct compiler *c, uint32_t module_offset);
-void prologue(struct compiler *c); /* frame.c */
-void epilogue(struct compiler *c);
+
+/* frame.c */
 bool choose_places(struct compiler *c);
+void prologue(struct compiler *c);
+void epilogue(struct compiler *c);
 bool epilogue_is_trivial(const struct compiler *c);
+
+void log_position(struct compiler *c, uint32_t module_offset); /* baseline.c */
 
 /* Text that all functions share, at its start: masks for floats, 16-byte aligned. */
 #define SHARED_ABS32      0

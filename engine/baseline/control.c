@@ -190,7 +190,7 @@ static void settle_for(struct compiler *c, const struct control *control)
         settle(c);
 }
 
-static void compile_br(struct compiler *c, uint32_t depth)
+static void branch(struct compiler *c, uint32_t depth)
 {
     struct control *control = label(c, depth);
     if (depth == 0 && *c->pc == OP_END && control->kind != CONTROL_LOOP &&
@@ -202,8 +202,14 @@ static void compile_br(struct compiler *c, uint32_t depth)
     c->dead = true;
 }
 
-static void compile_br_if(struct compiler *c, uint32_t depth)
+void compile_br(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    branch(c, read_u32_trusted(&c->pc));
+}
+
+void compile_br_if(struct compiler *c, UNUSED, UNUSED_TOO)
+{
+    uint32_t depth = read_u32_trusted(&c->pc);
     struct control *control = label(c, depth);
     unsigned condition = pop_condition(c);
     settle_for(c, control);
@@ -350,7 +356,7 @@ static void compile_bit_table(struct compiler *c, const struct bit_targets *targ
     jump(c, otherwise);
 }
 
-static void compile_br_table(struct compiler *c)
+void compile_br_table(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     uint32_t count = read_u32_trusted(&c->pc);
     const uint8_t *targets = c->pc;
@@ -410,7 +416,7 @@ static struct control read_block(struct compiler *c, enum control_kind kind)
     return control;
 }
 
-static void compile_block(struct compiler *c)
+void compile_block(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control control = read_block(c, CONTROL_BLOCK);
     control.height = c->count - control.parameter_count;
@@ -418,7 +424,7 @@ static void compile_block(struct compiler *c)
     push_control(c, control);
 }
 
-static void compile_loop(struct compiler *c)
+void compile_loop(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control control = read_block(c, CONTROL_LOOP);
     control.height = c->count - control.parameter_count;
@@ -429,7 +435,7 @@ static void compile_loop(struct compiler *c)
     push_control(c, control);
 }
 
-static void compile_if(struct compiler *c)
+void compile_if(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control control = read_block(c, CONTROL_IF), to_else = {.kind = CONTROL_BLOCK};
     unsigned condition = pop_condition(c);
@@ -442,7 +448,7 @@ static void compile_if(struct compiler *c)
     push_control(c, control);
 }
 
-static void compile_else(struct compiler *c)
+void compile_else(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control *control = label(c, 0);
     if (!c->dead) {
@@ -461,26 +467,33 @@ static void compile_else(struct compiler *c)
         push_slot(c, type_of(parameter_type(control, i)));
 }
 
-static bool compile_end(struct compiler *c)
+/* The end of the function: nothing is left on the control stack. */
+static void end_function(struct compiler *c, struct control *control)
+{
+    bool reached = !c->dead || control->chain || control->table_chain;
+    if (!c->dead)
+        move_results(c, control);
+    bind_chain(&c->as, control->chain, assembler_position(&c->as));
+    bind_table_chain(c, control->table_chain, assembler_position(&c->as));
+    if (reached)
+        epilogue(c);
+    c->control_count = 0;
+}
+
+void compile_end(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control *control = label(c, 0);
     if (control->kind == CONTROL_IF && control->parameter_count)
-        compile_else(c);
+        compile_else(c, 0, 0);
     if (control->kind == CONTROL_FUNCTION) {
-        bool reached = !c->dead || control->chain || control->table_chain;
-        if (!c->dead)
-            move_results(c, control);
-        bind_chain(&c->as, control->chain, assembler_position(&c->as));
-        bind_table_chain(c, control->table_chain, assembler_position(&c->as));
-        if (reached)
-            epilogue(c);
-        return false;
+        end_function(c, control);
+        return;
     }
     if (control->kind == CONTROL_LOOP || !(control->chain || control->table_chain || control->else_chain)) {
         if (c->dead)
             drop_to(c, control->height);
         c->control_count--;
-        return true;
+        return;
     }
     if (!c->dead) {
         settle(c);
@@ -497,46 +510,17 @@ static bool compile_end(struct compiler *c)
     drop_to(c, ended.height);
     forget_at_label(c);
     push_label_values(c, &ended);
-    return true;
 }
 
-bool compile_control(struct compiler *c, unsigned opcode)
+void compile_return(struct compiler *c, UNUSED, UNUSED_TOO)
 {
-    switch (opcode) {
-    case OP_UNREACHABLE:
-        emit_trap(&c->as, TRAP_UNREACHABLE);
-        c->dead = true;
-        break;
-    case OP_BLOCK:
-        compile_block(c);
-        break;
-    case OP_LOOP:
-        compile_loop(c);
-        break;
-    case OP_IF:
-        compile_if(c);
-        break;
-    case OP_ELSE:
-        compile_else(c);
-        break;
-    case OP_END:
-        return compile_end(c);
-    case OP_BR:
-        compile_br(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_BR_IF:
-        compile_br_if(c, read_u32_trusted(&c->pc));
-        break;
-    case OP_BR_TABLE:
-        compile_br_table(c);
-        break;
-    default: { /* return */
-        uint32_t depth = c->control_count - 1;
-        compile_br(c, depth);
-        break;
-    }
-    }
-    return true;
+    branch(c, c->control_count - 1);
+}
+
+void compile_unreachable(struct compiler *c, UNUSED, UNUSED_TOO)
+{
+    emit_trap(&c->as, TRAP_UNREACHABLE);
+    c->dead = true;
 }
 
 /* ---- Code that is never reached ---- */

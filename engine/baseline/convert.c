@@ -37,10 +37,13 @@ static void emit_truncate_u64(struct compiler *c, const struct truncation *t, un
     bind_chain(&c->as, done, assembler_position(&c->as));
 }
 
-static void compile_truncate(struct compiler *c, struct truncation t)
+void compile_truncate(struct compiler *c, unsigned flags, unsigned type)
 {
+    struct truncation t = {.from_wide = flags & TRUNCATE_F64,
+                           .to_wide = type == TYPE_I64,
+                           .is_signed = !(flags & TRUNCATE_UNSIGNED),
+                           .saturate = flags & TRUNCATE_SATURATE};
     struct value a = vpop(c);
-    unsigned type = t.to_wide ? TYPE_I64 : TYPE_I32;
     struct target target = target_find(c, type);
     unsigned from = value_register(c, &a), reg = target_register(c, &target, type);
     struct cold *cold = cold_add(c, COLD_TRUNCATE);
@@ -66,9 +69,10 @@ static void compile_truncate(struct compiler *c, struct truncation t)
 }
 
 /* ---- Integer to float ---- */
-static void compile_from_integer(struct compiler *c, unsigned type, bool from_wide, bool is_signed)
+void compile_from_integer(struct compiler *c, unsigned is_signed, unsigned type)
 {
     struct value a = vpop(c);
+    bool from_wide = a.type == TYPE_I64;
     struct target target = target_find(c, type);
     uint32_t opcode = X64_FLOAT(type == TYPE_F64, X64_FLOAT_FROM_INT);
     bool wide = from_wide || !is_signed; /* a u32 is a 64-bit number in its register */
@@ -95,7 +99,7 @@ static void compile_from_integer(struct compiler *c, unsigned type, bool from_wi
 }
 
 /* ---- Between floats, and bit patterns ---- */
-static void compile_float_width(struct compiler *c, unsigned type)
+void compile_float_width(struct compiler *c, unsigned type, UNUSED)
 {
     struct value a = vpop(c);
     struct target target = target_find(c, type);
@@ -109,7 +113,7 @@ static void compile_float_width(struct compiler *c, unsigned type)
     target_finish(c, &target, type, reg);
 }
 
-static void compile_reinterpret(struct compiler *c, unsigned type)
+void compile_reinterpret(struct compiler *c, unsigned type, UNUSED)
 {
     struct value a = vpop(c);
     uint32_t size = X64_IF(type_is_wide(type), X64_WIDE);
@@ -127,66 +131,4 @@ static void compile_reinterpret(struct compiler *c, unsigned type)
     else
         emit_float_single(&c->as, X64_MOVD_FROM_XMM | size, from.base, operand_register(reg));
     target_finish(c, &target, type, reg);
-}
-
-void compile_conversion(struct compiler *c, unsigned opcode)
-{
-    switch (opcode) {
-    case OP_I32_TRUNC_F32_S:
-    case OP_I32_TRUNC_F32_U:
-    case OP_I32_TRUNC_F64_S:
-    case OP_I32_TRUNC_F64_U: {
-        unsigned n = opcode - OP_I32_TRUNC_F32_S;
-        compile_truncate(c, (struct truncation){.from_wide = n & 2, .is_signed = !(n & 1)});
-        break;
-    }
-    case OP_I64_TRUNC_F32_S:
-    case OP_I64_TRUNC_F32_U:
-    case OP_I64_TRUNC_F64_S:
-    case OP_I64_TRUNC_F64_U: {
-        unsigned n = opcode - OP_I64_TRUNC_F32_S;
-        compile_truncate(c, (struct truncation){.from_wide = n & 2, .to_wide = true, .is_signed = !(n & 1)});
-        break;
-    }
-    case OP_F32_CONVERT_I32_S:
-    case OP_F32_CONVERT_I32_U:
-    case OP_F32_CONVERT_I64_S:
-    case OP_F32_CONVERT_I64_U: {
-        unsigned n = opcode - OP_F32_CONVERT_I32_S;
-        compile_from_integer(c, TYPE_F32, n & 2, !(n & 1));
-        break;
-    }
-    case OP_F64_CONVERT_I32_S:
-    case OP_F64_CONVERT_I32_U:
-    case OP_F64_CONVERT_I64_S:
-    case OP_F64_CONVERT_I64_U: {
-        unsigned n = opcode - OP_F64_CONVERT_I32_S;
-        compile_from_integer(c, TYPE_F64, n & 2, !(n & 1));
-        break;
-    }
-    case OP_F32_DEMOTE_F64:
-        compile_float_width(c, TYPE_F32);
-        break;
-    case OP_F64_PROMOTE_F32:
-        compile_float_width(c, TYPE_F64);
-        break;
-    case OP_I32_REINTERPRET_F32:
-        compile_reinterpret(c, TYPE_I32);
-        break;
-    case OP_I64_REINTERPRET_F64:
-        compile_reinterpret(c, TYPE_I64);
-        break;
-    case OP_F32_REINTERPRET_I32:
-        compile_reinterpret(c, TYPE_F32);
-        break;
-    case OP_F64_REINTERPRET_I64:
-        compile_reinterpret(c, TYPE_F64);
-        break;
-    default: { /* trunc_sat, in the order of four for i32 and four for i64 */
-        unsigned n = opcode - OP_I32_TRUNC_SAT_F32_S;
-        compile_truncate(
-            c, (struct truncation){.from_wide = n & 2, .to_wide = n & 4, .is_signed = !(n & 1), .saturate = true});
-        break;
-    }
-    }
 }

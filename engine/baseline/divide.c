@@ -113,8 +113,10 @@ static void divide_unsigned_power(struct compiler *c, enum division division, un
     bool quotient = division == DIVIDE_UNSIGNED;
     push_value(c, *a);
     push_constant(c, type, quotient ? (uint64_t)__builtin_ctzll(divisor) : divisor - 1);
-    unsigned shift = type == TYPE_I32 ? OP_I32_SHR_U : OP_I64_SHR_U, and = type == TYPE_I32 ? OP_I32_AND : OP_I64_AND;
-    compile_integer(c, quotient ? shift : and);
+    if (quotient)
+        compile_shift(c, SHIFT_SHR, type);
+    else
+        compile_alu(c, ALU_AND, type);
 }
 
 /* Signed division by 2^n, n > 0: rounds to zero, so a negative dividend gets 2^n - 1 added first. */
@@ -194,7 +196,7 @@ static void emit_divide(struct compiler *c, enum division division, bool wide, u
     bind_chain(&c->as, minus_one, assembler_position(&c->as));
 }
 
-void compile_divide(struct compiler *c, enum division division, unsigned type)
+void compile_divide(struct compiler *c, unsigned division, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_I64;

@@ -47,7 +47,7 @@ static void emit_unary(struct compiler *c, uint32_t opcode, unsigned reg, struct
         emit_instruction(&c->as, opcode, reg, from);
 }
 
-static void compile_round(struct compiler *c, unsigned type, unsigned mode)
+void compile_round(struct compiler *c, unsigned mode, unsigned type)
 {
     struct value a = vpop(c);
     struct target target = target_find(c, type);
@@ -58,7 +58,7 @@ static void compile_round(struct compiler *c, unsigned type, unsigned mode)
     target_finish(c, &target, type, reg);
 }
 
-static void compile_sqrt(struct compiler *c, unsigned type)
+void compile_sqrt(struct compiler *c, unsigned type, UNUSED)
 {
     struct value a = vpop(c);
     struct target target = target_find(c, type);
@@ -79,7 +79,17 @@ static void compile_mask(struct compiler *c, unsigned type, uint32_t opcode, uin
     target_finish(c, &target, type, reg);
 }
 
-static void compile_copysign(struct compiler *c, unsigned type)
+void compile_absolute(struct compiler *c, unsigned type, UNUSED)
+{
+    compile_mask(c, type, X64_ANDPS, type == TYPE_F64 ? SHARED_ABS64 : SHARED_ABS32);
+}
+
+void compile_negate(struct compiler *c, unsigned type, UNUSED)
+{
+    compile_mask(c, type, X64_XORPS, type == TYPE_F64 ? SHARED_SIGN64 : SHARED_SIGN32);
+}
+
+void compile_copysign(struct compiler *c, unsigned type, UNUSED)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_F64;
@@ -92,7 +102,7 @@ static void compile_copysign(struct compiler *c, unsigned type)
     target_finish(c, &target, type, reg);
 }
 
-static void compile_min_max(struct compiler *c, unsigned type, bool maximum)
+void compile_min_max(struct compiler *c, unsigned maximum, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_F64;
@@ -118,7 +128,7 @@ static void compile_min_max(struct compiler *c, unsigned type, bool maximum)
     target_finish(c, &target, type, reg);
 }
 
-static void compile_binary(struct compiler *c, unsigned type, unsigned operation)
+void compile_float_binary(struct compiler *c, unsigned operation, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool commutative = operation == X64_FLOAT_ADD || operation == X64_FLOAT_MUL;
@@ -153,75 +163,14 @@ static void compile_binary(struct compiler *c, unsigned type, unsigned operation
     target_finish(c, &target, type, reg);
 }
 
-/* ucomis sets CF for "less" and, with ZF and PF, for "unordered": so "less" is asked as "greater" the other way round.
- */
-static void compile_float_compare(struct compiler *c, unsigned type, unsigned relation)
+/* ucomis sets CF for "less" and, with ZF and PF, for "unordered": so "less" is asked as "greater" the other way round,
+ * which the caller's conditions B and BE stand for. */
+void compile_float_compare(struct compiler *c, unsigned condition, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
-    static const uint8_t conditions[] = {CONDITION_FLOAT_E, CONDITION_FLOAT_NE, CONDITION_A,
-                                         CONDITION_A,       CONDITION_AE,       CONDITION_AE};
-    bool swap = relation == OP_F32_LT - OP_F32_EQ || relation == OP_F32_LE - OP_F32_EQ;
+    bool swap = condition == CONDITION_B || condition == CONDITION_BE;
     struct value *first = swap ? &b : &a, *second = swap ? &a : &b;
     unsigned reg = value_register(c, first);
     emit_float_single(&c->as, X64_UCOMIS(type == TYPE_F64), reg, value_operand(c, second));
-    finish_condition(c, conditions[relation]);
-}
-
-/* Both families have the same order of operations. */
-void compile_float(struct compiler *c, unsigned opcode)
-{
-    unsigned type = TYPE_F32;
-    if (opcode >= OP_F32_EQ && opcode <= OP_F64_GE) {
-        bool wide = opcode >= OP_F64_EQ;
-        compile_float_compare(c, wide ? TYPE_F64 : TYPE_F32, opcode - (wide ? OP_F64_EQ : OP_F32_EQ));
-        return;
-    }
-    if (opcode >= OP_F64_ABS) {
-        type = TYPE_F64;
-        opcode -= OP_F64_ABS - OP_F32_ABS;
-    }
-    switch (opcode) {
-    case OP_F32_ABS:
-        compile_mask(c, type, X64_ANDPS, type == TYPE_F64 ? SHARED_ABS64 : SHARED_ABS32);
-        break;
-    case OP_F32_NEG:
-        compile_mask(c, type, X64_XORPS, type == TYPE_F64 ? SHARED_SIGN64 : SHARED_SIGN32);
-        break;
-    case OP_F32_CEIL:
-        compile_round(c, type, 10);
-        break;
-    case OP_F32_FLOOR:
-        compile_round(c, type, 9);
-        break;
-    case OP_F32_TRUNC:
-        compile_round(c, type, 11);
-        break;
-    case OP_F32_NEAREST:
-        compile_round(c, type, 8);
-        break;
-    case OP_F32_SQRT:
-        compile_sqrt(c, type);
-        break;
-    case OP_F32_ADD:
-        compile_binary(c, type, X64_FLOAT_ADD);
-        break;
-    case OP_F32_SUB:
-        compile_binary(c, type, X64_FLOAT_SUB);
-        break;
-    case OP_F32_MUL:
-        compile_binary(c, type, X64_FLOAT_MUL);
-        break;
-    case OP_F32_DIV:
-        compile_binary(c, type, X64_FLOAT_DIV);
-        break;
-    case OP_F32_MIN:
-        compile_min_max(c, type, false);
-        break;
-    case OP_F32_MAX:
-        compile_min_max(c, type, true);
-        break;
-    default:
-        compile_copysign(c, type);
-        break;
-    }
+    finish_condition(c, condition == CONDITION_B ? CONDITION_A : condition == CONDITION_BE ? CONDITION_AE : condition);
 }

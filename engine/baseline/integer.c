@@ -153,7 +153,7 @@ static unsigned significant_bits(uint64_t value)
     return value ? 64 - (unsigned)__builtin_clzll(value) : 1;
 }
 
-static void compile_alu(struct compiler *c, enum alu alu, unsigned type)
+void compile_alu(struct compiler *c, unsigned alu, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_I64, commutative = alu != ALU_SUB;
@@ -232,7 +232,7 @@ static void compile_multiply_constant(struct compiler *c, unsigned type, struct 
     target_finish(c, &target, type, reg);
 }
 
-static void compile_multiply(struct compiler *c, unsigned type)
+void compile_multiply(struct compiler *c, unsigned type, UNUSED)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_I64;
@@ -309,7 +309,7 @@ static void compile_shift_constant(struct compiler *c, enum shift shift, unsigne
         push_bits(c, &target, (wide ? 64 : 32) - n);
 }
 
-static void compile_shift(struct compiler *c, enum shift shift, unsigned type)
+void compile_shift(struct compiler *c, unsigned shift, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_I64;
@@ -357,7 +357,7 @@ static unsigned unary_register(struct compiler *c, const struct target *target, 
     return target->reg != NO_REGISTER ? target->reg : value_is_free(c, a) ? a->reg : take_register(c, false);
 }
 
-static void compile_unary(struct compiler *c, uint32_t opcode, unsigned type)
+void compile_unary(struct compiler *c, unsigned opcode, unsigned type)
 {
     struct value a = vpop(c);
     struct target target = target_find(c, type);
@@ -369,7 +369,7 @@ static void compile_unary(struct compiler *c, uint32_t opcode, unsigned type)
 }
 
 /* clz and ctz where lzcnt and tzcnt are missing: bsr and bsf leave their result undefined for 0. */
-static void compile_bit_scan(struct compiler *c, bool leading, unsigned type)
+void compile_bit_scan(struct compiler *c, unsigned leading, unsigned type)
 {
     bool wide = type == TYPE_I64;
     uint32_t size = X64_IF(wide, X64_WIDE);
@@ -389,7 +389,7 @@ static void compile_bit_scan(struct compiler *c, bool leading, unsigned type)
     target_finish(c, &target, type, reg);
 }
 
-static void compile_extend_unsigned(struct compiler *c)
+void compile_extend_unsigned(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct value a = vpop(c);
     if (a.place == PLACE_CONSTANT) {
@@ -528,7 +528,7 @@ static unsigned compare_zero(struct compiler *c, unsigned condition, unsigned ty
     return condition;
 }
 
-static void compare(struct compiler *c, unsigned condition, unsigned type)
+void compile_compare(struct compiler *c, unsigned condition, unsigned type)
 {
     struct value b = vpop(c), a = vpop(c);
     bool wide = type == TYPE_I64;
@@ -586,7 +586,7 @@ static void select_float(struct compiler *c, unsigned condition, struct value *a
     target_finish(c, &target, a->type, reg);
 }
 
-void compile_select(struct compiler *c)
+void compile_select(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     unsigned condition = pop_condition(c);
     struct value b = vpop(c), a = vpop(c);
@@ -631,147 +631,29 @@ void compile_select(struct compiler *c)
     target_finish(c, &target, type, reg);
 }
 
-/* ---- Dispatch ---- */
-static const uint8_t compare_conditions[] = {CONDITION_E, CONDITION_NE, CONDITION_L,  CONDITION_B,  CONDITION_G,
-                                             CONDITION_A, CONDITION_LE, CONDITION_BE, CONDITION_GE, CONDITION_AE};
-
-void compile_compare(struct compiler *c, unsigned opcode)
+void compile_zero_test(struct compiler *c, unsigned type, UNUSED)
 {
-    if (opcode == OP_I32_EQZ || opcode == OP_I64_EQZ) {
-        unsigned type = opcode == OP_I32_EQZ ? TYPE_I32 : TYPE_I64;
-        push_constant(c, type, 0);
-        compare(c, CONDITION_E, type);
-    } else if (opcode < OP_I64_EQ) {
-        compare(c, compare_conditions[opcode - OP_I32_EQ], TYPE_I32);
-    } else {
-        compare(c, compare_conditions[opcode - OP_I64_EQ], TYPE_I64);
-    }
+    push_constant(c, type, 0);
+    compile_compare(c, CONDITION_E, type);
 }
 
-static void fold_unary(struct compiler *c, unsigned opcode)
-{
-    uint64_t a = vpop(c).constant;
-    switch (opcode) {
-    case OP_I32_WRAP_I64:
-        push_constant(c, TYPE_I32, (uint32_t)a);
-        break;
-    case OP_I64_EXTEND_I32_S:
-    case OP_I64_EXTEND32_S:
-        push_constant(c, TYPE_I64, (uint64_t)(int32_t)a);
-        break;
-    case OP_I32_EXTEND8_S:
-        push_constant(c, TYPE_I32, (uint32_t)(int8_t)a);
-        break;
-    case OP_I32_EXTEND16_S:
-        push_constant(c, TYPE_I32, (uint32_t)(int16_t)a);
-        break;
-    case OP_I64_EXTEND8_S:
-        push_constant(c, TYPE_I64, (uint64_t)(int8_t)a);
-        break;
-    default:
-        push_constant(c, TYPE_I64, (uint64_t)(int16_t)a);
-        break;
-    }
-}
-
-static void compile_extension(struct compiler *c, unsigned opcode)
+/* ---- Sign extension: `bits` low bits of the operand ---- */
+void compile_extend_signed(struct compiler *c, unsigned bits, unsigned type)
 {
     if (c->stack[c->count - 1].place == PLACE_CONSTANT) {
-        fold_unary(c, opcode);
+        uint64_t a = vpop(c).constant << (64 - bits);
+        push_constant(c, type, truncate(type, (uint64_t)((int64_t)a >> (64 - bits))));
         return;
     }
-    switch (opcode) {
-    case OP_I32_WRAP_I64:
-        compile_unary(c, X64_MOV_LOAD, TYPE_I32);
-        break;
-    case OP_I64_EXTEND_I32_S:
-    case OP_I64_EXTEND32_S:
-        compile_unary(c, X64_MOVSXD, TYPE_I64);
-        break;
-    case OP_I32_EXTEND8_S:
-        compile_unary(c, X64_MOVSX8, TYPE_I32);
-        break;
-    case OP_I32_EXTEND16_S:
-        compile_unary(c, X64_MOVSX16, TYPE_I32);
-        break;
-    case OP_I64_EXTEND8_S:
-        compile_unary(c, X64_MOVSX8 | X64_WIDE, TYPE_I64);
-        break;
-    default:
-        compile_unary(c, X64_MOVSX16 | X64_WIDE, TYPE_I64);
-        break;
-    }
+    uint32_t opcode = bits == 8 ? X64_MOVSX8 : bits == 16 ? X64_MOVSX16 : X64_MOVSXD;
+    compile_unary(c, opcode | X64_IF(type == TYPE_I64, X64_WIDE), type);
 }
 
-/* Both families have the same order of operations. */
-static void compile_arithmetic(struct compiler *c, unsigned operation, unsigned type)
+void compile_wrap(struct compiler *c, UNUSED, UNUSED_TOO)
 {
-    switch (operation + OP_I32_CLZ) {
-    case OP_I32_CLZ:
-        compile_bit_scan(c, true, type);
-        break;
-    case OP_I32_CTZ:
-        compile_bit_scan(c, false, type);
-        break;
-    case OP_I32_POPCNT:
-        compile_unary(c, X64_POPCNT | X64_IF(type == TYPE_I64, X64_WIDE), type);
-        break;
-    case OP_I32_ADD:
-        compile_alu(c, ALU_ADD, type);
-        break;
-    case OP_I32_SUB:
-        compile_alu(c, ALU_SUB, type);
-        break;
-    case OP_I32_MUL:
-        compile_multiply(c, type);
-        break;
-    case OP_I32_DIV_S:
-        compile_divide(c, DIVIDE_SIGNED, type);
-        break;
-    case OP_I32_DIV_U:
-        compile_divide(c, DIVIDE_UNSIGNED, type);
-        break;
-    case OP_I32_REM_S:
-        compile_divide(c, REMAINDER_SIGNED, type);
-        break;
-    case OP_I32_REM_U:
-        compile_divide(c, REMAINDER_UNSIGNED, type);
-        break;
-    case OP_I32_AND:
-        compile_alu(c, ALU_AND, type);
-        break;
-    case OP_I32_OR:
-        compile_alu(c, ALU_OR, type);
-        break;
-    case OP_I32_XOR:
-        compile_alu(c, ALU_XOR, type);
-        break;
-    case OP_I32_SHL:
-        compile_shift(c, SHIFT_SHL, type);
-        break;
-    case OP_I32_SHR_S:
-        compile_shift(c, SHIFT_SAR, type);
-        break;
-    case OP_I32_SHR_U:
-        compile_shift(c, SHIFT_SHR, type);
-        break;
-    case OP_I32_ROTL:
-        compile_shift(c, SHIFT_ROL, type);
-        break;
-    default:
-        compile_shift(c, SHIFT_ROR, type);
-        break;
+    if (c->stack[c->count - 1].place == PLACE_CONSTANT) {
+        push_constant(c, TYPE_I32, (uint32_t)vpop(c).constant);
+        return;
     }
-}
-
-void compile_integer(struct compiler *c, unsigned opcode)
-{
-    if (opcode >= OP_I32_CLZ && opcode <= OP_I32_ROTR)
-        compile_arithmetic(c, opcode - OP_I32_CLZ, TYPE_I32);
-    else if (opcode >= OP_I64_CLZ && opcode <= OP_I64_ROTR)
-        compile_arithmetic(c, opcode - OP_I64_CLZ, TYPE_I64);
-    else if (opcode == OP_I64_EXTEND_I32_U)
-        compile_extend_unsigned(c);
-    else
-        compile_extension(c, opcode);
+    compile_unary(c, X64_MOV_LOAD, TYPE_I32);
 }

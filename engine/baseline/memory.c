@@ -102,7 +102,7 @@ static void finish_load(struct compiler *c, const struct access *access, struct 
     push_bits(c, &target, is_unsigned ? 8u * access->bytes : 0);
 }
 
-void compile_load(struct compiler *c, unsigned opcode)
+void compile_load(struct compiler *c, unsigned opcode, UNUSED)
 {
     const struct access *access = &loads[opcode - OP_I32_LOAD];
     uint64_t offset = read_offset(&c->pc);
@@ -159,7 +159,7 @@ bool compile_indexed_load(struct compiler *c, struct value *base, struct value *
     return true;
 }
 
-void compile_store(struct compiler *c, unsigned opcode)
+void compile_store(struct compiler *c, unsigned opcode, UNUSED)
 {
     const struct access *access = &stores[opcode - OP_I32_STORE];
     uint64_t offset = read_offset(&c->pc);
@@ -213,8 +213,9 @@ static struct operand global_operand(struct compiler *c, uint32_t index)
     return operand_memory(SCRATCH, 0);
 }
 
-void compile_global_get(struct compiler *c, uint32_t index)
+void compile_global_get(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t index = read_u32_trusted(&c->pc);
     unsigned type = type_of(c->module->globals[index].type.value);
     struct target target = target_find(c, type);
     unsigned reg = target_register(c, &target, type);
@@ -222,8 +223,9 @@ void compile_global_get(struct compiler *c, uint32_t index)
     target_finish(c, &target, type, reg);
 }
 
-void compile_global_set(struct compiler *c, uint32_t index)
+void compile_global_set(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t index = read_u32_trusted(&c->pc);
     struct value value = vpop(c);
     int32_t immediate;
     if (!value_is_immediate(&value, &immediate)) /* not through the scratch register, which may have the address */
@@ -232,8 +234,9 @@ void compile_global_set(struct compiler *c, uint32_t index)
     store_value(c, place, &value);
 }
 
-void compile_memory_size(struct compiler *c)
+void compile_memory_size(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    read_u32_trusted(&c->pc); /* memory 0 */
     struct target target = target_find(c, TYPE_I32);
     unsigned reg = target_register(c, &target, TYPE_I32);
     emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, reg, operand_header(HEADER_OFFSET(memory.bytes)));
@@ -262,8 +265,9 @@ static void emit_table_check(struct compiler *c, uint32_t table, unsigned index)
     emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot);
 }
 
-void compile_table_get(struct compiler *c, uint32_t table)
+void compile_table_get(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t table = read_u32_trusted(&c->pc);
     struct value index = vpop(c);
     unsigned reg = value_own(c, &index);
     forget_cache(c, reg);
@@ -273,8 +277,9 @@ void compile_table_get(struct compiler *c, uint32_t table)
     target_finish(c, &target, TYPE_I32, reg);
 }
 
-void compile_table_set(struct compiler *c, uint32_t table)
+void compile_table_set(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t table = read_u32_trusted(&c->pc);
     struct value value = vpop(c), index = vpop(c);
     unsigned reference = value_register(c, &value);
     unsigned reg = take_register(c, false);
@@ -297,8 +302,9 @@ void compile_table_size(struct compiler *c, uint32_t table)
     target_finish(c, &target, TYPE_I32, reg);
 }
 
-void compile_reference_function(struct compiler *c, uint32_t index)
+void compile_reference_function(struct compiler *c, UNUSED, UNUSED_TOO)
 {
+    uint32_t index = read_u32_trusted(&c->pc);
     struct target target = target_find(c, TYPE_I32);
     unsigned reg = target_register(c, &target, TYPE_I32);
     if (index < c->module->function_import_count) {
