@@ -3,33 +3,36 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So that the backtrace has it. */
+#define NAMED __attribute__((noinline))
+
 static volatile int zero, one = 1;
 
-static void divide(void)
+NAMED static void divide(void)
 {
     printf("%d\n", one / zero);
 }
 
-static void memory(void)
+NAMED static void memory(void)
 {
     volatile int *outside = (volatile int *)(uintptr_t)0xfffffff0;
     *outside = 1;
 }
 
-static void recurse(void)
+NAMED static void recurse(void)
 {
     if (one)
         recurse();
     zero++;
 }
 
-static void call(void)
+NAMED static void call(void)
 {
     void (*volatile nowhere)(void) = (void (*)(void))(uintptr_t)12345;
     nowhere();
 }
 
-static void stop(void)
+NAMED static void stop(void)
 {
     __builtin_trap();
 }

@@ -166,15 +166,15 @@ static void all_stops(void)
         const char *says, *line;
     } stops[] = {
         {"What this runs on.", "machine"},
-        {"Memory, before anything has run.", "memory"},
         {"Each program is WebAssembly, compiled by the kernel to native code that runs in ring 0.", "examples"},
         {"The first one says hello.", "run hello tour"},
-        {"Compiled code is quick.", "run primes 5000000"},
         {"Files: this folder is a copy in memory.", "run files /examples"},
+        {"Compiled code is quick.", "run primes 5000000"},
+        {"Memory, before the next two.", "memory"},
         {"A fault belongs to the program that made it: a named trap, a backtrace, and the kernel goes on.",
          "run crash divide"},
-        {"So does calling without end.", "run crash recurse"},
-        {"All memory came back.", "memory"},
+        {"So does reaching for what is not its own.", "run crash memory"},
+        {"Their memory came back.", "memory"},
     };
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
         char line[128];
