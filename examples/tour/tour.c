@@ -170,11 +170,11 @@ static void all_stops(void)
         {"The first one says hello.", "run hello tour"},
         {"Files: this folder is a copy in memory.", "run files /examples"},
         {"Compiled code is quick.", "run primes 5000000"},
-        {"Memory, before the next two.", "memory"},
         {"A fault belongs to the program that made it: a named trap, a backtrace, and the kernel goes on.",
          "run crash divide"},
-        {"So does reaching for what is not its own.", "run crash memory"},
-        {"Their memory came back.", "memory"},
+        {"Memory, before one more of that kind.", "memory"},
+        {"This one reaches for what is not its own.", "run crash memory"},
+        {"What it had came back.", "memory"},
     };
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
         char line[128];
