@@ -46,10 +46,10 @@ enum status spectest_create(struct process *process, struct spectest *spectest)
         status =
             global_create(process, &type, (union value){.bits = {globals[i].bits, 0}}, add(spectest, globals[i].name));
     }
-    struct table_type table = {VALUE_FUNCREF, {10, 20, true}};
+    struct table_type table = {VALUE_FUNCREF, {.minimum = 10, .maximum = 20, .has_maximum = true}};
     if (status == STATUS_OK)
         status = table_create(process, &table, add(spectest, "table"));
-    struct memory_type memory = {{1, 2, true}};
+    struct memory_type memory = {{.minimum = 1, .maximum = 2, .has_maximum = true}};
     if (status == STATUS_OK)
         status = memory_create(process, &memory, add(spectest, "memory"));
     return status;
