@@ -217,7 +217,10 @@ uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, 
     struct path name;
     struct wasi_descriptor *directory;
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_open: result");
+    uint32_t new_fd;
     enum wasi_errno error = decode_path(instance, path, length, "path_open: path", &name);
+    if (error == WASI_SUCCESS)
+        error = wasi_descriptor_reserve(wasi, &new_fd);
     if (error == WASI_SUCCESS)
         error = wasi_directory(wasi, fd, rights_to_open(open_flags), &directory);
     if (error != WASI_SUCCESS)
@@ -236,11 +239,11 @@ uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, 
     if (status != STATUS_OK)
         return wasi_errno_of(status);
     descriptor.rights &= descriptor.node->type == VFS_DIRECTORY ? WASI_RIGHTS_DIRECTORY : WASI_RIGHTS_FILE;
-    uint32_t new_fd = 0;
-    error = descriptor.node->type == VFS_SYMLINK ? WASI_ELOOP : wasi_descriptor_add(wasi, &descriptor, &new_fd);
-    if (error == WASI_SUCCESS)
-        memcpy(result_memory, &new_fd, sizeof new_fd);
-    else
+    if (descriptor.node->type == VFS_SYMLINK) {
         vfs_release(descriptor.node);
-    return error;
+        return WASI_ELOOP;
+    }
+    wasi_descriptor_set(wasi, new_fd, &descriptor);
+    memcpy(result_memory, &new_fd, sizeof new_fd);
+    return WASI_SUCCESS;
 }

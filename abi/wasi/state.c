@@ -41,18 +41,19 @@ static enum wasi_errno grow(struct wasi *wasi)
     return WASI_SUCCESS;
 }
 
-enum wasi_errno wasi_descriptor_add(struct wasi *wasi, const struct wasi_descriptor *descriptor, uint32_t *fd)
+enum wasi_errno wasi_descriptor_reserve(struct wasi *wasi, uint32_t *fd)
 {
     uint32_t free = wasi->lowest_free;
     while (free < wasi->capacity && wasi->descriptors[free].kind != WASI_FREE)
         free++;
-    enum wasi_errno error = free == wasi->capacity ? grow(wasi) : WASI_SUCCESS;
-    if (error != WASI_SUCCESS)
-        return error;
-    wasi->descriptors[free] = *descriptor;
-    wasi->lowest_free = free + 1;
-    *fd = free;
-    return WASI_SUCCESS;
+    wasi->lowest_free = *fd = free;
+    return free == wasi->capacity ? grow(wasi) : WASI_SUCCESS;
+}
+
+void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descriptor *descriptor)
+{
+    wasi->descriptors[fd] = *descriptor;
+    wasi->lowest_free = fd + 1;
 }
 
 /* stdio 0 to 2, then the directories of the launch description in its order. */
@@ -63,7 +64,9 @@ static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct l
     for (enum stream stream = STREAM_INPUT; stream < STREAM_COUNT && error == WASI_SUCCESS; stream++) {
         uint64_t rights = stream == STREAM_INPUT ? WASI_RIGHTS_INPUT : WASI_RIGHTS_OUTPUT;
         struct wasi_descriptor descriptor = {.kind = WASI_STREAM, .stream = stream, .rights = rights};
-        error = wasi_descriptor_add(wasi, &descriptor, &fd);
+        error = wasi_descriptor_reserve(wasi, &fd);
+        if (error == WASI_SUCCESS)
+            wasi_descriptor_set(wasi, fd, &descriptor);
     }
     for (uint32_t i = 0; launch && i < launch->directory_count && error == WASI_SUCCESS; i++) {
         struct wasi_descriptor descriptor = {
@@ -73,9 +76,11 @@ static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct l
             .rights = WASI_RIGHTS_DIRECTORY,
             .inheriting = WASI_RIGHTS_DIRECTORY | WASI_RIGHTS_FILE,
         };
-        error = wasi_descriptor_add(wasi, &descriptor, &fd);
-        if (error == WASI_SUCCESS)
+        error = wasi_descriptor_reserve(wasi, &fd);
+        if (error == WASI_SUCCESS) {
             vfs_acquire(descriptor.node);
+            wasi_descriptor_set(wasi, fd, &descriptor);
+        }
     }
     return error;
 }
@@ -257,7 +262,7 @@ enum wasi_errno wasi_errno_of(enum status status)
     static const uint8_t numbers[STATUS_COUNT] = {
         [STATUS_OK] = WASI_SUCCESS,
         [STATUS_NO_MEMORY] = WASI_ENOMEM,
-        [STATUS_LIMIT] = WASI_ENOMEM,
+        [STATUS_LIMIT] = WASI_EMFILE,
         [STATUS_INVALID] = WASI_EINVAL,
         [STATUS_NOT_FOUND] = WASI_ENOENT,
         [STATUS_EXISTS] = WASI_EEXIST,

@@ -72,8 +72,10 @@ enum wasi_errno wasi_node_descriptor(struct wasi *wasi, uint32_t fd, uint64_t ri
                                      struct wasi_descriptor **result);
 /* The same for a directory that a path starts at (WASI_ENOTDIR). */
 enum wasi_errno wasi_directory(struct wasi *wasi, uint32_t fd, uint64_t rights, struct wasi_descriptor **result);
-/* Put a node, whose reference is taken over on success, into the lowest free descriptor. */
-enum wasi_errno wasi_descriptor_add(struct wasi *wasi, const struct wasi_descriptor *descriptor, uint32_t *fd);
+/* The lowest free descriptor, which stays free until wasi_descriptor_set. Pointers to descriptors become invalid. */
+enum wasi_errno wasi_descriptor_reserve(struct wasi *wasi, uint32_t *fd);
+/* Fill a reserved descriptor; a node's reference is taken over. */
+void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descriptor *descriptor);
 
 /* Rights that mean something for a directory, and for a file. */
 #define WASI_RIGHTS_FILE                                                                                               \

@@ -55,6 +55,16 @@ int main(void)
     CHECK_ERRNO(__wasi_path_unlink_file(directory, "f"), OK);
     CHECK_ERRNO(__wasi_fd_close(directory), OK);
     CHECK_ERRNO(__wasi_path_remove_directory(ROOT, "d"), OK);
+    /* Either our limit of descriptors or the host's on open files comes first. */
+    __wasi_errno_t error;
+    unsigned count = 0, wrong = 0;
+    while ((error = __wasi_path_open(ROOT, 0, ".", 0, 0, 0, 0, &file)) == OK)
+        count++;
+    CHECK_ERRNO(error, __WASI_ERRNO_MFILE);
+    CHECK(count > 500 && count < 65536);
+    while (count--)
+        wrong += __wasi_fd_close(file--) != OK;
+    CHECK(wrong == 0);
     CHECK_ERRNO(proc_raise(0), OK);
     CHECK_ERRNO(proc_raise(27), OK); /* window change: ignored */
     CHECK_ERRNO(proc_raise(19), __WASI_ERRNO_NOTSUP);
