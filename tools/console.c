@@ -100,7 +100,7 @@ static void forward_input(struct relay *relay)
 
 /* ---- From the guest ---- */
 
-static void write_all(int file, const uint8_t *bytes, size_t count)
+static bool write_all(int file, const uint8_t *bytes, size_t count)
 {
     while (count > 0) {
         ssize_t written = write(file, bytes, count);
@@ -108,13 +108,14 @@ static void write_all(int file, const uint8_t *bytes, size_t count)
             struct pollfd descriptor = {.fd = file, .events = POLLOUT};
             poll(&descriptor, 1, -1);
         } else if (written < 0 && errno != EINTR) {
-            return;
+            return false;
         }
         if (written > 0) {
             bytes += written;
             count -= (size_t)written;
         }
     }
+    return true;
 }
 
 static uint32_t read_u32(const uint8_t *bytes)
@@ -132,7 +133,12 @@ static void receive_frame(struct relay *relay, uint8_t type, const uint8_t *payl
 {
     switch (type) {
     case CONSOLE_OUTPUT:
-        write_all(STDOUT_FILENO, payload, bytes);
+        /* The program cannot be told, so this is the end: nothing may be lost without a word. */
+        if (!write_all(STDOUT_FILENO, payload, bytes)) {
+            relay->result->outcome = CONSOLE_UNWRITABLE;
+            relay->result->write_error = errno;
+            relay->ended = true;
+        }
         break;
     case CONSOLE_ERROR:
     case CONSOLE_LOG:

@@ -11,8 +11,9 @@
 #define CONSOLE_PLAIN_TEXT_BYTES 4096
 
 enum console_outcome {
-    CONSOLE_FINISHED, /* the exit frame came */
-    CONSOLE_BROKEN,   /* the line ended before it, or what came is no frame */
+    CONSOLE_UNWRITABLE, /* stdout cannot be written to */
+    CONSOLE_FINISHED,   /* the exit frame came */
+    CONSOLE_BROKEN,     /* the line ended before it, or what came is no frame */
     CONSOLE_TIMED_OUT,
     CONSOLE_INTERRUPTED, /* Ctrl-C, and the guest did not end by itself, or could not be asked */
 };
@@ -20,6 +21,7 @@ enum console_outcome {
 struct console_result {
     enum console_outcome outcome;
     uint32_t status; /* CONSOLE_FINISHED */
+    int write_error; /* CONSOLE_UNWRITABLE: errno */
     bool panicked;   /* CONSOLE_FINISHED, after platform_panic */
     bool greeted;    /* the kernel got as far as its console */
     /* The end of what came before the greeting. */

@@ -2,8 +2,11 @@
 #include "tools/message.h"
 #include "tools/subcommands.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct subcommand *const subcommands[] = {&subcommand_run, &subcommand_inspect};
 #define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
@@ -22,8 +25,18 @@ static void print_help(FILE *stream)
           stream);
 }
 
+/* Were one of them closed, the next file that is opened would be taken for it. What stands in for an output cannot be
+ * written to, so the program sees its error. */
+static void occupy_standard_descriptors(void)
+{
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != descriptor)
+            exit(EXIT_TESSERA);
+}
+
 int main(int count, char **words)
 {
+    occupy_standard_descriptors();
     if (count < 2) {
         print_help(stderr);
         return EXIT_TESSERA;

@@ -72,6 +72,18 @@ static void apply_directory(void *context, const char *value)
     options->directories[options->directory_count++] = directory;
 }
 
+/* The last value given for a variable counts. */
+static void set_variable(struct text_list *environment, const char *variable)
+{
+    size_t key_length = strcspn(variable, "=") + 1;
+    for (uint32_t i = 0; i < environment->count; i++)
+        if (strncmp(environment->items[i], variable, key_length) == 0) {
+            environment->items[i] = variable;
+            return;
+        }
+    list_append(environment, variable);
+}
+
 static void apply_environment(void *context, const char *value)
 {
     struct run_options *options = context;
@@ -84,7 +96,7 @@ static void apply_environment(void *context, const char *value)
             return;
         value = text_of("%s=%s", value, inherited);
     }
-    list_append(&options->environment, value);
+    set_variable(&options->environment, value);
 }
 
 static void apply_argument_zero(void *context, const char *value)

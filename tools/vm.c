@@ -302,6 +302,9 @@ int run_in_vm(const struct run_options *options)
     case CONSOLE_TIMED_OUT:
         complain("time limit exceeded, and the machine did not end the program by itself");
         return 124;
+    case CONSOLE_UNWRITABLE:
+        complain("cannot write to stdout: %s", strerror(result.write_error));
+        return EXIT_TESSERA;
     case CONSOLE_INTERRUPTED:
         return 130;
     case CONSOLE_BROKEN:
