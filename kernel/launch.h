@@ -39,7 +39,8 @@ struct launch_result {
     char message[512];    /* LAUNCH_REFUSED: why the module was not started */
 };
 
-/* Load, instantiate and run to the end; everything is freed on return. The conventional exit status for a result is
+/* Load, instantiate and run to the end: the start function, then the export `_start` or else `_initialize`. A module
+ * with none of the three is refused. Everything is freed on return. The conventional exit status for a result is
  * launch_exit_status: the program's own; 134 for a trap (as after abort), 124 for the time limit, 130 for an
  * interrupt, 126 for a module that was refused. */
 void launch_run(const struct launch *launch, struct launch_result *result);

@@ -68,8 +68,8 @@ const struct trap_report *process_trap_report(const struct process *process);
  *         1  host function wasi_snapshot_preview1.fd_write
  *         2  _start (app.wasm+0x90)
  *         ... 312 more
- * `+0x...` is the byte offset of the wasm instruction in the module; functions without a name are func[INDEX]. A
- * detail stands behind the trap in parentheses. */
+ * `+0x...` is the byte offset of the wasm instruction in the module, and missing when there is no memory to find it;
+ * functions without a name are func[INDEX]. A detail stands behind the trap in parentheses. */
 void trap_report_print(const struct trap_report *report);
 
 #endif

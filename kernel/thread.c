@@ -20,6 +20,7 @@ void cpu_initialize(void)
     }
     boot_cpu.current = &boot_cpu.boot_thread;
     boot_cpu.boot_thread.wait_stream = STREAM_COUNT;
+    boot_cpu.boot_thread.wait_deadline = UINT64_MAX;
     boot_cpu.timer_armed = UINT64_MAX;
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
@@ -132,6 +133,7 @@ enum status thread_start(void (*entry)(void *argument), void *argument, struct t
     thread->entry = entry;
     thread->argument = argument;
     thread->wait_stream = STREAM_COUNT;
+    thread->wait_deadline = UINT64_MAX;
     /* As switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
     uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_RESERVED) - 1;
     *--top = (uintptr_t)thread_begin;
@@ -143,18 +145,25 @@ enum status thread_start(void (*entry)(void *argument), void *argument, struct t
 
 /* ---- Waiting ---- */
 
-/* Wait for what is set in the thread. A guest that is to end does so here, unless `keep_guest`. */
-static void thread_wait(struct thread *thread, bool keep_guest)
+/* Wait for what is set in the thread; nothing is, afterwards. */
+static void thread_wait(struct thread *thread)
 {
     struct cpu *cpu = platform_cpu();
     thread->state = THREAD_WAITING;
     thread->next = cpu->waiting;
     cpu->waiting = thread;
-    thread->wait_ends = !keep_guest;
     schedule();
-    if (!keep_guest) {
-        thread_end_if_due(GUEST_IN_HOST);
-    }
+    thread->wait_deadline = UINT64_MAX;
+    thread->wait_stream = STREAM_COUNT;
+    thread->wait_thread = NULL;
+}
+
+/* The same for a guest: if it is to end, it does so here. */
+static void guest_wait(struct thread *thread)
+{
+    thread->wait_ends = true;
+    thread_wait(thread);
+    thread_end_if_due(GUEST_IN_HOST);
 }
 
 void thread_yield(void)
@@ -168,7 +177,7 @@ void thread_sleep_until(uint64_t deadline)
 {
     struct thread *thread = thread_current();
     thread->wait_deadline = deadline;
-    thread_wait(thread, false);
+    guest_wait(thread);
 }
 
 bool thread_wait_stream(enum stream stream, uint64_t deadline)
@@ -177,8 +186,7 @@ bool thread_wait_stream(enum stream stream, uint64_t deadline)
     if (!platform_stream_readable(stream)) {
         thread->wait_deadline = deadline;
         thread->wait_stream = stream;
-        thread_wait(thread, false);
-        thread->wait_stream = STREAM_COUNT;
+        guest_wait(thread);
     }
     return platform_stream_readable(stream);
 }
@@ -200,10 +208,9 @@ void thread_join(struct thread *joined)
             process_request_end(joined->process, thread_end_trap(thread));
             passed_on = true;
         }
-        thread->wait_deadline = UINT64_MAX;
         thread->wait_thread = joined;
-        thread_wait(thread, true);
-        thread->wait_thread = NULL;
+        thread->wait_ends = !passed_on;
+        thread_wait(thread);
     }
     thread->area.pending |= passed_on; /* its own guest ends when this host call returns */
     thread_destroy(joined);

@@ -144,7 +144,8 @@ static void print_frame(const struct trap_report *report, uint32_t index, const 
             *offset = module_offset(frame, index > 0 || report->in_host);
         }
         function_name(frame, name);
-        length = format_text(line, sizeof(line), "%5u  %s (%s+0x%x)\n", index, name, frame->module->name, *offset);
+        length = *offset ? format_text(line, sizeof(line), "%5u  %s (%s+0x%x)\n", index, name, frame->module->name, *offset)
+                         : format_text(line, sizeof(line), "%5u  %s (%s)\n", index, name, frame->module->name);
     }
     platform_log(line, min_u64(length, sizeof(line) - 1));
 }
