@@ -9,6 +9,9 @@
 #include "kernel/objects.h"
 #include "kernel/signature.h"
 
+/* The compiler takes no less room for text. */
+#define TEXT_BYTES_MINIMUM 65536
+
 struct text_range {
     uintptr_t start, end;
     struct compiled_module *module;
@@ -101,6 +104,19 @@ static bool compile_progress(void *context, uint64_t done, uint64_t total)
     return !thread_end_is_due(thread_current());
 }
 
+/* What the compiler may need is far more than what it usually needs. Where memory is short, it gets what there is, and
+ * says so when it was not enough. Returns the bytes committed, or 0. */
+static size_t commit_text(uint8_t *text, size_t bytes)
+{
+    while (platform_commit(text, bytes, PROTECTION_READ_WRITE) != STATUS_OK) {
+        bytes = bytes / 2 / PLATFORM_PAGE_BYTES * PLATFORM_PAGE_BYTES;
+        if (bytes < TEXT_BYTES_MINIMUM) {
+            return 0;
+        }
+    }
+    return bytes;
+}
+
 /* Compile into a reservation of its own, which ends up executable and cut to size. */
 static enum status compile_text(struct compiled_module *module, struct engine_error *error)
 {
@@ -109,19 +125,21 @@ static enum status compile_text(struct compiled_module *module, struct engine_er
     if (!text) {
         return STATUS_NO_MEMORY;
     }
+    size_t committed = commit_text(text, module->text_reserved);
     struct compile_options options = {
         .cpu_features = platform_cpu_features(),
         .text = text,
-        .text_capacity = module->text_reserved,
+        .text_capacity = committed,
         .progress = compile_progress,
     };
-    enum status status = platform_commit(text, module->text_reserved, PROTECTION_READ_WRITE);
+    enum status status = committed ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK && code_compile(module->module, &options, &kernel_engine_allocator, &module->code, error)) {
-        status = error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
+        bool cramped = error->status == ENGINE_LIMIT && committed < module->text_reserved;
+        status = error->status == ENGINE_NO_MEMORY || cramped ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
     }
     if (status == STATUS_OK) {
         size_t used = align_up(max_u64(module->code->text_size, 1), PLATFORM_PAGE_BYTES);
-        platform_decommit(text + used, module->text_reserved - used);
+        platform_decommit(text + used, committed - used);
         status = platform_protect(text, used, PROTECTION_READ_EXECUTE);
     }
     if (status == STATUS_OK && !text_insert(module)) {

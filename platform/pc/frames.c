@@ -22,6 +22,7 @@ static uint64_t whole_words GUARDED_BY(lock);
 static uint64_t whole_hint GUARDED_BY(lock);         /* no word below this one has a bit set */
 static uint32_t partial GUARDED_BY(lock) = NO_BLOCK; /* first block that has some frames free */
 static uint64_t free_frames GUARDED_BY(lock);
+static uint64_t promised GUARDED_BY(lock); /* of the free ones */
 static uint64_t reserve GUARDED_BY(lock);
 static struct frame_statistics counts GUARDED_BY(lock);
 
@@ -181,11 +182,34 @@ bool frames_initialize(const struct memory_range *ram, uint32_t ram_count, const
     return true;
 }
 
+/* Free frames that are neither promised nor in reserve. */
+static uint64_t unclaimed(void) REQUIRES(lock)
+{
+    return free_frames > promised + reserve ? free_frames - promised - reserve : 0;
+}
+
+bool frames_promise(uint64_t count)
+{
+    spinlock_acquire(&lock);
+    bool done = count <= unclaimed();
+    if (done)
+        promised += count;
+    spinlock_release(&lock);
+    return done;
+}
+
+void frames_promise_back(uint64_t count)
+{
+    spinlock_acquire(&lock);
+    promised -= count;
+    spinlock_release(&lock);
+}
+
 uint64_t frame_allocate(enum frame_purpose purpose)
 {
     uint64_t frame = NO_FRAME;
     spinlock_acquire(&lock);
-    if (purpose == FRAME_GUEST && free_frames <= reserve)
+    if ((purpose == FRAME_GUEST && unclaimed() == 0) || (purpose == FRAME_KERNEL && free_frames <= promised))
         goto out;
     if (partial == NO_BLOCK) {
         uint32_t index = whole_take();
@@ -206,6 +230,8 @@ uint64_t frame_allocate(enum frame_purpose purpose)
         partial_remove(partial);
     free_frames--;
     counts.used++;
+    if (purpose == FRAME_PROMISED)
+        promised--;
 out:
     spinlock_release(&lock);
     return frame;
@@ -219,11 +245,11 @@ void frame_free(uint64_t frame)
     spinlock_release(&lock);
 }
 
-uint64_t huge_frame_allocate(enum frame_purpose purpose)
+uint64_t huge_frame_allocate(void)
 {
     uint64_t frame = NO_FRAME;
     spinlock_acquire(&lock);
-    if (purpose == FRAME_KERNEL || free_frames > reserve + BLOCK_FRAMES) {
+    if (unclaimed() >= BLOCK_FRAMES) {
         uint32_t index = whole_take();
         if (index != NO_BLOCK) {
             frame = index * HUGE_FRAME_BYTES;
@@ -265,13 +291,13 @@ void *frame_allocate_metadata(void)
 
 void *huge_frame_allocate_metadata(void)
 {
-    return to_metadata(huge_frame_allocate(FRAME_KERNEL), HUGE_FRAME_BYTES);
+    return to_metadata(huge_frame_allocate(), HUGE_FRAME_BYTES);
 }
 
 bool frames_plentiful(void)
 {
     spinlock_acquire(&lock);
-    bool plentiful = free_frames > reserve;
+    bool plentiful = unclaimed() > 0;
     spinlock_release(&lock);
     return plentiful;
 }

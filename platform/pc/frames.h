@@ -29,21 +29,30 @@ bool frames_initialize(const struct memory_range *ram, uint32_t ram_count, const
 /* Hand a range to the allocator that was taken before (whole frames inside it). */
 void frames_add(uint64_t start, uint64_t end);
 
-/* Whose frame it is, for the reserve: linear memories and the like may not take the last frames, so that page tables,
- * kernel objects and the handling of the shortage itself still find some. */
-enum frame_purpose { FRAME_GUEST, FRAME_KERNEL };
+/* What a frame is for. Frames can be *promised*: they stay free, but only FRAME_PROMISED takes them. All promises are
+ * kept, so the first touch of a page that was promised never fails. Behind the promises lies a reserve, for page tables
+ * and bookkeeping; guests and new promises stop before it. */
+enum frame_purpose {
+    FRAME_GUEST,    /* not promised: only from what is neither promised nor in reserve */
+    FRAME_KERNEL,   /* page tables and bookkeeping: from the reserve, too */
+    FRAME_PROMISED, /* takes one promise back */
+};
+
+/* Promise `count` frames more. False, and nothing is promised, when there are not as many. */
+bool frames_promise(uint64_t count);
+void frames_promise_back(uint64_t count);
 
 /* Physical address of a frame, content arbitrary, or NO_FRAME. */
 uint64_t frame_allocate(enum frame_purpose purpose);
 void frame_free(uint64_t frame);
-/* The same for 2 MiB. A huge frame may also be freed frame by frame. */
-uint64_t huge_frame_allocate(enum frame_purpose purpose);
+/* The same for 2 MiB, as FRAME_GUEST. A huge frame may also be freed frame by frame. */
+uint64_t huge_frame_allocate(void);
 void huge_frame_free(uint64_t frame);
 /* Frames for bookkeeping that are never given back: not counted as used. Zeroed; NULL: none left. */
 void *frame_allocate_metadata(void);
 void *huge_frame_allocate_metadata(void);
 
-/* Is there more free than the reserve? */
+/* Is there a frame for a guest? */
 bool frames_plentiful(void);
 
 struct frame_statistics {

@@ -2,7 +2,8 @@
  * KERNEL_BASE).
  *
  *     0000000000000000  never mapped: whoever follows a null pointer faults
- *     0000010000000000  reservations of 1 GiB and more, and for guests, in units of 1 GiB (LARGE_ARENA)
+ *     0000010000000000  reservations for guests, in units of 1 GiB (GUEST_ARENA)
+ *     0000700000000000  other reservations of 1 GiB and more, in the same units (LARGE_ARENA)
  *     ffff800000000000  direct map: all RAM at its physical address plus this
  *     ffffc00000000000  reservations below 2 MiB, in units of a page (SMALL_ARENA)
  *     ffffc80000000000  reservations below 1 GiB, in units of 2 MiB (MIDDLE_ARENA)
@@ -17,7 +18,9 @@
 #define LAYOUT_ADDRESS(value) UINT64_C(value)
 #endif
 
-#define LARGE_ARENA      LAYOUT_ADDRESS(0x0000010000000000)
+#define GUEST_ARENA      LAYOUT_ADDRESS(0x0000010000000000)
+#define GUEST_ARENA_END  LAYOUT_ADDRESS(0x0000700000000000)
+#define LARGE_ARENA      LAYOUT_ADDRESS(0x0000700000000000)
 #define LARGE_ARENA_END  LAYOUT_ADDRESS(0x00007f8000000000)
 #define DIRECT_MAP       LAYOUT_ADDRESS(0xffff800000000000)
 #define DIRECT_MAP_BYTES LAYOUT_ADDRESS(0x0000400000000000)

@@ -239,24 +239,43 @@ void *map_physical(uint64_t physical, uint64_t bytes, bool cached)
 
 /* ---- Ranges ---- */
 
-/* Write `value` wherever nothing is. Borders and tables are made. */
-static void set_range(uint64_t *table, int level, uint64_t start, uint64_t end, uint64_t value)
+/* Write `value` wherever nothing is. Borders and tables are made. Returns for how many pages. */
+static uint64_t set_range(uint64_t *table, int level, uint64_t start, uint64_t end, uint64_t value)
 {
+    uint64_t pages = 0;
     for (uint64_t next; start != end; start = next) {
         next = part_end(start, end, level);
         uint64_t *entry = entry_for(table, start, level);
-        if (is_table(*entry, level))
-            set_range(table_of(*entry), level - 1, start, next, value);
-        else if (*entry == 0)
+        if (is_table(*entry, level)) {
+            pages += set_range(table_of(*entry), level - 1, start, next, value);
+        } else if (*entry == 0) {
             *entry = value;
+            pages += level_span(level) / FRAME_BYTES;
+        }
     }
+    return pages;
+}
+
+/* What the kernel commits for itself is promised; what guests get is theirs if it is there. */
+static bool is_promised(uint64_t address)
+{
+    return address < GUEST_ARENA || address >= GUEST_ARENA_END;
 }
 
 enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protection)
 {
-    if (!make_borders(start, start + bytes, true))
+    uint64_t pages = bytes / FRAME_BYTES;
+    if (is_promised(start) ? !frames_promise(pages) : !frames_plentiful())
         return STATUS_NO_MEMORY;
-    set_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes, ENTRY_COMMITTED | protection_bits[protection]);
+    if (!make_borders(start, start + bytes, true)) {
+        if (is_promised(start))
+            frames_promise_back(pages);
+        return STATUS_NO_MEMORY;
+    }
+    uint64_t set = set_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes,
+                             ENTRY_COMMITTED | protection_bits[protection]);
+    if (is_promised(start))
+        frames_promise_back(pages - set);
     return STATUS_OK;
 }
 
@@ -303,8 +322,9 @@ static void free_page(uint64_t entry)
         frame_free(frame);
 }
 
-/* Clear [start, end) of a table and free what was there. True: the CPU may remember some of it. */
-static bool clear_range(uint64_t *table, int level, uint64_t start, uint64_t end)
+/* Clear [start, end) of a table and free what was there; `*untouched` grows by the pages that had no frame yet. True:
+ * the CPU may remember some of it. */
+static bool clear_range(uint64_t *table, int level, uint64_t start, uint64_t end, uint64_t *untouched)
 {
     bool present = false;
     for (uint64_t next; start != end; start = next) {
@@ -314,7 +334,7 @@ static bool clear_range(uint64_t *table, int level, uint64_t start, uint64_t end
             continue;
         if (is_table(value, level)) {
             uint64_t *inner = table_of(value);
-            present |= clear_range(inner, level - 1, start, next);
+            present |= clear_range(inner, level - 1, start, next, untouched);
             bool empty = true;
             if (next - start != level_span(level)) {
                 for (uint32_t i = 0; i < TABLE_ENTRIES && empty; i++)
@@ -330,6 +350,8 @@ static bool clear_range(uint64_t *table, int level, uint64_t start, uint64_t end
                 free_page(value);
             else
                 huge_frame_free(value & ENTRY_ADDRESS & ~(HUGE_FRAME_BYTES - 1));
+        } else if (value & ENTRY_COMMITTED) {
+            *untouched += (next - start) / FRAME_BYTES;
         }
         *entry = 0;
     }
@@ -341,8 +363,11 @@ void paging_decommit(uint64_t start, uint64_t bytes)
     /* Borders inside huge pages or large committed ranges need tables, from the reserve if need be. */
     if (!make_borders(start, start + bytes, false))
         platform_panic("no frame for a page table in the reserve");
-    if (clear_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes))
+    uint64_t untouched = 0;
+    if (clear_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes, &untouched))
         flush(start, bytes);
+    if (is_promised(start))
+        frames_promise_back(untouched);
 }
 
 /* ---- Faults ---- */
@@ -352,12 +377,6 @@ static bool access_allowed(uint64_t entry, uint64_t error)
     if (error & FAULT_WRITE)
         return entry & ENTRY_WRITABLE;
     return !(error & FAULT_EXECUTE) || !(entry & ENTRY_NO_EXECUTE);
-}
-
-/* Linear memories live in the large arena; their shortage is their own. */
-static enum frame_purpose purpose_of(uint64_t address)
-{
-    return address < LARGE_ARENA_END ? FRAME_GUEST : FRAME_KERNEL;
 }
 
 /* There one page table serves several reservations, which a huge page must not join. */
@@ -376,9 +395,10 @@ static void promote(uint64_t *parent, uint64_t address)
             (table[i] & ENTRY_PROTECTION) != bits)
             return;
     }
-    uint64_t huge = huge_frame_allocate(purpose_of(address));
+    uint64_t huge = huge_frame_allocate();
     if (huge == NO_FRAME)
         return;
+    uint64_t untouched = 0;
     for (uint32_t i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t to = huge + i * FRAME_BYTES;
         if (table[i] & ENTRY_PRESENT) {
@@ -387,8 +407,11 @@ static void promote(uint64_t *parent, uint64_t address)
             frame_free(frame);
         } else {
             frame_zero(to, FRAME_BYTES);
+            untouched++;
         }
     }
+    if (is_promised(address))
+        frames_promise_back(untouched);
     uint64_t old = *parent & ENTRY_ADDRESS;
     *parent = huge | bits | ENTRY_PRESENT | ENTRY_ACCESSED | ENTRY_HUGE;
     frame_free(old);
@@ -459,7 +482,7 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
         return FAULT_INVALID;
     if (*entry & ENTRY_WINDOW)
         return fault_in_window(entry, address, depth);
-    uint64_t frame = frame_allocate(purpose_of(address));
+    uint64_t frame = frame_allocate(is_promised(address) ? FRAME_PROMISED : FRAME_GUEST);
     if (frame == NO_FRAME)
         return FAULT_OUT_OF_MEMORY;
     frame_zero(frame, FRAME_BYTES);

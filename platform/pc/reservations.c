@@ -40,7 +40,9 @@ static struct arena arenas[] = {
     {.start = SMALL_ARENA, .end = SMALL_ARENA_END, .unit = FRAME_BYTES},
     {.start = MIDDLE_ARENA, .end = MIDDLE_ARENA_END, .unit = HUGE_FRAME_BYTES},
     {.start = LARGE_ARENA, .end = LARGE_ARENA_END, .unit = UINT64_C(1) << 30},
+    {.start = GUEST_ARENA, .end = GUEST_ARENA_END, .unit = UINT64_C(1) << 30},
 };
+enum { SMALL, MIDDLE, LARGE, GUEST };
 #define RESERVATION_BYTES_MAXIMUM (UINT64_C(1) << 38)
 
 static struct extent *unused_extents;
@@ -182,7 +184,7 @@ static struct extent *reserved_remove(uint64_t start)
 
 static struct arena *arena_for_size(uint64_t bytes)
 {
-    return bytes < arenas[1].unit ? &arenas[0] : bytes < arenas[2].unit ? &arenas[1] : &arenas[2];
+    return &arenas[bytes < HUGE_FRAME_BYTES ? SMALL : bytes < UINT64_C(1) << 30 ? MIDDLE : LARGE];
 }
 
 static struct arena *arena_of(uint64_t address)
@@ -285,10 +287,9 @@ void *platform_reserve(size_t bytes)
     return reserve_in(arena_for_size(bytes), bytes);
 }
 
-/* What lies in the large arena may not take the last frames (paging.c). */
 void *platform_reserve_for_guest(size_t bytes)
 {
-    return reserve_in(&arenas[ARRAY_COUNT(arenas) - 1], bytes);
+    return reserve_in(&arenas[GUEST], bytes);
 }
 
 /* Join a free extent with the free one above it. */
@@ -336,8 +337,6 @@ void platform_release(void *address, size_t bytes)
 
 enum status platform_commit(void *address, size_t bytes, enum protection protection)
 {
-    if (!frames_plentiful())
-        return STATUS_NO_MEMORY;
     return paging_commit((uint64_t)address, bytes, protection);
 }
 

@@ -168,7 +168,8 @@ static void check_protection(void)
 static void check_windows(void)
 {
     uint64_t before = frames_used();
-    uint8_t *memory = platform_reserve(MEMORY), *window = platform_reserve(MEMORY), *second = platform_reserve(MEMORY);
+    uint8_t *memory = platform_reserve_for_guest(MEMORY), *window = platform_reserve_for_guest(MEMORY);
+    uint8_t *second = platform_reserve_for_guest(MEMORY);
     CHECK(platform_commit(memory + PAGE, 65536, PROTECTION_READ_WRITE) == STATUS_OK);
     memory[PAGE] = 1;
     CHECK(platform_alias(window, memory + PAGE, 65536) == STATUS_OK);
@@ -381,22 +382,34 @@ static void check_large(void)
     CHECK(frames_used() == before);
 }
 
-/* A guest takes all memory that there is: its fault comes to the kernel, which can still work. */
+/* A guest takes all memory that there is: its fault comes to the kernel, which can still work, and what the kernel
+ * committed before is there when it is touched. */
 static void check_exhaustion(void)
 {
-    uint64_t before = frames_used(), total = frames_total();
-    uint8_t *memory = platform_reserve(MEMORY);
+    uint64_t before = frames_used(), total = frames_total(), own_bytes = total / 4 * PAGE;
+    uint8_t *own = platform_reserve(own_bytes), *too_much = platform_reserve(total * PAGE);
+    CHECK(platform_commit(own, own_bytes, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(platform_commit(too_much, total * PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY && !can_read(too_much));
+    uint8_t *memory = platform_reserve_for_guest(MEMORY);
     CHECK(platform_commit(memory, 4 * GIGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
     uint64_t at = 0;
     while (at < 4 * GIGABYTE && can_write(memory + at))
         at += PAGE;
     CHECK(at < 4 * GIGABYTE && at / PAGE > total / 2 && fault_address == (uint64_t)memory + at);
-    void *more = platform_reserve(PAGE);
-    CHECK(more && platform_commit(more, PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY);
-    platform_release(more, PAGE);
+    CHECK(platform_commit(too_much, PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY);
+    bool touched = true;
+    for (uint64_t page = 0; page < own_bytes; page += PAGE)
+        touched = touched && can_write(own + page);
+    CHECK(touched);
     platform_decommit(memory + 3 * PAGE, PAGE); /* splits a huge page with what is in reserve */
     CHECK(can_read(memory + 4 * PAGE));
     platform_release(memory, MEMORY);
+    platform_release(too_much, total * PAGE);
+    platform_release(own, own_bytes);
+    CHECK(frames_used() == before);
+    own = platform_reserve(total * PAGE); /* nothing stays promised */
+    CHECK(platform_commit(own, (total - before) / 16 * 15 * PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    platform_release(own, total * PAGE);
     CHECK(frames_used() == before);
 }
 
