@@ -33,7 +33,8 @@ static void move_whole(struct compiler *c, unsigned to, unsigned from)
     move_register(c, to >= 16 ? TYPE_F64 : TYPE_I64, to, from);
 }
 
-void run_moves(struct compiler *c, struct move *moves, unsigned count)
+/* Moves between registers of which some are read and written. */
+static void run_dependent_moves(struct compiler *c, struct move *moves, unsigned count)
 {
     uint8_t readers[32] = {0};
     unsigned pending = 0;
@@ -70,10 +71,35 @@ void run_moves(struct compiler *c, struct move *moves, unsigned count)
             }
         }
     }
+}
+
+/* Constants and values from memory: when no register is read any more. */
+static void load_moves(struct compiler *c, const struct move *moves, unsigned count)
+{
     for (unsigned i = 0; i < count; i++) {
         if (moves[i].from == NO_REGISTER)
             value_load(c, moves[i].to, &moves[i].value);
     }
+}
+
+void run_moves(struct compiler *c, struct move *moves, unsigned count)
+{
+    uint32_t read = 0, written = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (moves[i].from == moves[i].to)
+            continue;
+        written |= REGISTER_BIT(moves[i].to);
+        read |= moves[i].from == NO_REGISTER ? 0 : REGISTER_BIT(moves[i].from);
+    }
+    if (read & written) {
+        run_dependent_moves(c, moves, count);
+    } else {
+        for (unsigned i = 0; i < count; i++) {
+            if (moves[i].from != NO_REGISTER && moves[i].from != moves[i].to)
+                move_whole(c, moves[i].to, moves[i].from);
+        }
+    }
+    load_moves(c, moves, count);
 }
 
 /* A stale local is read from its home: its register may be an argument's place. */

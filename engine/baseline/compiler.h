@@ -114,6 +114,8 @@ struct control {
     uint32_t table_chain; /* entries of jump tables for its end */
     uint32_t else_chain;  /* CONTROL_IF: jumps to the else branch */
     uint32_t target;      /* CONTROL_LOOP: position of its head */
+    uint32_t stub;        /* code of a jump table for this target: of the one at position stub_table */
+    uint32_t stub_table;
     uint32_t parameter_count, result_count;
     const value_type *types; /* parameters, then results; NULL when there is at most one result, of `result` */
     value_type result;

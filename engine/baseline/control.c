@@ -281,7 +281,13 @@ static void emit_stubs(struct compiler *c, const uint8_t *targets, uint32_t coun
         struct control *control = label(c, read_u32_trusted(&targets));
         if (!compiler_room(c, ROOM))
             return;
-        text_set_word32(&c->as, table + 4 * i, assembler_position(&c->as) - c->entry);
+        if (control->stub_table == table) { /* the same target again */
+            text_set_word32(&c->as, table + 4 * i, control->stub - c->entry);
+            continue;
+        }
+        control->stub_table = table;
+        control->stub = assembler_position(&c->as);
+        text_set_word32(&c->as, table + 4 * i, control->stub - c->entry);
         move_slots(c, control);
         jump(c, control);
     }

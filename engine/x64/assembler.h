@@ -204,9 +204,25 @@ static inline void text_set_word32(struct assembler *as, uint32_t position, uint
 void emit_instruction(struct assembler *as, uint32_t opcode, unsigned reg, struct operand rm);
 void emit_vex(struct assembler *as, uint32_t opcode, unsigned reg, unsigned second, struct operand rm);
 
+/* The same with a register as r/m: most instructions, so it is worth a form of its own. */
 static inline void emit_registers(struct assembler *as, uint32_t opcode, unsigned reg, unsigned rm)
 {
-    emit_instruction(as, opcode, reg, operand_register(rm));
+    static const uint8_t prefixes[4] = {0, 0x66, 0xf3, 0xf2};
+    unsigned prefix = opcode >> 10 & 3, map = opcode >> 8 & 3;
+    unsigned rex = (opcode & X64_WIDE ? 8u : 0u) | (reg >> 3 & 1) << 2 | (rm >> 3 & 1);
+    bool byte_register = ((opcode & X64_BYTE) && reg >= 4) || ((opcode & X64_BYTE_RM) && rm >= 4);
+    uint8_t *p = as->cursor;
+    if (prefix)
+        *p++ = prefixes[prefix];
+    *p = (uint8_t)(0x40 | rex);
+    p += (rex != 0) | byte_register;
+    if (map != MAP_ONE)
+        *p++ = 0x0f;
+    if (map > MAP_0F)
+        *p++ = map == MAP_0F38 ? 0x38 : 0x3a;
+    p[0] = (uint8_t)opcode;
+    p[1] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    as->cursor = p + 2;
 }
 
 /* `alu r, r/m`, `alu r/m, imm32` */
