@@ -1,4 +1,8 @@
-/* The CPU: features by CPUID (and what the Linux kernel enabled), the GS base, the running CPU's record. */
+/* The CPU: features by CPUID (and what the Linux kernel enabled), the GS base, the running CPU's record.
+ *
+ * In a virtual machine every CPUID is an exit to its host, 8 us and more, which a short program feels: so there is no
+ * __get_cpuid here, which executes two, and the name is only read when somebody asks. Leaves 0, 1, 0x80000001 and those of
+ * the name exist on every x86-64 CPU. */
 #include "platform/linux/linux.h"
 #include "kernel/platform.h"
 #include "engine/base.h"
@@ -21,7 +25,6 @@ static __thread struct cpu *current_cpu;
 static uint32_t features;
 static uint64_t xsave_mask;
 static size_t xsave_bytes;
-static char cpu_name[49];
 
 struct cpu *platform_cpu(void)
 {
@@ -40,7 +43,16 @@ uint32_t platform_cpu_features(void)
 
 const char *platform_cpu_name(void)
 {
-    return cpu_name;
+    static char name[49];
+    unsigned words[12];
+    for (unsigned i = 0; i < 3; i++)
+        __cpuid(0x80000002 + i, words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
+    const char *text = (const char *)words;
+    size_t skipped = 0;
+    while (skipped < sizeof words && text[skipped] == ' ')
+        skipped++;
+    memcpy(name, text + skipped, sizeof words - skipped);
+    return name;
 }
 
 size_t platform_xsave_bytes(void)
@@ -66,28 +78,20 @@ static size_t xsave_area_bytes(uint64_t mask)
     size_t bytes = 512 + 64; /* legacy area and header */
     for (unsigned component = 2; component < 63; component++) {
         unsigned a, b, c, d;
-        if (mask >> component & 1 && __get_cpuid_count(0xd, component, &a, &b, &c, &d))
+        if (mask >> component & 1) {
+            __cpuid_count(0xd, component, a, b, c, d);
             bytes = max_u64(bytes, (uint64_t)a + b);
+        }
     }
     return align_up(bytes, 64);
 }
 
-static void read_cpu_name(void)
-{
-    unsigned words[12] = {0};
-    for (unsigned i = 0; i < 3; i++)
-        __get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3]);
-    const char *text = (const char *)words;
-    size_t skipped = 0;
-    while (skipped < sizeof words && text[skipped] == ' ')
-        skipped++;
-    memcpy(cpu_name, text + skipped, sizeof words - skipped);
-}
-
 void linux_cpu_initialize(void)
 {
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSE4_2) || !(c & bit_POPCNT) || !(c & bit_SSSE3)) {
+    unsigned highest, a, b, c, d;
+    __cpuid(0, highest, b, c, d);
+    __cpuid(1, a, b, c, d);
+    if (!(c & bit_SSE4_2) || !(c & bit_POPCNT) || !(c & bit_SSSE3)) {
         static const char message[] = "tessera: this CPU lacks SSE4.2 or POPCNT (x86-64-v2 is required)\n";
         platform_log(message, sizeof message - 1);
         _exit(125);
@@ -97,17 +101,17 @@ void linux_cpu_initialize(void)
     features = 0;
     features |= vectors && c & bit_AVX ? CPU_AVX : 0;
     features |= vectors && c & bit_FMA ? CPU_FMA : 0;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+    if (highest >= 7) {
+        __cpuid_count(7, 0, a, b, c, d);
         features |= vectors && b & bit_AVX2 ? CPU_AVX2 : 0;
         features |= b & bit_BMI ? CPU_BMI1 : 0;
         features |= b & bit_BMI2 ? CPU_BMI2 : 0;
     }
-    if (__get_cpuid(0x80000001, &a, &b, &c, &d))
-        features |= c & bit_LZCNT ? CPU_LZCNT : 0;
+    __cpuid(0x80000001, a, b, c, d);
+    features |= c & bit_LZCNT ? CPU_LZCNT : 0;
     features |= getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_ENABLED ? CPU_FSGSBASE : 0;
     xsave_mask = enabled & XSAVE_COMPONENTS;
     xsave_bytes = xsave_mask ? xsave_area_bytes(xsave_mask) : 512;
-    read_cpu_name();
 }
 
 /* ---- GS base ---- */
