@@ -512,10 +512,21 @@ static bool present_and_allowed(uint64_t address, uint64_t error, bool *present)
     return *present = false;
 }
 
+static bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+bool paging_is_readable(uint64_t address)
+{
+    bool present;
+    return root && is_canonical(address) && present_and_allowed(address, 0, &present);
+}
+
 enum fault_result paging_fault(uint64_t address, uint64_t error)
 {
     bool present;
-    if ((uint64_t)((int64_t)(address << 16) >> 16) != address)
+    if (!root || !is_canonical(address))
         return FAULT_INVALID;
     if (present_and_allowed(address, error, &present)) {
         invalidate_page(address);

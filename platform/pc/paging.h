@@ -42,6 +42,8 @@ enum fault_result {
     FAULT_INVALID,      /* nothing there, or not that way */
     FAULT_OUT_OF_MEMORY /* committed, but there is no frame */
 };
+/* Can it be read without a fault? For looking at what may be broken. */
+bool paging_is_readable(uint64_t address);
 /* `error` is the CPU's error code. */
 enum fault_result paging_fault(uint64_t address, uint64_t error);
 

@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "platform/pc/console.h"
 #include "platform/pc/instructions.h"
+#include "platform/pc/paging.h"
 #include "platform/pc/power.h"
 
 static const char *const exception_names[] = {
@@ -34,19 +35,18 @@ static const char *const register_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", 
 #define STACK_WORDS_LOOKED 512
 #define RETURNS_SHOWN      24
 
-extern uint8_t image_start[], image_rodata[], image_data[], image_end[];
+extern uint8_t image_start[], image_rodata[];
 
-/* The stack below this page boundary is ours to read: only stacks inside the image are looked at, others may fault. */
+/* Reads words only from pages that are there, as the stack may be what is broken. */
 static void show_stack(uint64_t rsp)
 {
-    uint64_t start = (uint64_t)image_data, end = (uint64_t)image_end;
     uint32_t shown = 0;
-    if (rsp < start || rsp >= end || rsp % 8 != 0)
+    if (rsp % 8 != 0)
         return;
     console_message("  possible callers:");
-    for (uint32_t i = 0; i < STACK_WORDS_LOOKED && rsp < end && shown < RETURNS_SHOWN; i++, rsp += 8) {
-        if (i > 0 && rsp % 4096 == 0)
-            break; /* the next page may be a guard */
+    for (uint32_t i = 0; i < STACK_WORDS_LOOKED && shown < RETURNS_SHOWN; i++, rsp += 8) {
+        if ((i == 0 || rsp % FRAME_BYTES == 0) && !paging_is_readable(rsp))
+            break;
         uint64_t word = *(const uint64_t *)rsp;
         if (word > (uint64_t)image_start && word < (uint64_t)image_rodata) {
             console_message(" %lx", (unsigned long)word);
