@@ -2,6 +2,7 @@
  * values is done here; what depends on globals remains code, for constant_evaluate. */
 #include "engine/decode.h"
 #include "engine/opcode.h"
+#include "engine/subtype.h"
 
 bool decode_mark_reference(struct decoder *decoder, uint32_t function)
 {
@@ -69,9 +70,14 @@ static void constant_global_get(struct decoder *decoder, uint32_t offset, uint32
 static void constant_ref_null(struct decoder *decoder, uint32_t offset, struct constant_expression *result)
 {
     unsigned feature = FEATURE_CORE;
+    heap_type heap;
     result->kind = CONSTANT_REF_NULL;
-    switch (read_heap_type(&decoder->reader, &result->type, &feature)) {
+    switch (read_heap_type(decoder->module, &decoder->reader, &heap, &feature)) {
     case TYPE_READ:
+        result->type = reference_type(heap, true);
+        break;
+    case TYPE_UNKNOWN:
+        decode_fail(decoder, ENGINE_INVALID, offset, "unknown type %u", heap);
         break;
     case TYPE_READER_FAULT:
         constant_reader_fault(decoder);
@@ -87,12 +93,17 @@ static void constant_ref_null(struct decoder *decoder, uint32_t offset, struct c
 
 static void constant_ref_func(struct decoder *decoder, uint32_t offset, struct constant_expression *result)
 {
+    const struct module *module = decoder->module;
     result->kind = CONSTANT_REF_FUNC;
-    result->type = VALUE_FUNCREF;
     result->index = decode_u32(decoder, "function index");
-    if (decode_ok(decoder) && !decode_mark_reference(decoder, result->index)) {
-        decode_fail(decoder, ENGINE_INVALID, offset, "unknown function %u", result->index);
+    if (!decode_ok(decoder)) {
+        return;
     }
+    if (!decode_mark_reference(decoder, result->index)) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "unknown function %u", result->index);
+        return;
+    }
+    result->type = function_reference_value_type(module, result->index);
 }
 
 /* ---- Arithmetic ---- */
@@ -184,24 +195,138 @@ uint64_t constant_evaluate(const struct module *module, const struct constant_ex
     }
 }
 
-/* ---- Whole expressions ---- */
-/* An instruction that is not handled here: illegal, of a later version, or not constant. */
-static void constant_refuse(struct decoder *decoder, uint32_t offset, uint8_t byte)
+/* ---- References (spec 3.3.10: the constant instructions of 3.0) ---- */
+/* Take an operand of a type; the expression is then no known value. */
+static void constant_pop(struct decoder *decoder, uint32_t offset, struct constant_stack *stack, value_type expected)
 {
-    unsigned opcode = byte;
-    if (opcode_is_prefix(byte)) {
-        uint32_t code = decode_u32(decoder, "opcode");
-        opcode = opcode_number(byte, code);
-        if (!decode_ok(decoder)) {
+    char wanted[24];
+    if (decode_ok(decoder) &&
+        (stack->depth == 0 || !value_type_matches(decoder->module, stack->values[stack->depth - 1].type, expected))) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "type mismatch: constant expression expects %s",
+                    value_type_text(expected, wanted));
+    }
+    stack->depth -= decode_ok(decoder);
+}
+
+static void constant_push_code(struct decoder *decoder, uint32_t offset, struct constant_stack *stack, value_type type)
+{
+    if (stack->depth == CONSTANT_DEPTH_MAXIMUM) {
+        decode_fail(decoder, ENGINE_LIMIT, offset, "constant expression too deep: limit %u", CONSTANT_DEPTH_MAXIMUM);
+    } else if (decode_ok(decoder)) {
+        stack->values[stack->depth++] = (struct constant_expression){.kind = CONSTANT_CODE, .type = type};
+    }
+}
+
+static value_type unpacked(value_type storage)
+{
+    return storage == VALUE_I8 || storage == VALUE_I16 ? VALUE_I32 : storage;
+}
+
+/* The type index of a structure or array; `*type` NULL after an error. */
+static uint32_t constant_type(struct decoder *decoder, uint32_t offset, unsigned kind, const struct defined_type **type)
+{
+    uint32_t index = decode_u32(decoder, "type index");
+    *type = NULL;
+    if (!decode_ok(decoder)) {
+        return 0;
+    }
+    if (index >= decoder->module->type_count || decoder->module->defined_types[index].kind != kind) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "unknown type %u", index);
+        return 0;
+    }
+    *type = &decoder->module->defined_types[index];
+    return (*type)->canonical;
+}
+
+static void check_defaultable(struct decoder *decoder, uint32_t offset, const struct defined_type *type)
+{
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        if (!value_type_is_nullable(type->fields[i].storage)) {
+            decode_fail(decoder, ENGINE_INVALID, offset, "type mismatch: a field has no default value");
             return;
         }
     }
+}
+
+static void constant_struct(struct decoder *decoder, uint32_t offset, unsigned opcode, struct constant_stack *stack)
+{
+    const struct defined_type *type;
+    uint32_t index = constant_type(decoder, offset, DEFINED_STRUCT, &type);
+    if (type == NULL) {
+        return;
+    }
+    if (opcode == OP_STRUCT_NEW_DEFAULT) {
+        check_defaultable(decoder, offset, type);
+    }
+    for (uint32_t i = type->field_count; i > 0 && opcode == OP_STRUCT_NEW && decode_ok(decoder); i--) {
+        constant_pop(decoder, offset, stack, unpacked(type->fields[i - 1].storage));
+    }
+    constant_push_code(decoder, offset, stack, reference_type(index, false));
+}
+
+static void constant_array(struct decoder *decoder, uint32_t offset, unsigned opcode, struct constant_stack *stack)
+{
+    const struct defined_type *type;
+    uint32_t index = constant_type(decoder, offset, DEFINED_ARRAY, &type);
+    if (type == NULL) {
+        return;
+    }
+    uint32_t elements = opcode == OP_ARRAY_NEW;
+    if (opcode == OP_ARRAY_NEW_FIXED) {
+        elements = decode_u32(decoder, "array length");
+    } else {
+        constant_pop(decoder, offset, stack, VALUE_I32);
+    }
+    if (opcode == OP_ARRAY_NEW_DEFAULT) {
+        check_defaultable(decoder, offset, type);
+    }
+    for (uint32_t i = 0; i < elements && decode_ok(decoder); i++) {
+        constant_pop(decoder, offset, stack, unpacked(type->fields[0].storage));
+    }
+    constant_push_code(decoder, offset, stack, reference_type(index, false));
+}
+
+/* An instruction of prefix 0xfb; false when it is not constant. */
+static bool constant_reference(struct decoder *decoder, uint32_t offset, unsigned opcode, struct constant_stack *stack)
+{
+    bool nullable = stack->depth > 0 && value_type_is_nullable(stack->values[stack->depth - 1].type);
+    switch (opcode) {
+    case OP_STRUCT_NEW:
+    case OP_STRUCT_NEW_DEFAULT:
+        constant_struct(decoder, offset, opcode, stack);
+        return true;
+    case OP_ARRAY_NEW:
+    case OP_ARRAY_NEW_DEFAULT:
+    case OP_ARRAY_NEW_FIXED:
+        constant_array(decoder, offset, opcode, stack);
+        return true;
+    case OP_REF_I31:
+        constant_pop(decoder, offset, stack, VALUE_I32);
+        constant_push_code(decoder, offset, stack, reference_type(HEAP_I31, false));
+        return true;
+    case OP_ANY_CONVERT_EXTERN:
+        constant_pop(decoder, offset, stack, VALUE_EXTERNREF);
+        constant_push_code(decoder, offset, stack, reference_type(HEAP_ANY, nullable));
+        return true;
+    case OP_EXTERN_CONVERT_ANY:
+        constant_pop(decoder, offset, stack, reference_type(HEAP_ANY, true));
+        constant_push_code(decoder, offset, stack, reference_type(HEAP_EXTERN, nullable));
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- Whole expressions ---- */
+/* An instruction that is not handled here: illegal, of a later version, or not constant. */
+static void constant_refuse(struct decoder *decoder, uint32_t offset, unsigned opcode)
+{
     if (opcode >= OPCODE_COUNT || opcode_table[opcode].mnemonic == NULL) {
-        decode_fail(decoder, ENGINE_MALFORMED, offset, "illegal opcode 0x%x", byte);
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "illegal opcode 0x%x", decoder->module->bytes[offset]);
         return;
     }
     unsigned feature = opcode_table[opcode].feature;
-    if (feature != FEATURE_CORE) {
+    if (!feature_supported(feature)) {
         decode_unsupported(decoder, feature, offset, opcode_table[opcode].mnemonic);
         return;
     }
@@ -242,13 +367,23 @@ static void constant_push(struct decoder *decoder, uint32_t offset, uint8_t opco
         constant_ref_func(decoder, offset, value);
         break;
     default:
-        if (opcode == 0xfd && feature_supported(FEATURE_SIMD) && decoder->reader.cursor < decoder->reader.limit &&
-            OPCODE_BASE_0xfd + *decoder->reader.cursor == OP_V128_CONST) {
-            decode_byte(decoder, "opcode");
-            constant_bits(decoder, VALUE_V128, value);
-        } else {
-            constant_refuse(decoder, offset, opcode);
-        }
+        constant_refuse(decoder, offset, opcode);
+    }
+}
+
+static void constant_prefixed(struct decoder *decoder, uint32_t offset, uint8_t prefix, struct constant_stack *stack)
+{
+    unsigned opcode = opcode_number(prefix, decode_u32(decoder, "opcode"));
+    if (!decode_ok(decoder)) {
+        return;
+    }
+    bool supported = opcode < OPCODE_COUNT && feature_supported(opcode_table[opcode].feature);
+    if (supported && opcode == OP_V128_CONST && stack->depth < CONSTANT_DEPTH_MAXIMUM) {
+        struct constant_expression *value = &stack->values[stack->depth++];
+        *value = (struct constant_expression){0};
+        constant_bits(decoder, VALUE_V128, value);
+    } else if (!supported || !constant_reference(decoder, offset, opcode, stack)) {
+        constant_refuse(decoder, offset, opcode);
     }
 }
 
@@ -265,7 +400,9 @@ void decode_constant(struct decoder *decoder, value_type expected, uint32_t glob
             break;
         }
         value_type type = arithmetic_type(opcode);
-        if (type != VALUE_BOTTOM) {
+        if (opcode_is_prefix(opcode)) {
+            constant_prefixed(decoder, offset, opcode, &stack);
+        } else if (type != VALUE_BOTTOM) {
             constant_arithmetic(decoder, offset, opcode, type, &stack);
         } else {
             constant_push(decoder, offset, opcode, global_limit, &stack);
@@ -285,7 +422,7 @@ void decode_constant(struct decoder *decoder, value_type expected, uint32_t glob
         result->offset = start;
         result->length = decode_offset(decoder) - start;
     }
-    if (result->type != expected) {
+    if (!value_type_matches(decoder->module, result->type, expected)) {
         decode_fail(decoder, ENGINE_INVALID, start, "type mismatch: constant expression is %s, expected %s",
                     value_type_text(result->type, found), value_type_text(expected, wanted));
     }

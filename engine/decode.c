@@ -181,14 +181,36 @@ static void decode_function_section(struct decoder *decoder)
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_FUNCTIONS, 1, "functions");
     module->functions = decode_extend(decoder, module->functions, used, count, sizeof(*module->functions));
     for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
-        uint32_t offset = decode_offset(decoder);
-        uint32_t type = decode_u32(decoder, "type index");
-        if (decode_ok(decoder) && type >= module->type_count) {
-            decode_fail(decoder, ENGINE_INVALID, offset, "unknown type %u", type);
-        }
+        uint32_t type = decode_function_type_index(decoder);
         module->functions[i] = (struct function){.type = type, .reference = NO_REFERENCE};
     }
     module->function_count = used + count;
+}
+
+/* A table, perhaps with an initializer for its elements (spec 5.5.7). */
+static void decode_table(struct decoder *decoder, struct table *table)
+{
+    uint32_t offset = decode_offset(decoder);
+    bool has_initializer = decoder->reader.cursor < decoder->reader.limit && *decoder->reader.cursor == 0x40;
+    if (has_initializer) {
+        if (!feature_supported(FEATURE_FUNCTION_REFERENCES)) {
+            decode_unsupported(decoder, FEATURE_FUNCTION_REFERENCES, offset, "table initializer");
+        }
+        decode_byte(decoder, "table initializer");
+        if (decode_byte(decoder, "table initializer") != 0) {
+            decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed table initializer");
+        }
+    }
+    table->type = decode_table_type(decoder);
+    if (has_initializer) {
+        table->initializer = decode_allocate(decoder, 1, sizeof(*table->initializer));
+        if (decode_ok(decoder)) {
+            decode_constant(decoder, table->type.element, decoder->module->global_import_count, table->initializer);
+        }
+    } else if (decode_ok(decoder) && !value_type_is_nullable(table->type.element)) {
+        decode_fail(decoder, ENGINE_INVALID, offset,
+                    "type mismatch: a table of references without null needs an initializer");
+    }
 }
 
 static void decode_table_section(struct decoder *decoder)
@@ -198,12 +220,7 @@ static void decode_table_section(struct decoder *decoder)
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_TABLES, 3, "tables");
     module->tables = decode_extend(decoder, module->tables, used, count, sizeof(*module->tables));
     for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
-        uint32_t offset = decode_offset(decoder);
-        if (decoder->reader.cursor < decoder->reader.limit && *decoder->reader.cursor == 0x40) {
-            decode_unsupported(decoder, FEATURE_FUNCTION_REFERENCES, offset, "table initializer");
-            return;
-        }
-        module->tables[i].type = decode_table_type(decoder);
+        decode_table(decoder, &module->tables[i]);
     }
     module->table_count = used + count;
 }
@@ -224,10 +241,14 @@ static void decode_memory_section(struct decoder *decoder)
 
 static void decode_tag_section(struct decoder *decoder)
 {
-    uint32_t offset = decode_offset(decoder);
-    if (decode_count(decoder, 0, UINT32_MAX, 2, "tags") != 0) {
-        decode_unsupported(decoder, FEATURE_EXCEPTIONS, offset, "tag section");
+    struct module *module = decoder->module;
+    uint32_t used = module->tag_count;
+    uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_TAGS, 2, "tags");
+    module->tags = decode_extend(decoder, module->tags, used, count, sizeof(*module->tags));
+    for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
+        module->tags[i] = decode_tag_type(decoder);
     }
+    module->tag_count = used + count;
 }
 
 static void decode_global_section(struct decoder *decoder)

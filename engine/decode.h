@@ -58,15 +58,22 @@ struct memory_type decode_memory_type(struct decoder *decoder);
 struct global_type decode_global_type(struct decoder *decoder);
 void decode_type_section(struct decoder *decoder);
 void decode_import_section(struct decoder *decoder);
+/* A tag: the index of its function type. */
+uint32_t decode_tag_type(struct decoder *decoder);
 /* Whether one more memory may be there. */
 void decode_check_memory_count(struct decoder *decoder, uint32_t count, uint32_t offset);
 
 /* The outcome of reading one value or reference type, for decoder and validator. */
-enum type_reading { TYPE_READ, TYPE_READER_FAULT, TYPE_MALFORMED, TYPE_NEEDS_FEATURE };
-/* `*feature` is set with TYPE_NEEDS_FEATURE. */
-enum type_reading read_value_type(struct reader *reader, value_type *type, unsigned *feature);
-/* A heap type (spec 5.3.3): the type of a nullable reference to it. */
-enum type_reading read_heap_type(struct reader *reader, value_type *type, unsigned *feature);
+enum type_reading { TYPE_READ, TYPE_READER_FAULT, TYPE_MALFORMED, TYPE_UNKNOWN, TYPE_NEEDS_FEATURE };
+/* `*feature` is set with TYPE_NEEDS_FEATURE. Type indices below `type_limit` are known (TYPE_UNKNOWN otherwise) and
+ * become canonical, but for those of the group that is being decoded. */
+enum type_reading read_value_type(const struct module *module, struct reader *reader, value_type *type,
+                                  unsigned *feature);
+/* A heap type (spec 5.3.3). */
+enum type_reading read_heap_type(const struct module *module, struct reader *reader, heap_type *type,
+                                 unsigned *feature);
+/* A type index that must be a function type's; 0 after an error. */
+uint32_t decode_function_type_index(struct decoder *decoder);
 
 /* ---- Constant expressions (constant.c) ---- */
 /* Globals below `global_limit` may be read. */

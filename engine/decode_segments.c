@@ -2,6 +2,8 @@
 #include "engine/decode.h"
 #include "engine/limits.h"
 #include "engine/opcode.h"
+#include "engine/subtype.h"
+#include "engine/opcode.h"
 
 /* ---- Exports ---- */
 /* Exports are ordered by a hash of their names, then length, then bytes. Most comparisons end with the hash. */
@@ -131,11 +133,10 @@ static void decode_export(struct decoder *decoder, struct export *export)
     if (!decode_ok(decoder)) {
         return;
     }
-    static const char *const names[] = {"function", "table", "memory", "global"};
-    const uint32_t counts[] = {module->function_count, module->table_count, module->memory_count, module->global_count};
-    if (kind == EXTERNAL_TAG) {
-        decode_unsupported(decoder, FEATURE_EXCEPTIONS, offset, "tag export");
-    } else if (kind > EXTERNAL_TAG) {
+    static const char *const names[] = {"function", "table", "memory", "global", "tag"};
+    const uint32_t counts[] = {module->function_count, module->table_count, module->memory_count, module->global_count,
+                               module->tag_count};
+    if (kind > EXTERNAL_TAG) {
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed export kind 0x%x", kind);
     } else if (export->index >= counts[kind]) {
         decode_fail(decoder, ENGINE_INVALID, offset, "unknown %s %u", names[kind], export->index);
@@ -189,11 +190,17 @@ static void decode_element_expressions(struct decoder *decoder, struct element_s
     }
 }
 
+/* Functions are never null, but before typed references no type said so. */
+static value_type function_element_type(void)
+{
+    return reference_type(HEAP_FUNC, !feature_supported(FEATURE_FUNCTION_REFERENCES));
+}
+
 /* What the elements are: given by kind or type, or left out in the two oldest forms. */
 static value_type decode_element_type(struct decoder *decoder, uint32_t flags)
 {
     if ((flags & (ELEMENT_NOT_ACTIVE | ELEMENT_EXPLICIT)) == 0) {
-        return VALUE_FUNCREF;
+        return flags & ELEMENT_EXPRESSIONS ? VALUE_FUNCREF : function_element_type();
     }
     if (flags & ELEMENT_EXPRESSIONS) {
         return decode_reference_type(decoder);
@@ -203,7 +210,7 @@ static value_type decode_element_type(struct decoder *decoder, uint32_t flags)
     if (kind != 0) {
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed element kind 0x%x", kind);
     }
-    return VALUE_FUNCREF;
+    return function_element_type();
 }
 
 static void decode_element_segment(struct decoder *decoder, struct element_segment *segment)
@@ -232,7 +239,8 @@ static void decode_element_segment(struct decoder *decoder, struct element_segme
     }
     uint32_t type_offset = decode_offset(decoder);
     segment->type = decode_element_type(decoder, flags);
-    if (decode_ok(decoder) && active && segment->type != module->tables[segment->table].type.element) {
+    if (decode_ok(decoder) && active &&
+        !value_type_matches(module, segment->type, module->tables[segment->table].type.element)) {
         char wanted[24], found[24];
         decode_fail(decoder, ENGINE_INVALID, type_offset, "type mismatch: segment of %s for a table of %s",
                     value_type_text(segment->type, found),

@@ -3,19 +3,7 @@
 #include "engine/limits.h"
 #include "engine/opcode.h"
 
-/* Codes that only WebAssembly 3.0 knows. */
-enum {
-    TYPE_CODE_REF_NULL = 0x63,
-    TYPE_CODE_REF = 0x64,
-    TYPE_CODE_FUNCTION = 0x60,
-    TYPE_CODE_STRUCT = 0x5f,
-    TYPE_CODE_ARRAY = 0x5e,
-    TYPE_CODE_SUB = 0x50,
-    TYPE_CODE_SUB_FINAL = 0x4f,
-    TYPE_CODE_RECURSIVE = 0x4e,
-};
-
-/* Abstract heap types other than func and extern; FEATURE_CORE when `code` is none. */
+/* The feature that an abstract heap type other than func and extern needs; FEATURE_CORE when `code` is none. */
 static unsigned heap_type_feature(uint8_t code)
 {
     if (code == 0x69 || code == 0x74) { /* exn, noexn */
@@ -27,31 +15,49 @@ static unsigned heap_type_feature(uint8_t code)
     return FEATURE_CORE;
 }
 
-enum type_reading read_heap_type(struct reader *reader, value_type *type, unsigned *feature)
+/* An abstract heap type by its code. */
+static enum type_reading check_abstract(uint8_t code, heap_type *type, unsigned *feature)
+{
+    *type = HEAP_ABSTRACT | code;
+    if (*type == HEAP_FUNC || *type == HEAP_EXTERN) {
+        return TYPE_READ;
+    }
+    *feature = heap_type_feature(code);
+    if (*feature == FEATURE_CORE) {
+        return TYPE_MALFORMED;
+    }
+    return feature_supported(*feature) ? TYPE_READ : TYPE_NEEDS_FEATURE;
+}
+
+enum type_reading read_heap_type(const struct module *module, struct reader *reader, heap_type *type, unsigned *feature)
 {
     int64_t heap;
     const uint8_t *start = reader->cursor;
+    *type = 0;
     if (!reader_s33(reader, &heap)) {
         return TYPE_READER_FAULT;
     }
-    if (heap >= 0) {
-        *feature = FEATURE_FUNCTION_REFERENCES;
+    if (heap < 0) {
+        return reader->cursor - start == 1 ? check_abstract((uint8_t)(heap & 0x7f), type, feature) : TYPE_MALFORMED;
+    }
+    *feature = FEATURE_FUNCTION_REFERENCES;
+    if (!feature_supported(FEATURE_FUNCTION_REFERENCES)) {
         return TYPE_NEEDS_FEATURE;
     }
-    if (reader->cursor - start != 1) {
-        return TYPE_MALFORMED;
+    if (heap >= module->type_count) {
+        *type = (heap_type)heap;
+        return TYPE_UNKNOWN;
     }
-    *type = (value_type)(heap & 0x7f);
-    if (*type == VALUE_FUNCREF || *type == VALUE_EXTERNREF) {
-        return TYPE_READ;
-    }
-    *feature = heap_type_feature((uint8_t)*type);
-    return *feature == FEATURE_CORE ? TYPE_MALFORMED : TYPE_NEEDS_FEATURE;
+    *type = module->defined_types[heap].canonical;
+    return TYPE_READ;
 }
 
-enum type_reading read_value_type(struct reader *reader, value_type *type, unsigned *feature)
+enum type_reading read_value_type(const struct module *module, struct reader *reader, value_type *type,
+                                  unsigned *feature)
 {
     uint8_t code;
+    heap_type heap;
+    enum type_reading reading;
     if (!reader_byte(reader, &code)) {
         return TYPE_READER_FAULT;
     }
@@ -61,25 +67,23 @@ enum type_reading read_value_type(struct reader *reader, value_type *type, unsig
     case VALUE_I64:
     case VALUE_F32:
     case VALUE_F64:
-    case VALUE_FUNCREF:
-    case VALUE_EXTERNREF:
         return TYPE_READ;
     case VALUE_V128:
         *feature = FEATURE_SIMD;
         return feature_supported(FEATURE_SIMD) ? TYPE_READ : TYPE_NEEDS_FEATURE;
-    case TYPE_CODE_REF_NULL:
-        return read_heap_type(reader, type, feature);
-    case TYPE_CODE_REF: {
-        enum type_reading reading = read_heap_type(reader, type, feature);
+    case VALUE_REF_NULL:
+    case VALUE_REF:
+        reading = read_heap_type(module, reader, &heap, feature);
         if (reading == TYPE_READ) {
+            *type = reference_type(heap, code == VALUE_REF_NULL);
             *feature = FEATURE_FUNCTION_REFERENCES;
-            return TYPE_NEEDS_FEATURE;
+            return code == VALUE_REF_NULL || feature_supported(FEATURE_FUNCTION_REFERENCES) ? TYPE_READ
+                                                                                            : TYPE_NEEDS_FEATURE;
         }
+        *type = heap;
         return reading;
-    }
     default:
-        *feature = heap_type_feature(code);
-        return *feature == FEATURE_CORE ? TYPE_MALFORMED : TYPE_NEEDS_FEATURE;
+        return check_abstract(code, &heap, feature);
     }
 }
 
@@ -91,7 +95,7 @@ value_type decode_value_type(struct decoder *decoder)
     if (!decode_ok(decoder)) {
         return type;
     }
-    switch (read_value_type(&decoder->reader, &type, &feature)) {
+    switch (read_value_type(decoder->module, &decoder->reader, &type, &feature)) {
     case TYPE_READ:
         return type;
     case TYPE_READER_FAULT:
@@ -99,6 +103,9 @@ value_type decode_value_type(struct decoder *decoder)
         break;
     case TYPE_MALFORMED:
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed value type 0x%x", *(decoder->reader.cursor - 1));
+        break;
+    case TYPE_UNKNOWN:
+        decode_fail(decoder, ENGINE_INVALID, offset, "unknown type %u", type);
         break;
     case TYPE_NEEDS_FEATURE:
         decode_unsupported(decoder, feature, offset, "value type");
@@ -182,6 +189,23 @@ struct global_type decode_global_type(struct decoder *decoder)
     return type;
 }
 
+uint32_t decode_tag_type(struct decoder *decoder)
+{
+    uint32_t offset = decode_offset(decoder);
+    if (!feature_supported(FEATURE_EXCEPTIONS)) {
+        decode_unsupported(decoder, FEATURE_EXCEPTIONS, offset, "tag");
+    }
+    uint8_t attribute = decode_byte(decoder, "tag attribute");
+    if (attribute != 0) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed tag attribute 0x%x", attribute);
+    }
+    uint32_t type = decode_function_type_index(decoder);
+    if (decode_ok(decoder) && decoder->module->types[type].result_count != 0) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "non-empty tag result type");
+    }
+    return type;
+}
+
 void decode_check_memory_count(struct decoder *decoder, uint32_t count, uint32_t offset)
 {
     if (count > ENGINE_LIMIT_MEMORIES) {
@@ -189,58 +213,6 @@ void decode_check_memory_count(struct decoder *decoder, uint32_t count, uint32_t
     } else if (count > 1 && !feature_supported(FEATURE_MULTI_MEMORY)) {
         decode_unsupported(decoder, FEATURE_MULTI_MEMORY, offset, "second memory");
     }
-}
-
-/* ---- Type section ---- */
-static void decode_function_type(struct decoder *decoder, struct function_type *type)
-{
-    /* Both vectors become one array, so the parameters are read again once the number of results is known. */
-    uint32_t parameters = decode_count(decoder, 0, ENGINE_LIMIT_PARAMETERS, 1, "parameters");
-    const uint8_t *first = decoder->reader.cursor;
-    for (uint32_t i = 0; i < parameters && decode_ok(decoder); i++) {
-        decode_value_type(decoder);
-    }
-    uint32_t results = decode_count(decoder, 0, ENGINE_LIMIT_RESULTS, 1, "results");
-    const uint8_t *second = decoder->reader.cursor;
-    value_type *types = decode_allocate(decoder, (size_t)parameters + results, sizeof(*types));
-    if (!decode_ok(decoder)) {
-        return;
-    }
-    decoder->reader.cursor = first;
-    for (uint32_t i = 0; i < parameters; i++) {
-        types[i] = decode_value_type(decoder);
-    }
-    decoder->reader.cursor = second;
-    for (uint32_t i = 0; i < results; i++) {
-        types[parameters + i] = decode_value_type(decoder);
-    }
-    *type = (struct function_type){types, parameters, results};
-}
-
-void decode_type_section(struct decoder *decoder)
-{
-    struct module *module = decoder->module;
-    uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_TYPES, 2, "types");
-    module->types = decode_allocate(decoder, count, sizeof(*module->types));
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
-        uint32_t offset = decode_offset(decoder);
-        uint8_t code = decode_byte(decoder, "type");
-        switch (code) {
-        case TYPE_CODE_FUNCTION:
-            decode_function_type(decoder, &module->types[i]);
-            break;
-        case TYPE_CODE_STRUCT:
-        case TYPE_CODE_ARRAY:
-        case TYPE_CODE_SUB:
-        case TYPE_CODE_SUB_FINAL:
-        case TYPE_CODE_RECURSIVE:
-            decode_unsupported(decoder, FEATURE_GC, offset, "type definition");
-            break;
-        default:
-            decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed type definition 0x%x", code);
-        }
-    }
-    module->type_count = count;
 }
 
 /* ---- Import section ---- */
@@ -256,10 +228,8 @@ static void decode_import(struct decoder *decoder, struct import *import, bool s
     switch (kind) {
     case EXTERNAL_FUNCTION: {
         import->index = module->function_import_count++;
-        uint32_t type = decode_u32(decoder, "type index");
-        if (type >= module->type_count) {
-            decode_fail(decoder, ENGINE_INVALID, offset, "unknown type %u", type);
-        } else if (storing) {
+        uint32_t type = decode_function_type_index(decoder);
+        if (storing) {
             module->functions[import->index] = (struct function){.type = type, .reference = NO_REFERENCE};
         }
         break;
@@ -289,9 +259,14 @@ static void decode_import(struct decoder *decoder, struct import *import, bool s
         }
         break;
     }
-    case EXTERNAL_TAG:
-        decode_unsupported(decoder, FEATURE_EXCEPTIONS, offset, "tag import");
+    case EXTERNAL_TAG: {
+        import->index = module->tag_import_count++;
+        uint32_t type = decode_tag_type(decoder);
+        if (storing) {
+            module->tags[import->index] = type;
+        }
         break;
+    }
     default:
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed import kind 0x%x", kind);
     }
@@ -311,6 +286,7 @@ void decode_import_section(struct decoder *decoder)
     module->table_count = module->table_import_count;
     module->memory_count = module->memory_import_count;
     module->global_count = module->global_import_count;
+    module->tag_count = module->tag_import_count;
     if (module->table_count > ENGINE_LIMIT_TABLES) {
         decode_fail(decoder, ENGINE_LIMIT, decode_offset(decoder), "too many tables: limit %u", ENGINE_LIMIT_TABLES);
     }
@@ -318,10 +294,12 @@ void decode_import_section(struct decoder *decoder)
     module->tables = decode_allocate(decoder, module->table_count, sizeof(*module->tables));
     module->memories = decode_allocate(decoder, module->memory_count, sizeof(*module->memories));
     module->globals = decode_allocate(decoder, module->global_count, sizeof(*module->globals));
+    module->tags = decode_allocate(decoder, module->tag_count, sizeof(*module->tags));
     module->function_import_count = 0;
     module->table_import_count = 0;
     module->memory_import_count = 0;
     module->global_import_count = 0;
+    module->tag_import_count = 0;
     decoder->reader.cursor = start;
     for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
         decode_import(decoder, &module->imports[i], true);

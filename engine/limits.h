@@ -12,6 +12,7 @@
     X(IMPORTS, 1000000, "imports")                                        \
     X(EXPORTS, 1000000, "exports")                                        \
     X(GLOBALS, 1000000, "globals")                                        \
+    X(TAGS, 1000000, "tags")                                              \
     X(DATA_SEGMENTS, 100000, "data segments")                             \
     X(ELEMENT_SEGMENTS, 10000000, "element segments")                     \
     X(TABLES, 100000, "tables")                                           \

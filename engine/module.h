@@ -106,7 +106,9 @@ struct module {
     struct arena arena;
 
     uint32_t type_count;
-    struct function_type *types;
+    struct function_type *types;         /* without parameters and results for types that are not of functions */
+    struct defined_type *defined_types;  /* in parallel */
+    value_type (*type_references)[2];    /* for each type: (ref t) and (ref null t), for lists of one type */
 
     /* Index spaces: imports first, then the module's own (spec 2.5.1). */
     uint32_t function_count, function_import_count;
@@ -118,6 +120,8 @@ struct module {
     struct memory_type *memories;
     uint32_t global_count, global_import_count;
     struct global *globals;
+    uint32_t tag_count, tag_import_count;
+    uint32_t *tags; /* type index of each */
 
     uint32_t import_count;
     struct import *imports;

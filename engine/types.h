@@ -1,8 +1,9 @@
 /* WebAssembly types as the engine stores them (spec 2.3).
  *
- * A value type is one 32-bit word. The low byte is the code of the binary format (spec 5.3); for a reference to a
- * concrete type (0x63 nullable, 0x64 not) the type index stands in the upper 24 bits. So equality of types is
- * equality of words, except for subtyping of references, which goes through value_type_matches(). */
+ * A value type is one 32-bit word. The low byte is the code of the binary format (spec 5.3). A nullable reference to an
+ * abstract heap type is that type's code; every other reference is 0x63 (nullable) or 0x64 (not) with the heap type in
+ * the upper 24 bits. Type indices in value types are canonical (struct defined_type), so equality of types is equality
+ * of words; subtyping goes through value_type_matches (engine/subtype.h). */
 #ifndef ENGINE_TYPES_H
 #define ENGINE_TYPES_H
 
@@ -19,13 +20,60 @@ enum {
     VALUE_V128 = 0x7b,
     VALUE_FUNCREF = 0x70,
     VALUE_EXTERNREF = 0x6f,
+    VALUE_REF_NULL = 0x63,
+    VALUE_REF = 0x64,
+    VALUE_I16 = 0x77, /* packed, in fields only */
+    VALUE_I8 = 0x78,
     VALUE_BOTTOM = 0x00, /* the type of any operand in unreachable code (spec 3.3, "bot") */
 };
+
+/* A heap type: the index of a defined type, or HEAP_ABSTRACT with a code (spec 5.3.3). */
+typedef uint32_t heap_type;
+#define HEAP_ABSTRACT UINT32_C(0xffff00)
+enum {
+    HEAP_EXN = HEAP_ABSTRACT | 0x69,
+    HEAP_ARRAY = HEAP_ABSTRACT | 0x6a,
+    HEAP_STRUCT = HEAP_ABSTRACT | 0x6b,
+    HEAP_I31 = HEAP_ABSTRACT | 0x6c,
+    HEAP_EQ = HEAP_ABSTRACT | 0x6d,
+    HEAP_ANY = HEAP_ABSTRACT | 0x6e,
+    HEAP_EXTERN = HEAP_ABSTRACT | 0x6f,
+    HEAP_FUNC = HEAP_ABSTRACT | 0x70,
+    HEAP_NONE = HEAP_ABSTRACT | 0x71,
+    HEAP_NOEXTERN = HEAP_ABSTRACT | 0x72,
+    HEAP_NOFUNC = HEAP_ABSTRACT | 0x73,
+    HEAP_NOEXN = HEAP_ABSTRACT | 0x74,
+};
+
+static inline bool heap_type_is_abstract(heap_type heap)
+{
+    return heap >= HEAP_ABSTRACT;
+}
+
+static inline value_type reference_type(heap_type heap, bool nullable)
+{
+    if (nullable && heap_type_is_abstract(heap)) {
+        return heap & 0xff;
+    }
+    return heap << 8 | (nullable ? VALUE_REF_NULL : VALUE_REF);
+}
 
 static inline bool value_type_is_reference(value_type type)
 {
     uint8_t code = (uint8_t)type;
-    return code == VALUE_FUNCREF || code == VALUE_EXTERNREF || code == 0x63 || code == 0x64;
+    return (code >= 0x69 && code <= 0x74) || code == VALUE_REF_NULL || code == VALUE_REF;
+}
+
+/* Of a reference: what it refers to, and whether null is one of its values. */
+static inline heap_type value_type_heap(value_type type)
+{
+    uint8_t code = (uint8_t)type;
+    return code == VALUE_REF_NULL || code == VALUE_REF ? type >> 8 : HEAP_ABSTRACT | code;
+}
+
+static inline bool value_type_is_nullable(value_type type)
+{
+    return (uint8_t)type != VALUE_REF;
 }
 
 static inline bool value_type_is_float(value_type type)
@@ -53,6 +101,28 @@ static inline const value_type *function_type_results(const struct function_type
 /* Structural equality (spec 3.2.3 for function types without subtyping). */
 bool function_type_equal(const struct function_type *a, const struct function_type *b);
 
+/* ---- Defined types (spec 2.3.8): one for each entry of the type section's recursion groups ---- */
+#define NO_TYPE UINT32_MAX
+
+struct field_type {
+    value_type storage; /* a value type, VALUE_I8 or VALUE_I16 */
+    bool mutable_;
+};
+
+enum defined_kind { DEFINED_FUNCTION, DEFINED_STRUCT, DEFINED_ARRAY };
+
+struct defined_type {
+    uint8_t kind; /* enum defined_kind */
+    bool final;
+    uint16_t depth;       /* number of supertypes above it */
+    uint32_t supertype;   /* canonical index, or NO_TYPE */
+    uint32_t canonical;   /* index of the first equal type of the module, which stands for all of them */
+    uint32_t group;       /* first index of the recursion group */
+    uint32_t group_count; /* types in the group */
+    uint32_t field_count; /* of a structure; an array has one field, its element */
+    const struct field_type *fields;
+};
+
 struct limits {
     uint64_t minimum;
     uint64_t maximum; /* UINT64_MAX when the module gives none */
@@ -74,8 +144,8 @@ struct memory_type {
     struct limits limits; /* in pages of 64 KiB */
 };
 
-#define WASM_PAGE_BYTES UINT64_C(65536)
-#define WASM_PAGES_MAXIMUM UINT64_C(65536)
+#define WASM_PAGE_BYTES       UINT64_C(65536)
+#define WASM_PAGES_MAXIMUM    UINT64_C(65536)
 #define WASM_PAGES_MAXIMUM_64 (UINT64_C(1) << 48)
 
 struct global_type {

@@ -72,6 +72,7 @@ void validator_destroy(struct validator *validator)
     release(validator, validator->controls, validator->control_capacity * sizeof(struct control));
     release(validator, validator->local_types, validator->local_capacity * sizeof(value_type));
     release(validator, validator->local_weights, validator->local_capacity * sizeof(uint32_t));
+    release(validator, validator->initialized, validator->initialized_capacity * sizeof(uint32_t));
     validator->allocator->release(validator->allocator->context, validator, sizeof(*validator));
 }
 
@@ -100,20 +101,36 @@ static bool reserve_locals(struct validator *validator, size_t used, size_t coun
     return true;
 }
 
-static bool read_local_type(struct validator *validator, value_type *type)
+static bool type_was_read(struct validator *validator, enum type_reading reading, uint32_t type, unsigned feature,
+                          const char *item)
 {
-    unsigned feature = FEATURE_CORE;
-    switch (read_value_type(&validator->reader, type, &feature)) {
+    switch (reading) {
     case TYPE_READ:
         return true;
     case TYPE_READER_FAULT:
         return validate_reader_fault(validator);
     case TYPE_MALFORMED:
-        return validate_fail(validator, ENGINE_MALFORMED, "malformed value type 0x%x", *type);
+        return validate_fail(validator, ENGINE_MALFORMED, "malformed type 0x%x of %s", type & 0xff, item);
+    case TYPE_UNKNOWN:
+        return validate_fail(validator, ENGINE_INVALID, "unknown type %u", type);
     case TYPE_NEEDS_FEATURE:
-        return validate_unsupported(validator, feature, "local");
+        return validate_unsupported(validator, feature, item);
     }
     return false;
+}
+
+bool validate_read_value_type(struct validator *validator, value_type *type, const char *item)
+{
+    unsigned feature = FEATURE_CORE;
+    return type_was_read(validator, read_value_type(validator->module, &validator->reader, type, &feature), *type,
+                         feature, item);
+}
+
+bool validate_read_heap_type(struct validator *validator, heap_type *type, const char *item)
+{
+    unsigned feature = FEATURE_CORE;
+    return type_was_read(validator, read_heap_type(validator->module, &validator->reader, type, &feature), *type,
+                         feature, item);
 }
 
 /* The declared locals behind the parameters: groups of a count and a type. */
@@ -127,7 +144,7 @@ static bool read_locals(struct validator *validator, uint64_t parameters)
     }
     for (uint32_t i = 0; i < groups; i++) {
         validator->instruction = validator->reader.cursor;
-        if (!validate_u32(validator, &count) || !read_local_type(validator, &type)) {
+        if (!validate_u32(validator, &count) || !validate_read_value_type(validator, &type, "local")) {
             return false;
         }
         uint64_t first = total;
@@ -150,11 +167,51 @@ static bool read_locals(struct validator *validator, uint64_t parameters)
                              ENGINE_LIMIT_LOCALS);
     }
     validator->local_count = (uint32_t)total;
+    validator->plain_locals = validator->local_count;
+    for (uint64_t local = parameters; local < total; local++) {
+        if (!value_type_is_nullable(validator->local_types[local])) {
+            validator->plain_locals = (uint32_t)local;
+            break;
+        }
+    }
     memset(validator->local_weights, 0, total * sizeof(uint32_t));
     return true;
 }
 
 /* ---- Instructions one at a time ---- */
+/* A local that may have no default value: is it set, or is it being set? (spec 3.3.5, local types) */
+static bool check_initialized(struct validator *validator, uint32_t index, bool setting)
+{
+    const struct function_type *type =
+        &validator->module->types[validator->module->functions[validator->function].type];
+    if (index < type->parameter_count || value_type_is_nullable(validator->local_types[index])) {
+        return true;
+    }
+    for (uint32_t i = 0; i < validator->initialized_count; i++) {
+        if (validator->initialized[i] == index) {
+            return true;
+        }
+    }
+    if (!setting) {
+        return validate_fail(validator, ENGINE_INVALID, "uninitialized local %u", index);
+    }
+    if (validator->initialized_capacity < validator->local_capacity) {
+        const struct engine_allocator *allocator = validator->allocator;
+        uint32_t *larger = allocator->allocate(allocator->context, validator->local_capacity * sizeof(*larger));
+        if (larger == NULL) {
+            return validate_fail(validator, ENGINE_NO_MEMORY, "out of memory while validating");
+        }
+        if (validator->initialized_count > 0) {
+            memcpy(larger, validator->initialized, validator->initialized_count * sizeof(*larger));
+        }
+        release(validator, validator->initialized, validator->initialized_capacity * sizeof(*larger));
+        validator->initialized = larger;
+        validator->initialized_capacity = validator->local_capacity;
+    }
+    validator->initialized[validator->initialized_count++] = index;
+    return true;
+}
+
 /* A use of a local. */
 static bool validate_local(struct validator *validator, unsigned opcode)
 {
@@ -171,6 +228,9 @@ static bool validate_local(struct validator *validator, unsigned opcode)
     }
     value_type type = validator->local_types[index];
     if (opcode != OP_LOCAL_GET && !validate_pop_expect(validator, type)) {
+        return false;
+    }
+    if (UNLIKELY(index >= validator->plain_locals) && !check_initialized(validator, index, opcode != OP_LOCAL_GET)) {
         return false;
     }
     return opcode == OP_LOCAL_SET || validate_push(validator, type);
@@ -352,7 +412,7 @@ static bool validate_instructions(struct validator *validator)
     const bool has_memory = validator->module->memory_count > 0 && !validator->module->memories[0].limits.is_64;
     const value_type *const local_types = validator->local_types;
     uint32_t *const local_weights = validator->local_weights;
-    const uint32_t local_count = validator->local_count;
+    const uint32_t local_count = validator->plain_locals; /* all others go the slow way */
     value_type *top = validator->top;
     value_type *floor = validator->floor;
     bool finished = false;
@@ -481,6 +541,7 @@ enum engine_status function_validate(struct validator *validator, const struct m
     validator->status = ENGINE_OK;
     validator->function = index;
     validator->control_count = 0;
+    validator->initialized_count = 0;
     validator->reader = (struct reader){.cursor = body, .limit = body + function->body_size};
     validator->instruction = body;
     validator->top = validator->floor = validator->high = validator->operands;

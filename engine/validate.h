@@ -10,22 +10,22 @@
 #include "engine/module.h"
 
 struct function_summary {
-    uint32_t local_count;       /* parameters included */
-    value_type *local_types;    /* [local_count], in the validator's arena */
-    uint32_t *local_weights;    /* [local_count]: uses, each weighted by SUMMARY_LOOP_FACTOR^depth, saturating */
-    uint32_t call_weight;       /* the same sum over all calls (direct, indirect, imports) */
-    uint32_t code_offset;       /* module offset of the first instruction, behind the local declarations */
-    uint32_t maximum_operands;  /* depth of the operand stack, in values */
-    uint32_t maximum_controls;  /* nesting of blocks, the function's own included */
+    uint32_t local_count;             /* parameters included */
+    value_type *local_types;          /* [local_count], in the validator's arena */
+    uint32_t *local_weights;          /* [local_count]: uses, each weighted by SUMMARY_LOOP_FACTOR^depth, saturating */
+    uint32_t call_weight;             /* the same sum over all calls (direct, indirect, imports) */
+    uint32_t code_offset;             /* module offset of the first instruction, behind the local declarations */
+    uint32_t maximum_operands;        /* depth of the operand stack, in values */
+    uint32_t maximum_controls;        /* nesting of blocks, the function's own included */
     uint32_t maximum_call_parameters; /* over all calls made, in values */
     uint32_t maximum_call_results;
-    bool has_calls;             /* any call to wasm or host code (builtins that can enter the kernel included) */
-    bool has_indirect_calls;    /* call_indirect, call_ref, or a call of an import */
+    bool has_calls;          /* any call to wasm or host code (builtins that can enter the kernel included) */
+    bool has_indirect_calls; /* call_indirect, call_ref, or a call of an import */
     bool has_tail_calls;
     bool has_loops;
 };
 
-#define SUMMARY_LOOP_FACTOR 8
+#define SUMMARY_LOOP_FACTOR        8
 #define SUMMARY_LOOP_DEPTH_MAXIMUM 5
 
 /* State that one thread reuses from function to function. */

@@ -3,6 +3,7 @@
 
 #include "engine/decode.h"
 #include "engine/limits.h"
+#include "engine/subtype.h"
 
 /* ---- The control stack ---- */
 bool validate_push_control(struct validator *validator, unsigned opcode, struct type_list parameters,
@@ -35,6 +36,7 @@ bool validate_push_control(struct validator *validator, unsigned opcode, struct 
         .weight = validator->weight,
         .opcode = (uint8_t)opcode,
         .depth = depth,
+        .initialized = validator->initialized_count,
     };
     if (validator->control_count > validator->summary->maximum_controls) {
         validator->summary->maximum_controls = (uint32_t)validator->control_count;
@@ -51,7 +53,7 @@ void validate_set_unreachable(struct validator *validator)
 }
 
 /* The operands at the end of a block must be its results and nothing else. */
-static bool pop_results(struct validator *validator)
+bool validate_pop_results(struct validator *validator)
 {
     if (!validate_pop_list(validator, validate_innermost(validator)->results)) {
         return false;
@@ -64,41 +66,41 @@ static bool pop_results(struct validator *validator)
 }
 
 /* ---- Blocks ---- */
-/* A list of one type, by the type's code. */
-static struct type_list single_type(uint8_t code)
+/* A list of one type; the array behind it belongs to the module or stands for ever. */
+static struct type_list single_type(const struct validator *validator, value_type type)
 {
-    static const value_type types[128] = {
-        [VALUE_V128] = VALUE_V128,
-        [VALUE_I32] = VALUE_I32,
-        [VALUE_I64] = VALUE_I64,
-        [VALUE_F32] = VALUE_F32,
-        [VALUE_F64] = VALUE_F64,
-        [VALUE_FUNCREF] = VALUE_FUNCREF,
-        [VALUE_EXTERNREF] = VALUE_EXTERNREF,
-    };
-    return (struct type_list){&types[code], 1};
+#define CODES(X)       X(0x69) X(0x6a) X(0x6b) X(0x6c) X(0x6d) X(0x6e) X(0x6f) X(0x70) X(0x71) X(0x72) X(0x73) X(0x74)
+#define NULLABLE(code) [code] = (code),
+#define NOT_NULL(code) [code] = (HEAP_ABSTRACT | (code)) << 8 | VALUE_REF,
+    static const value_type types[128] = {[VALUE_I32] = VALUE_I32, [VALUE_I64] = VALUE_I64,   [VALUE_F32] = VALUE_F32,
+                                          [VALUE_F64] = VALUE_F64, [VALUE_V128] = VALUE_V128, CODES(NULLABLE)};
+    static const value_type references[128] = {CODES(NOT_NULL)};
+#undef CODES
+#undef NULLABLE
+#undef NOT_NULL
+    if (!value_type_is_reference(type)) {
+        return (struct type_list){&types[type], 1};
+    }
+    heap_type heap = value_type_heap(type);
+    bool nullable = value_type_is_nullable(type);
+    if (heap_type_is_abstract(heap)) {
+        return (struct type_list){nullable ? &types[heap & 0x7f] : &references[heap & 0x7f], 1};
+    }
+    return (struct type_list){&validator->module->type_references[heap][nullable], 1};
 }
 
 /* A block type that is not a type index: empty, or one value type. */
 static bool read_short_block_type(struct validator *validator, struct type_list *results)
 {
     value_type type;
-    unsigned feature = FEATURE_CORE;
-    switch (read_value_type(&validator->reader, &type, &feature)) {
-    case TYPE_READ:
-        *results = single_type((uint8_t)type);
-        return true;
-    case TYPE_READER_FAULT:
-        return validate_reader_fault(validator);
-    case TYPE_MALFORMED:
-        return validate_fail(validator, ENGINE_MALFORMED, "malformed block type 0x%x", type);
-    case TYPE_NEEDS_FEATURE:
-        return validate_unsupported(validator, feature, "block type");
+    if (!validate_read_value_type(validator, &type, "block type")) {
+        return false;
     }
-    return false;
+    *results = single_type(validator, type);
+    return true;
 }
 
-static bool read_block_type(struct validator *validator, struct type_list *parameters, struct type_list *results)
+bool validate_read_block_type(struct validator *validator, struct type_list *parameters, struct type_list *results)
 {
     struct reader *reader = &validator->reader;
     *parameters = *results = (struct type_list){NULL, 0};
@@ -116,7 +118,7 @@ static bool read_block_type(struct validator *validator, struct type_list *param
     if (index < 0) {
         return validate_fail(validator, ENGINE_MALFORMED, "malformed block type");
     }
-    if (index >= validator->module->type_count) {
+    if (index >= validator->module->type_count || validator->module->defined_types[index].kind != DEFINED_FUNCTION) {
         return validate_fail(validator, ENGINE_INVALID, "unknown type %u", (unsigned)index);
     }
     const struct function_type *type = &validator->module->types[index];
@@ -128,7 +130,7 @@ static bool read_block_type(struct validator *validator, struct type_list *param
 bool validate_block(struct validator *validator, unsigned opcode)
 {
     struct type_list parameters, results;
-    if (!read_block_type(validator, &parameters, &results)) {
+    if (!validate_read_block_type(validator, &parameters, &results)) {
         return false;
     }
     if (opcode == OP_IF && !validate_pop_expect(validator, VALUE_I32)) {
@@ -146,10 +148,11 @@ bool validate_else(struct validator *validator)
     if (control->opcode != OP_IF) {
         return validate_fail(validator, ENGINE_MALFORMED, "else without if");
     }
-    if (!pop_results(validator)) {
+    if (!validate_pop_results(validator)) {
         return false;
     }
     control->opcode = OP_ELSE;
+    validator->initialized_count = control->initialized;
     control->unreachable = false;
     validator->weight = control->weight;
     return validate_push_list(validator, control->parameters);
@@ -160,7 +163,7 @@ static bool check_missing_else(struct validator *validator, const struct control
 {
     bool same = control->parameters.count == control->results.count;
     for (uint32_t i = 0; same && i < control->results.count; i++) {
-        same = control->parameters.types[i] == control->results.types[i];
+        same = value_type_matches(validator->module, control->parameters.types[i], control->results.types[i]);
     }
     return same || validate_fail(validator, ENGINE_INVALID,
                                  "type mismatch: if without else, but parameters and results differ");
@@ -169,10 +172,11 @@ static bool check_missing_else(struct validator *validator, const struct control
 bool validate_end(struct validator *validator, bool *finished)
 {
     struct control *control = validate_innermost(validator);
-    if (!pop_results(validator) || (control->opcode == OP_IF && !check_missing_else(validator, control))) {
+    if (!validate_pop_results(validator) || (control->opcode == OP_IF && !check_missing_else(validator, control))) {
         return false;
     }
     struct type_list results = control->results;
+    validator->initialized_count = control->initialized;
     validator->control_count--;
     if (validator->control_count == 0) {
         *finished = true;
@@ -185,7 +189,7 @@ bool validate_end(struct validator *validator, bool *finished)
 }
 
 /* ---- Branches ---- */
-static struct control *find_label(struct validator *validator, uint32_t label)
+struct control *validate_find_label(struct validator *validator, uint32_t label)
 {
     if (label >= validator->control_count) {
         validate_fail(validator, ENGINE_INVALID, "unknown label %u", label);
@@ -194,7 +198,7 @@ static struct control *find_label(struct validator *validator, uint32_t label)
     return &validator->controls[validator->control_count - 1 - label];
 }
 
-static struct type_list label_types(const struct control *control)
+struct type_list validate_label_types(const struct control *control)
 {
     return control->opcode == OP_LOOP ? control->parameters : control->results;
 }
@@ -205,11 +209,11 @@ bool validate_branch(struct validator *validator, unsigned opcode)
     if (!validate_u32(validator, &label)) {
         return false;
     }
-    struct control *target = find_label(validator, label);
+    struct control *target = validate_find_label(validator, label);
     if (target == NULL || (opcode == OP_BR_IF && !validate_pop_expect(validator, VALUE_I32))) {
         return false;
     }
-    struct type_list types = label_types(target);
+    struct type_list types = validate_label_types(target);
     if (!validate_pop_list(validator, types)) {
         return false;
     }
@@ -227,7 +231,7 @@ static bool check_table_target(struct validator *validator, struct control *targ
     if (target->branch_mark == validator->instruction) {
         return true;
     }
-    struct type_list types = label_types(target);
+    struct type_list types = validate_label_types(target);
     if (types.count != arity) {
         return validate_fail(validator, ENGINE_INVALID, "type mismatch: br_table labels take %u and %u values", arity,
                              types.count);
@@ -255,12 +259,12 @@ bool validate_branch_table(struct validator *validator)
         if (!validate_u32(validator, &label)) {
             return false;
         }
-        struct control *target = find_label(validator, label);
+        struct control *target = validate_find_label(validator, label);
         if (target == NULL) {
             return false;
         }
         if (i == 0) {
-            arity = label_types(target).count;
+            arity = validate_label_types(target).count;
         }
         if (!check_table_target(validator, target, arity)) {
             return false;
@@ -286,13 +290,13 @@ static bool check_tail_results(struct validator *validator, const struct functio
     struct type_list own = validator->controls[0].results;
     bool same = type->result_count == own.count;
     for (uint32_t i = 0; same && i < own.count; i++) {
-        same = function_type_results(type)[i] == own.types[i];
+        same = value_type_matches(validator->module, function_type_results(type)[i], own.types[i]);
     }
     return same || validate_fail(validator, ENGINE_INVALID,
                                  "type mismatch: results of the tail call are not those of the function");
 }
 
-static bool call_type(struct validator *validator, const struct function_type *type, bool tail)
+bool validate_call_type(struct validator *validator, const struct function_type *type, bool tail)
 {
     struct function_summary *summary = validator->summary;
     summary->has_calls = true;
@@ -332,7 +336,7 @@ bool validate_call(struct validator *validator, unsigned opcode)
     if (index < module->function_import_count) {
         validator->summary->has_indirect_calls = true;
     }
-    return call_type(validator, &module->types[module->functions[index].type], opcode == OP_RETURN_CALL);
+    return validate_call_type(validator, &module->types[module->functions[index].type], opcode == OP_RETURN_CALL);
 }
 
 bool validate_call_indirect(struct validator *validator, unsigned opcode)
@@ -345,13 +349,13 @@ bool validate_call_indirect(struct validator *validator, unsigned opcode)
     if (table >= module->table_count) {
         return validate_fail(validator, ENGINE_INVALID, "unknown table %u", table);
     }
-    if (module->tables[table].type.element != VALUE_FUNCREF) {
+    if (!value_type_matches(module, module->tables[table].type.element, VALUE_FUNCREF)) {
         return validate_fail(validator, ENGINE_INVALID, "type mismatch: call_indirect needs a table of funcref");
     }
-    if (type >= module->type_count) {
+    if (type >= module->type_count || module->defined_types[type].kind != DEFINED_FUNCTION) {
         return validate_fail(validator, ENGINE_INVALID, "unknown type %u", type);
     }
     validator->summary->has_indirect_calls = true;
     return validate_pop_expect(validator, limits_address_type(&module->tables[table].type.limits)) &&
-           call_type(validator, &module->types[type], opcode == OP_RETURN_CALL_INDIRECT);
+           validate_call_type(validator, &module->types[type], opcode == OP_RETURN_CALL_INDIRECT);
 }

@@ -3,6 +3,7 @@
 #include "engine/validate_internal.h"
 
 #include "engine/decode.h"
+#include "engine/subtype.h"
 
 /* ---- Memory ---- */
 /* `*address` is the type of the memory's addresses. */
@@ -211,8 +212,9 @@ static bool read_table_type(struct validator *validator, value_type *element, va
 static bool check_same_element(struct validator *validator, value_type to, value_type from)
 {
     char wanted[24], found[24];
-    return to == from || validate_fail(validator, ENGINE_INVALID, "type mismatch: elements of %s for a table of %s",
-                                       value_type_text(from, found), value_type_text(to, wanted));
+    return value_type_matches(validator->module, from, to) ||
+           validate_fail(validator, ENGINE_INVALID, "type mismatch: elements of %s for a table of %s",
+                         value_type_text(from, found), value_type_text(to, wanted));
 }
 
 static bool validate_table_init(struct validator *validator)
@@ -258,19 +260,9 @@ static bool validate_table(struct validator *validator, unsigned opcode)
 /* ---- References ---- */
 static bool validate_ref_null(struct validator *validator)
 {
-    value_type type;
-    unsigned feature = FEATURE_CORE;
-    switch (read_heap_type(&validator->reader, &type, &feature)) {
-    case TYPE_READ:
-        return validate_push(validator, type);
-    case TYPE_READER_FAULT:
-        return validate_reader_fault(validator);
-    case TYPE_MALFORMED:
-        return validate_fail(validator, ENGINE_MALFORMED, "malformed heap type");
-    case TYPE_NEEDS_FEATURE:
-        return validate_unsupported(validator, feature, "ref.null");
-    }
-    return false;
+    heap_type heap;
+    return validate_read_heap_type(validator, &heap, "ref.null") &&
+           validate_push(validator, reference_type(heap, true));
 }
 
 static bool validate_ref_is_null(struct validator *validator)
@@ -299,7 +291,7 @@ static bool validate_ref_func(struct validator *validator)
     if (validator->module->functions[index].reference == NO_REFERENCE) {
         return validate_fail(validator, ENGINE_INVALID, "undeclared function reference to function %u", index);
     }
-    return validate_push(validator, VALUE_FUNCREF);
+    return validate_push(validator, function_reference_value_type(validator->module, index));
 }
 
 /* ---- Select ---- */
@@ -307,25 +299,15 @@ static bool validate_select_typed(struct validator *validator)
 {
     uint32_t count;
     value_type type;
-    unsigned feature = FEATURE_CORE;
     if (!validate_u32(validator, &count)) {
         return false;
     }
     if (count != 1) {
         return validate_fail(validator, ENGINE_INVALID, "invalid result arity: select of %u types", count);
     }
-    switch (read_value_type(&validator->reader, &type, &feature)) {
-    case TYPE_READ:
-        return validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, type) &&
-               validate_pop_expect(validator, type) && validate_push(validator, type);
-    case TYPE_READER_FAULT:
-        return validate_reader_fault(validator);
-    case TYPE_MALFORMED:
-        return validate_fail(validator, ENGINE_MALFORMED, "malformed value type 0x%x", type);
-    case TYPE_NEEDS_FEATURE:
-        return validate_unsupported(validator, feature, "select");
-    }
-    return false;
+    return validate_read_value_type(validator, &type, "select") && validate_pop_expect(validator, VALUE_I32) &&
+           validate_pop_expect(validator, type) && validate_pop_expect(validator, type) &&
+           validate_push(validator, type);
 }
 
 bool validate_select(struct validator *validator)
@@ -402,7 +384,16 @@ bool validate_special(struct validator *validator, unsigned opcode)
         return validate_call(validator, opcode);
     case OP_RETURN_CALL_INDIRECT:
         return validate_call_indirect(validator, opcode);
+    case OP_TRY:
+    case OP_CATCH:
+    case OP_CATCH_ALL:
+    case OP_DELEGATE:
+    case OP_RETHROW:
+    case OP_THROW:
+    case OP_THROW_REF:
+    case OP_TRY_TABLE:
+        return validate_exception(validator, opcode);
     default:
-        return validate_unsupported(validator, opcode_table[opcode].feature, opcode_table[opcode].mnemonic);
+        return validate_reference(validator, opcode);
     }
 }

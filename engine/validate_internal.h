@@ -24,6 +24,7 @@ struct control {
     uint32_t weight;            /* of a use of a local inside the block; 0 in unreachable code */
     uint8_t opcode;             /* OP_BLOCK, OP_LOOP, OP_IF, OP_ELSE */
     uint8_t depth;              /* number of loops around, the block itself included */
+    uint32_t initialized;       /* validator.initialized_count at its start */
     bool unreachable;           /* the rest of the block cannot be reached: the stack is polymorphic */
     const uint8_t *branch_mark; /* the br_table that last checked this label */
 };
@@ -46,6 +47,10 @@ struct validator {
     enum engine_status status;
     uint32_t function;
     uint32_t local_count;
+    uint32_t plain_locals; /* the first ones, up to one that has no default value: these need a look before use */
+    uint32_t *initialized; /* locals without a default value that were set, in order; as many as there are locals */
+    size_t initialized_capacity;
+    uint32_t initialized_count;
     size_t control_count;
 
     struct reader reader;       /* over the body */
@@ -55,6 +60,10 @@ struct validator {
     value_type *high;           /* highest that `top` has been; one element behind it is always allocated */
     uint32_t weight;            /* of the innermost block */
 };
+
+/* The next bytes as a value type or a heap type; `item` is what needs it, for messages. */
+bool validate_read_value_type(struct validator *validator, value_type *type, const char *item);
+bool validate_read_heap_type(struct validator *validator, heap_type *type, const char *item);
 
 /* ---- Errors: all return false ---- */
 bool validate_fail(struct validator *validator, enum engine_status status, const char *format, ...)
@@ -90,6 +99,22 @@ bool validate_return(struct validator *validator);
 /* Calls, and tail calls by the same immediates. */
 bool validate_call(struct validator *validator, unsigned opcode);
 bool validate_call_indirect(struct validator *validator, unsigned opcode);
+
+/* The label that a branch means, or NULL after an error; and the operands that a branch to it takes. */
+struct control *validate_find_label(struct validator *validator, uint32_t label);
+struct type_list validate_label_types(const struct control *control);
+/* A block type and the operands for the block (validate_block and the kinds of try). */
+bool validate_read_block_type(struct validator *validator, struct type_list *parameters, struct type_list *results);
+/* Pops the results of the innermost block, of which nothing else may be left. */
+bool validate_pop_results(struct validator *validator);
+/* A call of a function of this type, its arguments on the stack. */
+bool validate_call_type(struct validator *validator, const struct function_type *type, bool tail);
+
+/* ---- Exceptions (validate_exceptions.c) ---- */
+bool validate_exception(struct validator *validator, unsigned opcode);
+
+/* ---- Typed references and garbage-collected types (validate_references.c) ---- */
+bool validate_reference(struct validator *validator, unsigned opcode);
 
 /* ---- All others (validate_instructions.c) ---- */
 bool validate_memory_access(struct validator *validator, unsigned opcode);

@@ -2,6 +2,7 @@
 #include "engine/validate_internal.h"
 
 #include "engine/limits.h"
+#include "engine/subtype.h"
 
 bool validate_raise(struct validator *validator)
 {
@@ -79,7 +80,7 @@ bool validate_pop(struct validator *validator, value_type expected, value_type *
     }
     value_type type = *--validator->top;
     *actual = type;
-    if (type != expected && type != VALUE_BOTTOM && expected != VALUE_BOTTOM) {
+    if (type != expected && expected != VALUE_BOTTOM && !value_type_matches(validator->module, type, expected)) {
         return fail_mismatch(validator, expected, type);
     }
     return true;
@@ -110,7 +111,7 @@ bool validate_peek_list(struct validator *validator, struct type_list list)
             return validate_innermost(validator)->unreachable || fail_empty(validator, expected);
         }
         value_type actual = *(validator->top - 1 - i);
-        if (actual != expected && actual != VALUE_BOTTOM) {
+        if (!value_type_matches(validator->module, actual, expected)) {
             return fail_mismatch(validator, expected, actual);
         }
     }
