@@ -89,6 +89,25 @@ CASE loop(void)
         ;
 }
 
+/* Waits in the kernel. */
+CASE wait(void)
+{
+    __wasi_subscription_t subscription = {.u = {.tag = __WASI_EVENTTYPE_CLOCK}};
+    subscription.u.u.clock.id = __WASI_CLOCKID_MONOTONIC;
+    subscription.u.u.clock.timeout = UINT64_C(3600000000000);
+    __wasi_event_t event;
+    __wasi_size_t events;
+    (void)!__wasi_poll_oneoff(&subscription, &event, 1, &events);
+}
+
+/* Is always in the kernel. */
+CASE fill_for_ever(void)
+{
+    size_t first = __builtin_wasm_memory_grow(0, 512) * 65536;
+    while (one)
+        memset((void *)(uintptr_t)first, one, (size_t)(512 * 65536 * one));
+}
+
 CASE fill_beyond(void)
 {
     memset((void *)(uintptr_t)(__builtin_wasm_memory_size(0) * 65536 - 8), 1, 16 + (size_t)zero);
@@ -228,6 +247,8 @@ static const struct {
     ROW(recurse),
     ROW(hog),
     ROW(loop),
+    ROW(wait),
+    ROW(fill_for_ever),
     ROW(fill_beyond),
     ROW(copy_beyond),
     ROW(wrong_signature),
