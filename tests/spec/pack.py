@@ -10,6 +10,10 @@ import os
 import struct
 import sys
 
+HERE = os.path.dirname(__file__)
+sys.path.insert(0, os.path.join(HERE, "../support"))
+import archive  # noqa: E402
+
 MAGIC = 0x43505354  # "TSPC"
 # Both lists stand in tests/spec/script.h in the same order.
 COMMANDS = ["module", "module_definition", "module_instance", "register", "action", "assert_return", "assert_trap",
@@ -97,7 +101,7 @@ def encode(folder, command, excuse):
 def excuses():
     """tests/spec/skip as a dictionary: (script, line) -> reason."""
     rows = {}
-    with open(os.path.join(os.path.dirname(__file__), "skip"), encoding="utf-8") as file:
+    with open(os.path.join(HERE, "skip"), encoding="utf-8") as file:
         for row in file:
             if not row.startswith("#"):
                 script_name, line, reason = row.strip().split(None, 2)
@@ -114,22 +118,15 @@ def script(suite, name, excused):
     return text(name) + struct.pack("<I", len(data)) + data
 
 
-def cpio_entry(name, data):
-    name_bytes = name.encode() + b"\0"
-    fields = [1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name_bytes), 0]
-    header = b"070701" + b"".join(b"%08x" % field for field in fields) + name_bytes
-    return header + b"\0" * (-len(header) % 4) + data + b"\0" * (-len(data) % 4)
-
-
 def main():
-    suite, archive, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
+    suite, output_path, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
     names = wanted or sorted(name for name in os.listdir(suite)
                              if os.path.exists(os.path.join(suite, name, name + ".json")))
     excused = excuses()
     scripts = b"".join(script(suite, name, excused) for name in names)
-    with open(archive + ".new", "wb") as output:
-        output.write(cpio_entry("spec", scripts) + cpio_entry("TRAILER!!!", b""))
-    os.replace(archive + ".new", archive)
+    with open(output_path + ".new", "wb") as output:
+        output.write(archive.cpio([("spec", scripts)]))
+    os.replace(output_path + ".new", output_path)
 
 
 if __name__ == "__main__":
