@@ -262,30 +262,33 @@ static bool is_promised(uint64_t address)
     return address < GUEST_ARENA || address >= GUEST_ARENA_END;
 }
 
-enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protection)
+static enum status commit(uint64_t start, uint64_t bytes, uint64_t entry, bool promise)
 {
     uint64_t pages = bytes / FRAME_BYTES;
-    if (is_promised(start) ? !frames_promise(pages) : !frames_plentiful())
+    if (promise ? !frames_promise(pages) : !frames_plentiful())
         return STATUS_NO_MEMORY;
-    if (!make_borders(start, start + bytes, true)) {
-        if (is_promised(start))
-            frames_promise_back(pages);
-        return STATUS_NO_MEMORY;
-    }
-    uint64_t set = set_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes,
-                             ENTRY_COMMITTED | protection_bits[protection]);
-    if (is_promised(start))
+    bool done = make_borders(start, start + bytes, true);
+    uint64_t set = done ? set_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes, entry) : 0;
+    if (promise)
         frames_promise_back(pages - set);
-    return STATUS_OK;
+    return done ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protection)
+{
+    bool interrupts = interrupts_disable();
+    enum status status = commit(start, bytes, ENTRY_COMMITTED | protection_bits[protection], is_promised(start));
+    interrupts_restore(interrupts);
+    return status;
 }
 
 enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window)
 {
-    if (!make_borders(start, start + bytes, true))
-        return STATUS_NO_MEMORY;
-    set_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes,
-              ENTRY_WINDOW | protection_bits[PROTECTION_READ_WRITE] | (uint64_t)window << 12);
-    return STATUS_OK;
+    bool interrupts = interrupts_disable();
+    uint64_t entry = ENTRY_WINDOW | protection_bits[PROTECTION_READ_WRITE] | (uint64_t)window << 12;
+    enum status status = commit(start, bytes, entry, false);
+    interrupts_restore(interrupts);
+    return status;
 }
 
 /* False: something in the range was not committed. */
@@ -307,12 +310,16 @@ static bool protect_range(uint64_t *table, int level, uint64_t start, uint64_t e
 
 enum status paging_protect(uint64_t start, uint64_t bytes, enum protection protection)
 {
-    if (!make_borders(start, start + bytes, false))
-        return STATUS_NO_MEMORY;
-    bool complete =
-        protect_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes, protection_bits[protection]);
-    flush(start, bytes);
-    return complete ? STATUS_OK : STATUS_INVALID;
+    bool interrupts = interrupts_disable();
+    enum status status = STATUS_NO_MEMORY;
+    if (make_borders(start, start + bytes, false)) {
+        bool complete =
+            protect_range(physical_pointer(root), ROOT_LEVEL, start, start + bytes, protection_bits[protection]);
+        flush(start, bytes);
+        status = complete ? STATUS_OK : STATUS_INVALID;
+    }
+    interrupts_restore(interrupts);
+    return status;
 }
 
 static void free_page(uint64_t entry)
@@ -360,6 +367,7 @@ static bool clear_range(uint64_t *table, int level, uint64_t start, uint64_t end
 
 void paging_decommit(uint64_t start, uint64_t bytes)
 {
+    bool interrupts = interrupts_disable();
     /* Borders inside huge pages or large committed ranges need tables, from the reserve if need be. */
     if (!make_borders(start, start + bytes, false))
         platform_panic("no frame for a page table in the reserve");
@@ -368,6 +376,7 @@ void paging_decommit(uint64_t start, uint64_t bytes)
         flush(start, bytes);
     if (is_promised(start))
         frames_promise_back(untouched);
+    interrupts_restore(interrupts);
 }
 
 /* ---- Faults ---- */

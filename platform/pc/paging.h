@@ -10,8 +10,8 @@
  *
  * A frame that is seen in more than one place is marked shared in each entry and counted; only 4 KiB frames are shared.
  *
- * Kernel code is not preempted and runs on one CPU, so the tables have no lock yet; interrupt handlers change nothing
- * here, and a page fault never happens inside these functions, which touch the direct map only. */
+ * One CPU changes the tables, with interrupts off, so they have no lock yet: what an interrupt does may touch a page
+ * for the first time. A page fault never happens inside these functions, which touch the direct map only. */
 #ifndef PLATFORM_PC_PAGING_H
 #define PLATFORM_PC_PAGING_H
 

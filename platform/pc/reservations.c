@@ -376,8 +376,6 @@ enum status platform_alias(void *window_address, void *source_address, size_t by
     struct extent *extent = reserved_holding(start, bytes), *source_extent = reserved_holding(source, bytes);
     if (!extent || !source_extent || bytes == 0)
         return STATUS_INVALID;
-    if (!frames_plentiful())
-        return STATUS_NO_MEMORY;
 
     /* The next part of a growing memory continues the record of the part before it. */
     struct window *last = extent->windows;
