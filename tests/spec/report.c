@@ -96,6 +96,6 @@ void report_totals(const struct report *report)
     report_print("assertions: %u run, %u passed, %u failed, %u skipped\n", (unsigned)(report->passed + report->failed),
                  (unsigned)report->passed, (unsigned)report->failed, (unsigned)report->skipped);
     for (uint32_t i = 0; i < report->reason_count; i++)
-        report_print("  skipped %6u: %.*s\n", (unsigned)report->reasons[i].count, (int)report->reasons[i].reason.length,
-                     report->reasons[i].reason.text);
+        report_print("  skipped %6u: %s%.*s\n", (unsigned)report->reasons[i].count, report->reasons[i].prefix,
+                     (int)report->reasons[i].reason.length, report->reasons[i].reason.text);
 }
