@@ -147,11 +147,14 @@ static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flag
         limits.maximum = decode_u64(decoder, "limits");
     }
     limits.is_64 = flags & LIMITS_64;
+    limits.shared = flags & LIMITS_SHARED;
     bound = limits.is_64 ? bound_64 : bound;
     if (limits.is_64 && !feature_supported(FEATURE_MEMORY64)) {
         decode_unsupported(decoder, FEATURE_MEMORY64, offset, what);
-    } else if (flags & LIMITS_SHARED) {
+    } else if (limits.shared && !feature_supported(FEATURE_THREADS)) {
         decode_unsupported(decoder, FEATURE_THREADS, offset, what);
+    } else if (limits.shared && !limits.has_maximum) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "shared memory must have maximum");
     } else if (flags & LIMITS_PAGE_SIZE) {
         decode_unsupported(decoder, FEATURE_CUSTOM_PAGE_SIZES, offset, what);
     } else if (limits.minimum > bound || (limits.has_maximum && limits.maximum > bound)) {

@@ -128,6 +128,7 @@ struct limits {
     uint64_t maximum; /* UINT64_MAX when the module gives none */
     bool has_maximum;
     bool is_64; /* indices are i64 (memory64) */
+    bool shared; /* a memory for several threads: has a maximum */
 };
 
 static inline value_type limits_address_type(const struct limits *limits)

@@ -253,6 +253,16 @@ static bool validate_constant(struct validator *validator, unsigned opcode)
     return (read || validate_reader_fault(validator)) && validate_by_signature(validator, opcode);
 }
 
+/* atomic.fence: a byte for orders to come. */
+static bool validate_fence(struct validator *validator)
+{
+    const uint8_t *order = reader_bytes(&validator->reader, 1);
+    if (order == NULL) {
+        return validate_reader_fault(validator);
+    }
+    return *order == 0 || validate_fail(validator, ENGINE_MALFORMED, "zero byte expected, found 0x%x", *order);
+}
+
 static bool validate_instruction(struct validator *validator, unsigned opcode, bool *finished);
 
 /* An instruction with a prefix byte. */
@@ -316,6 +326,9 @@ static bool validate_instruction(struct validator *validator, unsigned opcode, b
     }
     if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
         return validate_memory_access(validator, opcode);
+    }
+    if (opcode == OP_ATOMIC_FENCE) {
+        return validate_fence(validator);
     }
     if (opcode >= OPCODE_BASE_0xfd) {
         return validate_vector(validator, opcode);
