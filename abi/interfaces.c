@@ -3,9 +3,6 @@
 #include "abi/wasi/interface.h"
 
 const struct host_interface *const host_interfaces[] = {
-    &wasi_preview1_interface,
-    &wasi_unstable_interface,
-    &wasi_wasmedge_interface,
-    &tessera_interface,
-    (const struct host_interface *)0,
+    &wasi_preview1_interface, &wasi_unstable_interface,         &wasi_wasmedge_interface,
+    &tessera_interface,       (const struct host_interface *)0,
 };

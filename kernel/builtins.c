@@ -1,6 +1,6 @@
-/* The builtins of engine/builtins.h: what compiled code asks of the kernel for its own memories and tables. Each has its
- * C function here, with the instance first; indices are those of the module and were validated. Out of bounds ends the
- * guest before anything is written (spec 4.4.6, 4.4.7). Long copies and fills are done in pieces with a checkpoint
+/* The builtins of engine/builtins.h: what compiled code asks of the kernel for its own memories and tables. Each has
+ * its C function here, with the instance first; indices are those of the module and were validated. Out of bounds ends
+ * the guest before anything is written (spec 4.4.6, 4.4.7). Long copies and fills are done in pieces with a checkpoint
  * between them. */
 #include "engine/base.h"
 #include "kernel/builtins.h"
@@ -65,8 +65,8 @@ static void move_bytes(uint8_t *to, const uint8_t *from, uint64_t count)
     memmove(to, from, count);
 }
 
-void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to, uint64_t from,
-                         uint64_t count)
+void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to,
+                         uint64_t from, uint64_t count)
 {
     uint8_t *target = memory_range(instance, to_memory, to, count);
     move_bytes(target, memory_range(instance, from_memory, from, count), count);

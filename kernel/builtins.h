@@ -8,8 +8,8 @@ struct instance;
 
 uint64_t builtin_memory_grow(struct instance *instance, uint32_t memory, uint64_t pages);
 void builtin_memory_fill(struct instance *instance, uint32_t memory, uint64_t address, uint32_t byte, uint64_t count);
-void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to, uint64_t from,
-                         uint64_t count);
+void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to,
+                         uint64_t from, uint64_t count);
 void builtin_memory_init(struct instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint32_t from,
                          uint32_t count);
 void builtin_data_drop(struct instance *instance, uint32_t segment);

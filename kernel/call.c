@@ -9,30 +9,51 @@
 /* Stack words up to here lie in the frame of the caller. */
 #define INLINE_STACK_WORDS 64
 
+/* A host function may call a guest, which calls a host function, and so on: this much kernel stack is left to each. */
+#define KERNEL_STACK_LEFT_BYTES 32768
+
+static bool kernel_stack_is_short(const struct thread *thread)
+{
+    uintptr_t low = (uintptr_t)thread->kernel_stack, here = (uintptr_t)__builtin_frame_address(0);
+    return thread->kernel_stack && here < low + PLATFORM_PAGE_BYTES + KERNEL_STACK_LEFT_BYTES;
+}
+
+/* A call that was not even begun: no frames. */
+static enum trap refuse_call(struct process *process, enum trap trap)
+{
+    process->report = (struct trap_report){.trap = trap};
+    return trap;
+}
+
 /* Run compiled code in the current thread. GS is of the calling instance, if there is one, before and after. */
 static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
                            const union value *arguments, union value *results)
 {
     struct thread *thread = thread_current();
+    if (kernel_stack_is_short(thread)) {
+        return refuse_call(process, TRAP_STACK_OVERFLOW);
+    }
+    if (thread_prepare(thread) != STATUS_OK) {
+        return refuse_call(process, TRAP_OUT_OF_MEMORY);
+    }
     uint64_t inline_words[INLINE_STACK_WORDS];
     uint32_t words = call_frame_stack_words(type);
     uint64_t *stack = words <= INLINE_STACK_WORDS ? inline_words : kernel_allocate(words * sizeof(uint64_t));
-    process->report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
-    if (!stack || thread_prepare(thread) != STATUS_OK) {
-        return TRAP_OUT_OF_MEMORY;
+    if (!stack) {
+        return refuse_call(process, TRAP_OUT_OF_MEMORY);
     }
+    process->report.trap = TRAP_NONE;
     struct call_frame frame;
-    call_frame_prepare(&frame, code, type, (const uint64_t(*)[2])arguments, stack);
+    call_frame_prepare(&frame, code, type, (const uint64_t (*)[2])arguments, stack);
     struct activation activation;
     activation_begin(&activation, thread, process);
     platform_set_gs(gs_base);
     enum trap trap = wasm_enter(&frame, &thread->area);
     activation_end(&activation, thread);
     if (trap == TRAP_NONE) {
-        call_frame_results(&frame, type, (uint64_t(*)[2])results);
-        process->report.trap = TRAP_NONE;
-    } else if (process->report.trap != trap) { /* wasm_enter's own: no room for the arguments */
-        process->report = (struct trap_report){.trap = trap};
+        call_frame_results(&frame, type, (uint64_t (*)[2])results);
+    } else if (process->report.trap == TRAP_NONE) { /* wasm_enter's own: no room for the arguments */
+        refuse_call(process, trap);
     }
     if (stack != inline_words) {
         kernel_free(stack, words * sizeof(uint64_t));
@@ -40,15 +61,23 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
     return trap;
 }
 
+/* A host function is called in the name of the process's newest instance; 0 without one. */
+static uint64_t newest_gs_base(const struct process *process)
+{
+    const struct instance *instance = process->instances;
+    while (instance && !instance->header) { /* its creation failed */
+        instance = instance->next;
+    }
+    return instance ? (uintptr_t)instance->gs_base : 0;
+}
+
 enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
 {
     const struct function_reference *record = &process->references[function];
-    if (!record->signature) {
-        process->report = (struct trap_report){.trap = TRAP_NULL_REFERENCE};
-        return TRAP_NULL_REFERENCE;
+    uint64_t gs_base = record->instance ? process->directory[record->instance] : newest_gs_base(process);
+    if (!record->signature || !gs_base) {
+        return refuse_call(process, TRAP_NULL_REFERENCE);
     }
-    /* A host function is called in the name of the process's newest instance. */
-    uint64_t gs_base = process->directory[record->instance ? record->instance : process->instance_count - 1];
     return call_code(process, gs_base, record->code, signature_type(record->signature), arguments, results);
 }
 

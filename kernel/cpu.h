@@ -13,8 +13,8 @@
 #include "kernel/process.h"
 #include "kernel/thread.h"
 
-#define KERNEL_STACK_BYTES (UINT64_C(128) << 10) /* of each thread, plus a page of guard below */
-#define WASM_STACK_BYTES (UINT64_C(8) << 20)     /* committed on touch */
+#define KERNEL_STACK_BYTES     (UINT64_C(128) << 10) /* of each thread, plus a page of guard below */
+#define WASM_STACK_BYTES       (UINT64_C(8) << 20)   /* committed on touch */
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
 /* When the timer comes while kernel code runs, it comes again after this time: a note that was made a moment before
  * wasm code goes on is then seen all the same. */
@@ -30,7 +30,7 @@ struct activation {
     struct activation *outer;
     struct process *process; /* that runs in it */
     struct process *outer_process;
-    uint64_t outer_gs_base;  /* of the instance that called the host function that makes this call; 0: none */
+    uint64_t outer_gs_base; /* of the instance that called the host function that makes this call; 0: none */
     uint32_t outer_host_function;
 };
 
@@ -48,7 +48,7 @@ struct thread {
 
     /* THREAD_WAITING: ready when one of these holds. */
     uint64_t wait_deadline;
-    enum stream wait_stream; /* STREAM_COUNT: none */
+    enum stream wait_stream;    /* STREAM_COUNT: none */
     struct thread *wait_thread; /* for its death; NULL: none */
     bool wait_ends;             /* ready too when its guest is to end */
 
@@ -59,8 +59,8 @@ struct thread {
 
     void (*entry)(void *argument);
     void *argument;
-    void *kernel_stack; /* reservation; NULL: the boot thread's, which is the platform's */
-    void *wasm_stack;   /* reservation, from the first call on */
+    void *kernel_stack;         /* reservation; NULL: the boot thread's, which is the platform's */
+    void *wasm_stack;           /* reservation, from the first call on */
     void *extended_state_block; /* as allocated */
 };
 
@@ -68,9 +68,9 @@ struct cpu {
     struct thread *current; /* read at interrupt time */
     struct thread *ready_first, *ready_last;
     struct thread *waiting;
-    uint64_t slice_end;       /* monotonic; when others wait for this CPU */
-    uint64_t timer_armed;     /* what platform_timer_arm was given last; changed at interrupt time */
-    bool idle;                /* in platform_idle; read at interrupt time */
+    uint64_t slice_end;   /* monotonic; when others wait for this CPU */
+    uint64_t timer_armed; /* what platform_timer_arm was given last; changed at interrupt time */
+    bool idle;            /* in platform_idle; read at interrupt time */
     struct thread boot_thread;
 };
 

@@ -1,6 +1,6 @@
 /* Slabs of 32 KiB in reserved regions. A slab holds blocks of one size class behind a short header; its address is the
- * block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed, but
- * for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
+ * block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed,
+ * but for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
  * groups of eight, and a group goes back to the platform when all of its slabs are free. */
 #include "kernel/heap.h"
 
@@ -27,8 +27,8 @@ struct slab {
     struct slab *next, *previous; /* in the class's list, while it has free blocks */
     struct free_block *free;
     uint32_t size_class;
-    uint32_t used;   /* blocks */
-    uint32_t fresh;  /* offset from which on no block was ever given out */
+    uint32_t used;  /* blocks */
+    uint32_t fresh; /* offset from which on no block was ever given out */
     uint32_t block_bytes;
     struct region *region;
 };
@@ -266,7 +266,7 @@ void kernel_free(void *memory, size_t bytes)
 
 void kernel_heap_trim(void)
 {
-    for (uint32_t class = 0; class < CLASS_COUNT; class ++) {
+    for (uint32_t class = 0; class < CLASS_COUNT; class++) {
         if (heap.empty[class]) {
             slab_destroy(heap.empty[class]);
             heap.empty[class] = NULL;

@@ -191,8 +191,8 @@ static enum status entry_fill(struct host_entry *entry, const char *module, cons
 
 void host_calls_initialize(void)
 {
-#define BUILTIN_ENTRY(NAME, function_name, parameters, result)                                                        \
-    host_entries[BUILTIN_##NAME] = (struct host_entry){                                                               \
+#define BUILTIN_ENTRY(NAME, function_name, parameters, result)                                                         \
+    host_entries[BUILTIN_##NAME] = (struct host_entry){                                                                \
         .function = (void (*)(void))builtin_##function_name, .module = "builtin", .name = #function_name};
     ENGINE_BUILTINS(BUILTIN_ENTRY)
 #undef BUILTIN_ENTRY
@@ -238,10 +238,9 @@ enum status host_function_find(const struct name *module, const struct name *fie
     if (!found) {
         return STATUS_NOT_FOUND;
     }
-    return host_entries[*number].function
-               ? STATUS_OK
-               : entry_fill(&host_entries[*number], found_interface->module, found->name, found->signature,
-                            found->function);
+    return host_entries[*number].function ? STATUS_OK
+                                          : entry_fill(&host_entries[*number], found_interface->module, found->name,
+                                                       found->signature, found->function);
 }
 
 enum status host_function_register(const struct host_function *function, const char *module, uint32_t *number)

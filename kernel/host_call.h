@@ -31,8 +31,8 @@ extern struct host_entry host_entries[HOST_FUNCTIONS_MAXIMUM]; /* for the stubs 
 /* Once, before all else here. */
 void host_calls_initialize(void);
 
-/* The number of the function that the tables of abi/ have under this name, or STATUS_NOT_FOUND. Where several interfaces
- * have the name, one of the `wanted` type; else the first, for the message. */
+/* The number of the function that the tables of abi/ have under this name, or STATUS_NOT_FOUND. Where several
+ * interfaces have the name, one of the `wanted` type; else the first, for the message. */
 enum status host_function_find(const struct name *module, const struct name *field, const struct function_type *wanted,
                                uint32_t *number);
 /* The number of a function of no table; `module`, for messages, and the name must stay valid for ever. Registering the
@@ -44,7 +44,8 @@ uint64_t host_function_code(uint32_t number);
 /* Address of the switch_instance stub that this CPU can run (docs/abi.md). */
 uint64_t host_switch_stub(void);
 
-/* The function type that a signature text such as "iiI:i" describes; it uses `types`. False when malformed or longer. */
+/* The function type that a signature text such as "iiI:i" describes; it uses `types`. False when malformed or longer.
+ */
 #define HOST_SIGNATURE_VALUES 64
 bool host_signature_parse(const char *text, value_type types[HOST_SIGNATURE_VALUES], struct function_type *type);
 

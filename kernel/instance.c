@@ -139,8 +139,8 @@ static enum status create_tables(struct instance *instance, const struct externa
             *(uint64_t *)slots = (uintptr_t)instance->tables[i]->slot;
             continue;
         }
-        enum status status = table_object_create(instance->process, &module->tables[i].type,
-                                                 (struct table_slot *)slots, &instance->tables[i]);
+        enum status status = table_object_create(instance->process, &module->tables[i].type, (struct table_slot *)slots,
+                                                 &instance->tables[i]);
         if (status != STATUS_OK) {
             return status;
         }
@@ -212,7 +212,8 @@ union value instance_constant(const struct instance *instance, const struct cons
 
 /* ---- Segments ---- */
 
-static uint32_t element_reference(const struct instance *instance, const struct element_segment *segment, uint32_t index)
+static uint32_t element_reference(const struct instance *instance, const struct element_segment *segment,
+                                  uint32_t index)
 {
     return segment->functions ? instance_function_reference(instance, segment->functions[index])
                               : instance_constant(instance, &segment->expressions[index]).i32;
@@ -238,8 +239,8 @@ bool instance_table_init(struct instance *instance, uint32_t table, uint32_t seg
     return true;
 }
 
-bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t segment_index, uint64_t to, uint64_t from,
-                          uint64_t count)
+bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t segment_index, uint64_t to,
+                          uint64_t from, uint64_t count)
 {
     const struct data_segment *segment = &instance->types->data_segments[segment_index];
     struct memory_object *object = instance->memories[memory];
@@ -398,8 +399,8 @@ enum status instance_create(struct process *process, struct compiled_module *mod
     return *trap ? STATUS_TRAPPED : STATUS_OK;
 }
 
-enum status instance_create_with_host(struct process *process, struct compiled_module *module,
-                                      struct instance **result, enum trap *trap, struct link_error *error)
+enum status instance_create_with_host(struct process *process, struct compiled_module *module, struct instance **result,
+                                      enum trap *trap, struct link_error *error)
 {
     struct external *imports;
     enum status status = link_host_imports(process, module->module, &imports, error);

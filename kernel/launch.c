@@ -106,7 +106,8 @@ static void run_process(struct process *process, const struct launch *launch, st
 {
     struct compiled_module *module;
     struct engine_error error;
-    enum status status = compiled_module_create(launch->module_bytes, launch->module_size, launch->name, &module, &error);
+    enum status status =
+        compiled_module_create(launch->module_bytes, launch->module_size, launch->name, &module, &error);
     if (status == STATUS_OK) {
         run_module(process, module, result);
         compiled_module_release(module);

@@ -17,7 +17,7 @@ struct launch_directory {
 };
 
 struct launch {
-    const char *name;       /* for messages */
+    const char *name; /* for messages */
     const uint8_t *module_bytes;
     size_t module_size;
     uint32_t argument_count;
@@ -26,7 +26,7 @@ struct launch {
     const char *const *environment; /* "KEY=VALUE" */
     uint32_t directory_count;
     const struct launch_directory *directories;
-    uint64_t memory_limit;        /* bytes of linear memory in all; 0: none but the module's own */
+    uint64_t memory_limit;        /* bytes of linear memories and large tables in all; 0: none but the module's own */
     uint64_t timeout_nanoseconds; /* wall time; 0: none */
     bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
 };

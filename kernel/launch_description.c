@@ -108,8 +108,8 @@ static bool field_store(struct launch_description *description, const struct fie
 static bool lists_allocate(struct launch_description *description, uint64_t arguments, uint64_t environment,
                            uint64_t directories)
 {
-    description->block_bytes = (arguments + environment) * sizeof(char *) +
-                               directories * sizeof(struct launch_description_directory);
+    description->block_bytes =
+        (arguments + environment) * sizeof(char *) + directories * sizeof(struct launch_description_directory);
     description->block = kernel_allocate_zeroed(description->block_bytes);
     if (!description->block) {
         return false;

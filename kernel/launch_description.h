@@ -29,8 +29,8 @@
 
 #include "kernel/status.h"
 
-#define LAUNCH_DESCRIPTION_PATH ".tessera/launch"        /* and with "." and a number from 1 on behind it */
-#define LAUNCH_DIRECTORIES_PATH ".tessera/directories"   /* and "/" and a number from 0 on */
+#define LAUNCH_DESCRIPTION_PATH ".tessera/launch"      /* and with "." and a number from 1 on behind it */
+#define LAUNCH_DIRECTORIES_PATH ".tessera/directories" /* and "/" and a number from 0 on */
 
 struct launch_description_directory {
     const char *guest_path;

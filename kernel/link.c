@@ -153,8 +153,8 @@ static bool limits_match(uint64_t size, const struct limits *offered, const stru
            (!wanted->has_maximum || (offered->has_maximum && offered->maximum <= wanted->maximum));
 }
 
-static bool import_matches(struct process *process, const struct compiled_module *compiled,
-                           const struct import *import, const struct external *offered)
+static bool import_matches(struct process *process, const struct compiled_module *compiled, const struct import *import,
+                           const struct external *offered)
 {
     const struct module *module = compiled->module;
     if (offered->kind != import->kind) {

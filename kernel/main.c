@@ -77,8 +77,7 @@ static enum status open_directory(struct archive *archive, const struct launch_d
         }
     }
     platform_memory_statistics(&memory);
-    enum status status =
-        ramfs_create(lower, memory.frames_total / DIRECTORY_MEMORY_PART * PLATFORM_PAGE_BYTES, result);
+    enum status status = ramfs_create(lower, memory.frames_total / DIRECTORY_MEMORY_PART * PLATFORM_PAGE_BYTES, result);
     vfs_release(lower);
     return status;
 }

@@ -188,8 +188,8 @@ static void module_destroy(struct compiled_module *module)
     kernel_free(module, sizeof(*module));
 }
 
-enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name,
-                                   struct compiled_module **result, struct engine_error *error)
+enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
+                                   struct engine_error *error)
 {
     *error = (struct engine_error){.function = ENGINE_NO_FUNCTION};
     struct compiled_module *module = kernel_allocate_zeroed(sizeof(*module));

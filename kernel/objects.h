@@ -9,7 +9,7 @@
 #include "kernel/instance.h"
 #include "kernel/process.h"
 
-#define INSTANCES_MAXIMUM 65536                       /* of a process */
+#define INSTANCES_MAXIMUM           65536               /* of a process */
 #define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
 
 /* Where a memory is to be seen: one for each instance that has it as memory 0 and is not its home. */

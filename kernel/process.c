@@ -7,11 +7,11 @@
 #include "kernel/objects.h"
 #include "kernel/signature.h"
 
-#define DIRECTORY_BYTES     align_up(INSTANCES_MAXIMUM * sizeof(uint64_t), PLATFORM_PAGE_BYTES)
-#define REFERENCES_BYTES    (FUNCTION_REFERENCES_MAXIMUM * sizeof(struct function_reference))
-#define RESERVATION_BYTES   (DIRECTORY_BYTES + REFERENCES_BYTES)
-#define DIRECTORY_COMMIT    UINT64_C(4096)
-#define REFERENCES_COMMIT   UINT64_C(65536)
+#define DIRECTORY_BYTES       align_up(INSTANCES_MAXIMUM * sizeof(uint64_t), PLATFORM_PAGE_BYTES)
+#define REFERENCES_BYTES      (FUNCTION_REFERENCES_MAXIMUM * sizeof(struct function_reference))
+#define RESERVATION_BYTES     (DIRECTORY_BYTES + REFERENCES_BYTES)
+#define DIRECTORY_COMMIT      UINT64_C(4096)
+#define REFERENCES_COMMIT     UINT64_C(65536)
 #define HOST_REFERENCES_BYTES (HOST_FUNCTIONS_MAXIMUM * sizeof(uint32_t))
 
 /* Make at least `needed` bytes of an array usable; it is committed in steps. */
@@ -210,8 +210,7 @@ const struct trap_report *process_trap_report(const struct process *process)
     return &process->report;
 }
 
-enum status host_function_create(struct process *process, const struct host_function *function,
-                                 struct external *result)
+enum status host_function_create(struct process *process, const struct host_function *function, struct external *result)
 {
     uint32_t number;
     enum status status = host_function_register(function, "host", &number);

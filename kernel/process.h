@@ -12,7 +12,8 @@
 struct launch;
 struct process;
 
-/* A process without a program: `name` is copied. `memory_limit` is in bytes of linear memory, 0: none. */
+/* A process without a program: `name` is copied. `memory_limit` is in bytes of linear memories and large tables, 0:
+ * none. */
 enum status process_create(const char *name, uint64_t memory_limit, struct process **result);
 /* Frees every instance, memory, table and handle. No thread may run in it. */
 void process_destroy(struct process *process);

@@ -14,8 +14,13 @@ static bool commit_entries(struct table_object *table, uint64_t entries)
     if (!table->reservation || needed <= table->committed_bytes) {
         return true;
     }
-    if (platform_commit((uint8_t *)table->reservation + table->committed_bytes, needed - table->committed_bytes,
-                        PROTECTION_READ_WRITE) != STATUS_OK) {
+    size_t bytes = needed - table->committed_bytes;
+    if (!process_charge_memory(table->process, bytes)) {
+        return false;
+    }
+    if (platform_commit((uint8_t *)table->reservation + table->committed_bytes, bytes, PROTECTION_READ_WRITE) !=
+        STATUS_OK) {
+        table->process->memory_bytes -= bytes;
         return false;
     }
     table->committed_bytes = needed;

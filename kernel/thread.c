@@ -55,8 +55,8 @@ enum status thread_prepare(struct thread *thread)
     }
     /* Zeroed: xrstor wants the reserved part of the area's header to be 0. */
     void *block = kernel_allocate_zeroed(extended_state_bytes());
-    uint8_t *stack = stack_create(platform_reserve_for_guest(WASM_STACK_RESERVED), WASM_STACK_RESERVED,
-                                  ABI_STACK_GUARD_BYTES);
+    uint8_t *stack =
+        stack_create(platform_reserve_for_guest(WASM_STACK_RESERVED), WASM_STACK_RESERVED, ABI_STACK_GUARD_BYTES);
     if (!block || !stack) {
         kernel_free(block, extended_state_bytes());
         if (stack) {
@@ -250,7 +250,9 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
     if (process->thread != thread) { /* made by another thread */
         process->thread = thread;
         for (struct instance *instance = process->instances; instance; instance = instance->next) {
-            instance->header->thread = (uintptr_t)thread;
+            if (instance->header) { /* its creation did not fail */
+                instance->header->thread = (uintptr_t)thread;
+            }
         }
     }
     thread->activation = activation;

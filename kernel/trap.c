@@ -1,4 +1,5 @@
-/* The end of a guest call: what happened and where, noted at the time of the trap, and printed when somebody wants it. */
+/* The end of a guest call: what happened and where, noted at the time of the trap, and printed when somebody wants it.
+ */
 #include "engine/base.h"
 #include "engine/format.h"
 #include "engine/x64/enter.h"
@@ -36,8 +37,7 @@ static void add_wasm_frames(struct trap_report *report, const struct thread *thr
         if (!module || !code_find_function(module->code, pc - at_call, &function)) {
             return;
         }
-        const struct code_function *code =
-            &module->code->functions[function - module->module->function_import_count];
+        const struct code_function *code = &module->code->functions[function - module->module->function_import_count];
         add_frame(report, module, function, (uint32_t)(pc - (uintptr_t)module->code->text - code->offset));
         if (!code_unwind(module->code, &pc, &rsp, at_call) || rsp > thread->area.stack_base) {
             return;
@@ -144,8 +144,9 @@ static void print_frame(const struct trap_report *report, uint32_t index, const 
             *offset = module_offset(frame, index > 0 || report->in_host);
         }
         function_name(frame, name);
-        length = *offset ? format_text(line, sizeof(line), "%5u  %s (%s+0x%x)\n", index, name, frame->module->name, *offset)
-                         : format_text(line, sizeof(line), "%5u  %s (%s)\n", index, name, frame->module->name);
+        length = *offset
+                     ? format_text(line, sizeof(line), "%5u  %s (%s+0x%x)\n", index, name, frame->module->name, *offset)
+                     : format_text(line, sizeof(line), "%5u  %s (%s)\n", index, name, frame->module->name);
     }
     platform_log(line, min_u64(length, sizeof(line) - 1));
 }

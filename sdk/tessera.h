@@ -17,11 +17,11 @@
 #define TESSERA_SYSTEM 1u
 
 enum {
-    TESSERA_EHANDLE = 1,      /* no such handle, or it does not have the right */
-    TESSERA_EINVALID = 2,     /* arguments make no sense */
-    TESSERA_ENOTFOUND = 3,    /* no such file */
+    TESSERA_EHANDLE = 1,   /* no such handle, or it does not have the right */
+    TESSERA_EINVALID = 2,  /* arguments make no sense */
+    TESSERA_ENOTFOUND = 3, /* no such file */
     TESSERA_ENOMEMORY = 4,
-    TESSERA_EIO = 5,          /* the file cannot be read */
+    TESSERA_EIO = 5, /* the file cannot be read */
 };
 
 struct tessera_system_information {
@@ -30,10 +30,10 @@ struct tessera_system_information {
     uint64_t uptime_nanoseconds; /* since the kernel started */
     uint32_t heap_blocks;        /* objects of the kernel */
     uint32_t reserved;
-    char kernel_version[16];     /* texts are terminated */
-    char platform[16];           /* "pc", "microvm", "linux" */
+    char kernel_version[16]; /* texts are terminated */
+    char platform[16];       /* "pc", "microvm", "linux" */
     char cpu_name[64];
-    char cpu_features[96];       /* that compiled code uses, separated by spaces */
+    char cpu_features[96]; /* that compiled code uses, separated by spaces */
 };
 
 /* Write the first `bytes` bytes of the information to `buffer`; returns how many were written. A structure of a later

@@ -1,4 +1,5 @@
-/* The interface "tessera": what the system itself offers to programs that hold its handle. For guests: sdk/tessera.h. */
+/* The interface "tessera": what the system itself offers to programs that hold its handle. For guests: sdk/tessera.h.
+ */
 #ifndef ABI_TESSERA_INTERFACE_H
 #define ABI_TESSERA_INTERFACE_H
 

@@ -1,5 +1,5 @@
-/* The interface "tessera" (sdk/tessera.h). Each function is in two halves: decode checks and copies all arguments, invoke
- * acts on the copies. */
+/* The interface "tessera" (sdk/tessera.h). Each function is in two halves: decode checks and copies all arguments,
+ * invoke acts on the copies. */
 #include "abi/tessera/interface.h"
 
 #include "engine/base.h"
@@ -17,7 +17,7 @@
 #include "kernel/vfs.h"
 #include "sdk/tessera.h"
 
-#define DESCRIPTION_BYTES_MAXIMUM 65536
+#define DESCRIPTION_BYTES_MAXIMUM             65536
 #define FUNCTION(name, signature, parameters) static uint32_t name parameters;
 #include "abi/tessera/functions.def"
 #undef FUNCTION
@@ -188,9 +188,9 @@ static uint32_t run(const struct launch *caller, const struct launch_description
     size_t size;
     size_t directories_bytes = description->directory_count * sizeof(struct launch_directory);
     struct launch_directory *directories = kernel_allocate(directories_bytes);
-    enum status status = !directories                                             ? STATUS_NO_MEMORY
+    enum status status = !directories                                            ? STATUS_NO_MEMORY
                          : !choose_directories(caller, description, directories) ? STATUS_INVALID
-                                                                                  : STATUS_OK;
+                                                                                 : STATUS_OK;
     if (status == STATUS_OK) {
         status = read_module(caller, description->module, &bytes, &size);
     }

@@ -67,8 +67,8 @@ static void refusals(void)
 
 static void any_bytes(void)
 {
-    static const char *const pieces[] = {"module=", "argument=", "directory=", "directory-source=", "=", "x", "9",
-                                         "memory=", "repeat="};
+    static const char *const pieces[] = {"module=", "argument=", "directory=", "directory-source=", "=", "x",
+                                         "9",       "memory=",   "repeat="};
     srand(1);
     for (int round = 0; round < 20000; round++) {
         size_t size = 0;

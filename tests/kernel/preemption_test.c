@@ -5,9 +5,10 @@
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
-static const uint8_t loop_module[] = { /* (module (func (export "_start") (loop (br 0)))) */
-    0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 7, 10, 1, 6, '_', 's', 't', 'a', 'r', 't', 0, 0,
-    10, 9, 1, 7, 0, 3, 0x40, 12, 0, 11, 11};
+static const uint8_t loop_module[] = {/* (module (func (export "_start") (loop (br 0)))) */
+                                      0, 'a', 's', 'm', 1, 0,  0, 0, 1,    4,   1,   0x60, 0,   0,
+                                      3, 2,   1,   0,   7, 10, 1, 6, '_',  's', 't', 'a',  'r', 't',
+                                      0, 0,   10,  9,   1, 7,  0, 3, 0x40, 12,  0,   11,   11};
 
 #define ROUNDS 60000000
 
@@ -105,10 +106,8 @@ static void time_limit(void)
 /* Nothing is left behind, however guests end. */
 static void nothing_leaks(void)
 {
-    struct launch launch = {.name = "loop",
-                            .module_bytes = loop_module,
-                            .module_size = sizeof loop_module,
-                            .timeout_nanoseconds = 1000000};
+    struct launch launch = {
+        .name = "loop", .module_bytes = loop_module, .module_size = sizeof loop_module, .timeout_nanoseconds = 1000000};
     struct launch_result result;
     struct heap_statistics heap[2];
     struct platform_memory memory[2];
