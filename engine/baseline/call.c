@@ -289,7 +289,7 @@ void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
 
 /* ---- Builtins ---- */
 void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
-                     unsigned operands, bool result)
+                     unsigned operands, unsigned result)
 {
     struct move moves[MOVES_MAXIMUM];
     uint32_t first = c->count - operands;
@@ -306,8 +306,9 @@ void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *c
         vpop(c);
     emit_instruction(&c->as, X64_GROUP_FF, 2, operand_header(HEADER_OFFSET(builtins) + 8 * (int32_t)builtin));
     forget_volatile(c);
-    if (result) {
-        emit_move(&c->as, false, RAX, RAX);
-        push_register(c, TYPE_I32, RAX);
+    if (result != NO_RESULT) {
+        if (result == TYPE_I32)
+            emit_move(&c->as, false, RAX, RAX);
+        push_register(c, result, RAX);
     }
 }

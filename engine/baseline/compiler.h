@@ -207,6 +207,7 @@ struct compiler {
     uint32_t prologue_end;
     uint32_t incoming_words; /* stack arguments of this function; its stack results follow them */
 
+    bool plain_memory; /* memory 0 has 32-bit addresses and pages of 64 KiB */
     bool no_memory, too_large;
     struct position_log *log;
 };
@@ -335,6 +336,21 @@ void compile_from_integer(struct compiler *c, unsigned is_signed, unsigned type)
 void compile_float_width(struct compiler *c, unsigned type, unsigned);
 void compile_reinterpret(struct compiler *c, unsigned type, unsigned);
 
+/* address.c: what the immediates of a memory access say, and where the access goes */
+struct memory_argument {
+    uint64_t offset;
+    uint32_t memory;
+};
+static inline struct memory_argument read_memory_argument(const uint8_t **cursor);
+/* The access is gs:[address + offset] as it stands: no check, no scratch register. */
+static inline bool memory_is_plain(const struct compiler *c, struct memory_argument argument);
+/* The place of `bytes` bytes at `address` + offset, behind all checks. It may need the scratch register: that one must
+ * keep its value until the access. */
+struct operand address_operand(struct compiler *c, struct value *address, struct memory_argument argument,
+                               unsigned bytes);
+void compile_memory_size(struct compiler *c, unsigned, unsigned);
+void compile_memory_grow(struct compiler *c, unsigned, unsigned);
+
 /* memory.c */
 void compile_load(struct compiler *c, unsigned opcode, unsigned);
 void compile_store(struct compiler *c, unsigned opcode, unsigned);
@@ -342,18 +358,20 @@ bool compile_scaled_load(struct compiler *c, struct value *index, unsigned scale
 bool compile_indexed_load(struct compiler *c, struct value *base, struct value *index, unsigned scale);
 void compile_global_get(struct compiler *c, unsigned, unsigned);
 void compile_global_set(struct compiler *c, unsigned, unsigned);
-void compile_memory_size(struct compiler *c, unsigned, unsigned);
 void compile_table_get(struct compiler *c, unsigned, unsigned);
 void compile_table_set(struct compiler *c, unsigned, unsigned);
 void compile_table_size(struct compiler *c, uint32_t table);
+unsigned table_address_type(const struct compiler *c, uint32_t table); /* of its indices */
 void compile_reference_function(struct compiler *c, unsigned, unsigned);
 
 /* call.c */
 void compile_call(struct compiler *c, unsigned, unsigned);
 void compile_call_indirect(struct compiler *c, unsigned, unsigned);
-/* Call a builtin: `constants` first, then the top `operands` entries of the stack. */
+/* Call a builtin: `constants` first, then the top `operands` entries of the stack. `result` is the type that goes to the
+ * stack, or NO_RESULT. */
+#define NO_RESULT 0xff
 void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
-                     unsigned operands, bool result);
+                     unsigned operands, unsigned result);
 
 /* Several moves at once: no destination is written before its old value was read. */
 struct move {

@@ -55,12 +55,6 @@ static void compile_select_typed(struct compiler *c, UNUSED, UNUSED_TOO)
     compile_select(c, 0, 0);
 }
 
-static void compile_memory_grow(struct compiler *c, UNUSED, UNUSED_TOO)
-{
-    uint32_t memory = read_u32_trusted(&c->pc);
-    compile_builtin(c, BUILTIN_MEMORY_GROW, &memory, 1, 1, true);
-}
-
 /* Behind the prefix 0xfc: bulk operations on memories and tables. */
 static void compile_bulk(struct compiler *c, unsigned opcode)
 {
@@ -69,38 +63,38 @@ static void compile_bulk(struct compiler *c, unsigned opcode)
     case OP_MEMORY_INIT: /* the segment comes first in the code, the memory in the builtin */
         constants[1] = constants[0];
         constants[0] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_MEMORY_INIT, constants, 2, 3, false);
+        compile_builtin(c, BUILTIN_MEMORY_INIT, constants, 2, 3, NO_RESULT);
         break;
     case OP_DATA_DROP:
-        compile_builtin(c, BUILTIN_DATA_DROP, constants, 1, 0, false);
+        compile_builtin(c, BUILTIN_DATA_DROP, constants, 1, 0, NO_RESULT);
         break;
     case OP_MEMORY_COPY:
         constants[1] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_MEMORY_COPY, constants, 2, 3, false);
+        compile_builtin(c, BUILTIN_MEMORY_COPY, constants, 2, 3, NO_RESULT);
         break;
     case OP_MEMORY_FILL:
-        compile_builtin(c, BUILTIN_MEMORY_FILL, constants, 1, 3, false);
+        compile_builtin(c, BUILTIN_MEMORY_FILL, constants, 1, 3, NO_RESULT);
         break;
     case OP_TABLE_INIT:
         constants[1] = constants[0];
         constants[0] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_TABLE_INIT, constants, 2, 3, false);
+        compile_builtin(c, BUILTIN_TABLE_INIT, constants, 2, 3, NO_RESULT);
         break;
     case OP_ELEM_DROP:
-        compile_builtin(c, BUILTIN_ELEM_DROP, constants, 1, 0, false);
+        compile_builtin(c, BUILTIN_ELEM_DROP, constants, 1, 0, NO_RESULT);
         break;
     case OP_TABLE_COPY:
         constants[1] = read_u32_trusted(&c->pc);
-        compile_builtin(c, BUILTIN_TABLE_COPY, constants, 2, 3, false);
+        compile_builtin(c, BUILTIN_TABLE_COPY, constants, 2, 3, NO_RESULT);
         break;
     case OP_TABLE_GROW:
-        compile_builtin(c, BUILTIN_TABLE_GROW, constants, 1, 2, true);
+        compile_builtin(c, BUILTIN_TABLE_GROW, constants, 1, 2, table_address_type(c, constants[0]));
         break;
     case OP_TABLE_SIZE:
         compile_table_size(c, constants[0]);
         break;
     default:
-        compile_builtin(c, BUILTIN_TABLE_FILL, constants, 1, 3, false);
+        compile_builtin(c, BUILTIN_TABLE_FILL, constants, 1, 3, NO_RESULT);
         break;
     }
 }

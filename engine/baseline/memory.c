@@ -35,31 +35,6 @@ static const struct access stores[] = {
     [OP_I64_STORE32 - OP_I32_STORE] = {X64_MOV_STORE, TYPE_I64, 4},
 };
 
-/* The static offset of a memory access; memory 0 is the only one so far. */
-static uint64_t read_offset(const uint8_t **cursor)
-{
-    uint32_t alignment = read_u32_trusted(cursor);
-    if (alignment & 64)
-        read_u32_trusted(cursor);
-    return read_u64_trusted(cursor);
-}
-
-/* Where an access of `bytes` at `address` + offset goes. May use the scratch register. */
-static struct operand address_operand(struct compiler *c, struct value *address, uint64_t offset, unsigned bytes)
-{
-    if (address->place == PLACE_CONSTANT && address->constant + offset < ABI_OFFSET_MAXIMUM &&
-        offset < ABI_OFFSET_MAXIMUM)
-        return operand_gs(NO_REGISTER, (int32_t)(address->constant + offset));
-    unsigned reg = value_register(c, address);
-    if (offset < ABI_OFFSET_MAXIMUM)
-        return operand_gs(reg, (int32_t)offset);
-    emit_constant(&c->as, SCRATCH, offset + bytes, false);
-    emit_alu(&c->as, ALU_ADD, true, SCRATCH, operand_register(reg));
-    emit_alu(&c->as, ALU_CMP, true, SCRATCH, operand_header(HEADER_OFFSET(memory.bytes)));
-    trap_if(c, CONDITION_A, TRAP_MEMORY_OUT_OF_BOUNDS);
-    return operand_gs(SCRATCH, -(int32_t)bytes);
-}
-
 /* The next instruction can take this type of value from memory. */
 static bool next_takes_memory(const struct compiler *c, unsigned opcode)
 {
@@ -105,10 +80,10 @@ static void finish_load(struct compiler *c, const struct access *access, struct 
 void compile_load(struct compiler *c, unsigned opcode, UNUSED)
 {
     const struct access *access = &loads[opcode - OP_I32_LOAD];
-    uint64_t offset = read_offset(&c->pc);
+    struct memory_argument argument = read_memory_argument(&c->pc);
     struct value address = vpop(c);
-    struct operand memory = address_operand(c, &address, offset, access->bytes);
-    if (offset < ABI_OFFSET_MAXIMUM && next_takes_memory(c, opcode)) {
+    struct operand memory = address_operand(c, &address, argument, access->bytes);
+    if (memory_is_plain(c, argument) && next_takes_memory(c, opcode)) {
         push_memory(c, access->type, memory.base, (uint32_t)memory.displacement);
         return;
     }
@@ -123,10 +98,10 @@ bool compile_scaled_load(struct compiler *c, struct value *index, unsigned scale
         index->bits == 0 || index->bits + scale > 32)
         return false;
     const uint8_t *next = c->pc + 1;
-    uint64_t offset = read_offset(&next);
-    if (offset >= ABI_OFFSET_MAXIMUM)
+    struct memory_argument argument = read_memory_argument(&next);
+    if (!memory_is_plain(c, argument))
         return false;
-    struct operand memory = operand_indexed(NO_REGISTER, index->reg, scale, (int32_t)offset);
+    struct operand memory = operand_indexed(NO_REGISTER, index->reg, scale, (int32_t)argument.offset);
     memory.gs = true;
     c->pc = next;
     finish_load(c, &loads[opcode - OP_I32_LOAD], memory, index);
@@ -141,7 +116,9 @@ bool compile_indexed_load(struct compiler *c, struct value *base, struct value *
     if (opcode < OP_I32_LOAD || opcode > OP_I64_LOAD32_U)
         return false;
     const uint8_t *next = c->pc + 1;
-    if (read_offset(&next) != 0 || base->place == PLACE_MEMORY || index->place == PLACE_MEMORY)
+    struct memory_argument argument = read_memory_argument(&next);
+    if (!memory_is_plain(c, argument) || argument.offset != 0 || base->place == PLACE_MEMORY ||
+        index->place == PLACE_MEMORY)
         return false;
     const struct access *access = &loads[opcode - OP_I32_LOAD];
     int32_t immediate;
@@ -162,7 +139,7 @@ bool compile_indexed_load(struct compiler *c, struct value *base, struct value *
 void compile_store(struct compiler *c, unsigned opcode, UNUSED)
 {
     const struct access *access = &stores[opcode - OP_I32_STORE];
-    uint64_t offset = read_offset(&c->pc);
+    struct memory_argument argument = read_memory_argument(&c->pc);
     struct value value = vpop(c), address = vpop(c);
     int32_t immediate;
     bool is_immediate = value_is_immediate(&value, &immediate);
@@ -174,7 +151,7 @@ void compile_store(struct compiler *c, unsigned opcode, UNUSED)
         is_immediate = true;
     }
     unsigned reg = is_immediate ? 0 : value_register(c, &value);
-    struct operand memory = address_operand(c, &address, offset, access->bytes);
+    struct operand memory = address_operand(c, &address, argument, access->bytes);
     if (!is_immediate) {
         if (type_is_float(value.type))
             emit_access(c, access, reg, memory);
@@ -234,16 +211,6 @@ void compile_global_set(struct compiler *c, UNUSED, UNUSED_TOO)
     store_value(c, place, &value);
 }
 
-void compile_memory_size(struct compiler *c, UNUSED, UNUSED_TOO)
-{
-    read_u32_trusted(&c->pc); /* memory 0 */
-    struct target target = target_find(c, TYPE_I32);
-    unsigned reg = target_register(c, &target, TYPE_I32);
-    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, reg, operand_header(HEADER_OFFSET(memory.bytes)));
-    emit_shift_immediate(&c->as, SHIFT_SHR, true, reg, 16);
-    target_finish(c, &target, TYPE_I32, reg);
-}
-
 /* ---- Tables ---- */
 /* Bounds check of a table access; afterwards the scratch register has the entries' address and `index` is masked: 0 on
  * a mispredicted path, too. */
@@ -288,18 +255,24 @@ void compile_table_set(struct compiler *c, UNUSED, UNUSED_TOO)
     emit_instruction(&c->as, X64_MOV_STORE, reference, operand_indexed(SCRATCH, reg, 2, 0));
 }
 
+unsigned table_address_type(const struct compiler *c, uint32_t table)
+{
+    return c->module->tables[table].type.limits.is_64 ? TYPE_I64 : TYPE_I32;
+}
+
 void compile_table_size(struct compiler *c, uint32_t table)
 {
     struct operand slot = operand_header(c->layout->tables + (int32_t)table * HEADER_TABLE_BYTES);
-    struct target target = target_find(c, TYPE_I32);
-    unsigned reg = target_register(c, &target, TYPE_I32);
+    unsigned type = table_address_type(c, table);
+    struct target target = target_find(c, type);
+    unsigned reg = target_register(c, &target, type);
     if (table < c->module->table_import_count) {
         emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot);
         slot = operand_memory(SCRATCH, 0);
     }
     slot.displacement += (int32_t)offsetof(struct table_slot, length);
     emit_instruction(&c->as, X64_MOV_LOAD, reg, slot);
-    target_finish(c, &target, TYPE_I32, reg);
+    target_finish(c, &target, type, reg);
 }
 
 void compile_reference_function(struct compiler *c, UNUSED, UNUSED_TOO)

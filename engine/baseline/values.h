@@ -131,6 +131,20 @@ static inline void forget_caches(struct compiler *c, uint32_t mask)
         forget_cache(c, (unsigned)__builtin_ctz(mask));
 }
 
+static inline struct memory_argument read_memory_argument(const uint8_t **cursor)
+{
+    struct memory_argument argument = {.memory = 0};
+    if (UNLIKELY(read_u32_trusted(cursor) & 64)) /* the alignment, and whether a memory follows */
+        argument.memory = read_u32_trusted(cursor);
+    argument.offset = read_u64_trusted(cursor);
+    return argument;
+}
+
+static inline bool memory_is_plain(const struct compiler *c, struct memory_argument argument)
+{
+    return argument.offset < ABI_OFFSET_MAXIMUM && argument.memory == 0 && c->plain_memory;
+}
+
 static inline struct target target_find(struct compiler *c, unsigned type)
 {
     if (*c->pc == OP_LOCAL_SET || *c->pc == OP_LOCAL_TEE)
