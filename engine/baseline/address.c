@@ -45,7 +45,8 @@ static void check_scratch(struct compiler *c, uint32_t memory, enum condition ou
 static struct operand check_end(struct compiler *c, unsigned reg, struct memory_argument argument, unsigned bytes)
 {
     uint64_t end;
-    if (__builtin_add_overflow(argument.offset, bytes, &end)) { /* no memory is that large: what follows is not reached */
+    if (__builtin_add_overflow(argument.offset, bytes,
+                               &end)) { /* no memory is that large: what follows is not reached */
         emit_trap(&c->as, TRAP_MEMORY_OUT_OF_BOUNDS);
         end = bytes;
     }

@@ -103,21 +103,19 @@ void run_moves(struct compiler *c, struct move *moves, unsigned count)
 }
 
 /* A stale local is read from its home: its register may be an argument's place. */
-static struct move argument_move(struct compiler *c, unsigned to, const struct value *value)
+static void argument_move(struct compiler *c, struct move *move, unsigned to, const struct value *value)
 {
-    struct move move = {.to = (uint8_t)to, .from = NO_REGISTER, .value = *value};
-    if (value->place == PLACE_LOCAL) {
-        const struct local *local = &c->locals[value->index];
-        if (local->pinned != NO_REGISTER && c->stale & REGISTER_BIT(local->pinned)) {
-            move.value.place = PLACE_HOME;
-            return move;
-        }
-    }
-    if (value->place != PLACE_CONSTANT)
-        move.from = (uint8_t)value_in(c, value);
-    if (move.from == NO_REGISTER && value->place == PLACE_LOCAL)
-        move.value.place = PLACE_HOME;
-    return move;
+    move->value = *value;
+    move->to = (uint8_t)to;
+    move->from = NO_REGISTER;
+    if (value->place == PLACE_CONSTANT)
+        return;
+    bool local = value->place == PLACE_LOCAL;
+    unsigned pinned = local ? c->locals[value->index].pinned : NO_REGISTER;
+    if (pinned == NO_REGISTER || !(c->stale & REGISTER_BIT(pinned)))
+        move->from = (uint8_t)value_in(c, value);
+    if (move->from == NO_REGISTER && local)
+        move->value.place = PLACE_HOME;
 }
 
 /* Arguments from the top of the stack to their places; `moves` may hold more moves already. */
@@ -132,7 +130,7 @@ static void place_arguments(struct compiler *c, const struct function_type *type
         const struct value *value = &c->stack[first + i];
         unsigned reg = next_argument(&arguments, function_type_parameters(type)[i], &word);
         if (reg != NO_REGISTER) {
-            moves[moves_count++] = argument_move(c, reg, value);
+            argument_move(c, &moves[moves_count++], reg, value);
             continue;
         }
         if ((word & 15) == 0 && !compiler_room(c, ROOM))
@@ -271,7 +269,7 @@ void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
     const struct function_type *type = &c->module->types[type_index];
     struct value index = vpop(c);
     struct move moves[MOVES_MAXIMUM];
-    moves[0] = argument_move(c, RAX, &index);
+    argument_move(c, &moves[0], RAX, &index);
     /* the stack's entries in rax are arguments, which move, or are flushed; but not before the index is read */
     place_arguments(c, type, moves, 1);
     if (!compiler_room(c, ROOM))
@@ -297,10 +295,10 @@ void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *c
     save_pinned(c);
     for (unsigned i = 0; i < constant_count; i++) {
         struct value constant = {.place = PLACE_CONSTANT, .type = TYPE_I32, .constant = constants[i]};
-        moves[i] = argument_move(c, integer_arguments[i], &constant);
+        argument_move(c, &moves[i], integer_arguments[i], &constant);
     }
     for (unsigned i = 0; i < operands; i++)
-        moves[constant_count + i] = argument_move(c, integer_arguments[constant_count + i], &c->stack[first + i]);
+        argument_move(c, &moves[constant_count + i], integer_arguments[constant_count + i], &c->stack[first + i]);
     run_moves(c, moves, constant_count + operands);
     for (unsigned i = 0; i < operands; i++)
         vpop(c);

@@ -367,18 +367,18 @@ void compile_reference_function(struct compiler *c, unsigned, unsigned);
 /* call.c */
 void compile_call(struct compiler *c, unsigned, unsigned);
 void compile_call_indirect(struct compiler *c, unsigned, unsigned);
-/* Call a builtin: `constants` first, then the top `operands` entries of the stack. `result` is the type that goes to the
- * stack, or NO_RESULT. */
+/* Call a builtin: `constants` first, then the top `operands` entries of the stack. `result` is the type that goes to
+ * the stack, or NO_RESULT. */
 #define NO_RESULT 0xff
 void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
                      unsigned operands, unsigned result);
 
 /* Several moves at once: no destination is written before its old value was read. */
 struct move {
+    struct value value;
     uint8_t to;
     uint8_t from; /* NO_REGISTER: `value` is a constant or in memory */
     bool done;
-    struct value value;
 };
 #define MOVES_MAXIMUM (ABI_INTEGER_ARGUMENTS + ABI_FLOAT_ARGUMENTS + 1)
 void run_moves(struct compiler *c, struct move *moves, unsigned count);
