@@ -252,6 +252,14 @@ bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t s
     return true;
 }
 
+/* Where an active segment goes; `limits` are those of its table or memory. */
+static uint64_t segment_offset(const struct instance *instance, const struct constant_expression *offset,
+                               const struct limits *limits)
+{
+    union value value = instance_constant(instance, offset);
+    return limits->is_64 ? value.i64 : value.i32;
+}
+
 /* Active segments are written and, like declarative ones, dropped; the first that does not fit ends it. */
 static enum trap run_segments(struct instance *instance)
 {
@@ -259,8 +267,10 @@ static enum trap run_segments(struct instance *instance)
     for (uint32_t i = 0; i < module->element_segment_count; i++) {
         const struct element_segment *segment = &module->element_segments[i];
         if (segment->mode == SEGMENT_ACTIVE &&
-            !instance_table_init(instance, segment->table, i, instance_constant(instance, segment->offset).i32, 0,
-                                 segment->count)) {
+            !instance_table_init(
+                instance, segment->table, i,
+                segment_offset(instance, segment->offset, &module->tables[segment->table].type.limits), 0,
+                segment->count)) {
             return TRAP_TABLE_OUT_OF_BOUNDS;
         }
         instance->dropped_elements[i] = segment->mode != SEGMENT_PASSIVE;
@@ -268,8 +278,10 @@ static enum trap run_segments(struct instance *instance)
     for (uint32_t i = 0; i < module->data_segment_count; i++) {
         const struct data_segment *segment = &module->data_segments[i];
         if (segment->mode == SEGMENT_ACTIVE &&
-            !instance_memory_init(instance, segment->memory, i, instance_constant(instance, segment->offset).i32, 0,
-                                  segment->size)) {
+            !instance_memory_init(
+                instance, segment->memory, i,
+                segment_offset(instance, segment->offset, &module->memories[segment->memory].limits), 0,
+                segment->size)) {
             return TRAP_MEMORY_OUT_OF_BOUNDS;
         }
         instance->dropped_data[i] = segment->mode != SEGMENT_PASSIVE;

@@ -1,22 +1,32 @@
 /* Linear memories. A memory has one home, where its pages are committed, and any number of windows that show the same
- * pages. Every place is laid out alike: pages for an instance header, then ABI_MEMORY_RESERVE_BYTES and the guard. */
+ * pages. Every place is laid out alike: pages for an instance header, then room for as much as the memory may ever have
+ * (`capacity`), and the guard. */
 #include "engine/base.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
 
-static size_t place_bytes(size_t header_bytes)
+/* A memory with 32-bit addresses takes all that an address can reach, so that compiled code needs no check. One with
+ * 64-bit addresses takes what it may grow to, and does not grow beyond ABI_MEMORY64_MAXIMUM_BYTES. */
+static uint64_t memory_capacity(const struct memory_type *type)
 {
-    return align_up(header_bytes, PLATFORM_PAGE_BYTES) + ABI_MEMORY_RESERVE_BYTES +
+    return type->limits.is_64
+               ? min_u64(type->limits.maximum, ABI_MEMORY64_MAXIMUM_BYTES / WASM_PAGE_BYTES) * WASM_PAGE_BYTES
+               : ABI_MEMORY_RESERVE_BYTES;
+}
+
+static size_t place_bytes(size_t header_bytes, uint64_t capacity)
+{
+    return align_up(header_bytes, PLATFORM_PAGE_BYTES) + capacity +
            align_up(ABI_MEMORY_GUARD_BYTES, PLATFORM_PAGE_BYTES);
 }
 
 /* A reservation with everything below its guard laid out; the header and `bytes` of memory are committed. */
-static uint8_t *place_create(size_t header_bytes, uint64_t bytes)
+static uint8_t *place_create(size_t header_bytes, uint64_t capacity, uint64_t bytes)
 {
-    uint8_t *reservation = platform_reserve_for_guest(place_bytes(header_bytes));
+    uint8_t *reservation = platform_reserve_for_guest(place_bytes(header_bytes, capacity));
     size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + bytes;
     if (reservation && platform_commit(reservation, committed, PROTECTION_READ_WRITE) != STATUS_OK) {
-        platform_release(reservation, place_bytes(header_bytes));
+        platform_release(reservation, place_bytes(header_bytes, capacity));
         return NULL;
     }
     return reservation;
@@ -25,12 +35,12 @@ static uint8_t *place_create(size_t header_bytes, uint64_t bytes)
 enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
                                  struct memory_object **result)
 {
-    uint64_t bytes = type->limits.minimum * WASM_PAGE_BYTES;
-    if (type->limits.minimum > WASM_PAGES_MAXIMUM || !process_charge_memory(process, bytes)) {
+    uint64_t bytes = type->limits.minimum * WASM_PAGE_BYTES, capacity = memory_capacity(type);
+    if (type->limits.minimum > capacity / WASM_PAGE_BYTES || !process_charge_memory(process, bytes)) {
         return STATUS_LIMIT;
     }
     struct memory_object *memory = arena_allocate(&process->arena, sizeof(*memory));
-    uint8_t *reservation = memory ? place_create(header_bytes, bytes) : NULL;
+    uint8_t *reservation = memory ? place_create(header_bytes, capacity, bytes) : NULL;
     if (!reservation) {
         process->memory_bytes -= bytes;
         return STATUS_NO_MEMORY;
@@ -40,9 +50,10 @@ enum status memory_object_create(struct process *process, const struct memory_ty
         .process = process,
         .type = *type,
         .bytes = bytes,
+        .capacity = capacity,
         .base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES),
         .reservation = reservation,
-        .reservation_bytes = place_bytes(header_bytes),
+        .reservation_bytes = place_bytes(header_bytes, capacity),
     };
     process->memories = memory;
     *result = memory;
@@ -52,16 +63,17 @@ enum status memory_object_create(struct process *process, const struct memory_ty
 enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result)
 {
     struct memory_window *window = arena_allocate(&memory->process->arena, sizeof(*window));
-    uint8_t *reservation = window ? place_create(header_bytes, 0) : NULL;
+    uint8_t *reservation = window ? place_create(header_bytes, memory->capacity, 0) : NULL;
     if (!reservation) {
         return STATUS_NO_MEMORY;
     }
     uint8_t *base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES);
     if (memory->bytes && platform_alias(base, memory->base, memory->bytes) != STATUS_OK) {
-        platform_release(reservation, place_bytes(header_bytes));
+        platform_release(reservation, place_bytes(header_bytes, memory->capacity));
         return STATUS_NO_MEMORY;
     }
-    *window = (struct memory_window){memory->windows, base, reservation, place_bytes(header_bytes)};
+    *window = (struct memory_window){memory->windows, base, reservation,
+                                       place_bytes(header_bytes, memory->capacity)};
     memory->windows = window;
     *result = window;
     return STATUS_OK;
@@ -103,7 +115,7 @@ static bool extend(struct memory_object *memory, uint64_t bytes)
 uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
 {
     uint64_t old = memory->bytes / WASM_PAGE_BYTES;
-    uint64_t maximum = min_u64(memory->type.limits.maximum, WASM_PAGES_MAXIMUM);
+    uint64_t maximum = min_u64(memory->type.limits.maximum, memory->capacity / WASM_PAGE_BYTES);
     uint64_t bytes = pages * WASM_PAGE_BYTES;
     if (pages == 0) {
         return old;

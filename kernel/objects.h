@@ -31,6 +31,7 @@ struct memory_object {
     struct process *process;
     struct memory_type type; /* as declared; maximum UINT64_MAX without one */
     uint64_t bytes;
+    uint64_t capacity; /* bytes that fit */
     uint8_t *base; /* the home: where pages are committed */
     void *reservation;
     size_t reservation_bytes;

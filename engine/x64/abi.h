@@ -120,6 +120,10 @@ struct header_layout {
 #define ABI_OFFSET_MAXIMUM       (UINT64_C(1) << 31)
 #define ABI_MEMORY_GUARD_BYTES   (ABI_OFFSET_MAXIMUM + UINT64_C(65536))
 
+/* A memory with 64-bit addresses is as large as it may grow, but at most this, and has the guard behind it; each access
+ * compares its address. Declared sizes beyond it are valid; growing there is refused. */
+#define ABI_MEMORY64_MAXIMUM_BYTES (UINT64_C(1) << 34)
+
 /* ---- The wasm stack ----
  * Below stack_limit lies a guard of this size. A frame that is larger than ABI_FRAME_UNCHECKED compares with
  * stack_limit before it moves rsp; smaller ones run into the guard. */

@@ -36,7 +36,7 @@ static struct external *add(struct spectest *spectest, const char *name)
 
 enum status spectest_create(struct process *process, struct spectest *spectest)
 {
-    _Static_assert(ARRAY_COUNT(functions) + ARRAY_COUNT(globals) + 2 <= SPECTEST_ITEMS_MAXIMUM, "room for all");
+    _Static_assert(ARRAY_COUNT(functions) + ARRAY_COUNT(globals) + 3 <= SPECTEST_ITEMS_MAXIMUM, "room for all");
     spectest->count = 0;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < ARRAY_COUNT(functions) && status == STATUS_OK; i++)
@@ -49,6 +49,9 @@ enum status spectest_create(struct process *process, struct spectest *spectest)
     struct table_type table = {VALUE_FUNCREF, {.minimum = 10, .maximum = 20, .has_maximum = true}};
     if (status == STATUS_OK)
         status = table_create(process, &table, add(spectest, "table"));
+    table.limits.is_64 = true;
+    if (status == STATUS_OK)
+        status = table_create(process, &table, add(spectest, "table64"));
     struct memory_type memory = {{.minimum = 1, .maximum = 2, .has_maximum = true}};
     if (status == STATUS_OK)
         status = memory_create(process, &memory, add(spectest, "memory"));
