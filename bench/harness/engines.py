@@ -25,11 +25,18 @@ def first_line(command):
     return (result.stdout or result.stderr).strip().splitlines()[0]
 
 
-def obtain(what, command):
-    try:
-        process.run_once(command)
-    except (process.Failed, FileNotFoundError) as error:
-        raise Unavailable(f"{what}: {error}") from None
+failures = {}  # by what was to be obtained: not tried twice in one run
+
+
+def obtain(what, *command):
+    """Fetch or build by a command."""
+    if what not in failures:
+        try:
+            process.run_once(command, process.SET_UP_SECONDS)
+            return
+        except (process.Failed, FileNotFoundError) as error:
+            failures[what] = f"{what}: {error}"
+    raise Unavailable(failures[what])
 
 
 class Engine:
@@ -107,12 +114,12 @@ class Wasm3(Engine):
         download = self.folder / "wasm3.download"
         if not list(download.glob("*/wasm3/m3_core.c")):
             shutil.rmtree(download, ignore_errors=True)
-            obtain(WASM3_PACKAGE, ["python3", "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-                                   "-d", download, WASM3_PACKAGE])
-            obtain(WASM3_PACKAGE, ["sh", "-c", 'cd "$1" && tar -xf *.tar.gz', "sh", download])
+            obtain(WASM3_PACKAGE, "python3", "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
+                   "-d", download, WASM3_PACKAGE)
+            obtain(WASM3_PACKAGE, "sh", "-c", 'cd "$1" && tar -xf *.tar.gz', "sh", download)
         interpreter = next(download.glob("*/wasm3"))
-        obtain("wasm3", ["clang-22", "-O3", "-w", "-fomit-frame-pointer", "-fno-stack-protector", "-DNASSERTS",
-                         "-I", interpreter, source, *interpreter.glob("*.c"), "-lm", "-o", self.driver])
+        obtain("wasm3", "clang-22", "-O3", "-w", "-fomit-frame-pointer", "-fno-stack-protector", "-DNASSERTS",
+               "-I", interpreter, source, *interpreter.glob("*.c"), "-lm", "-o", self.driver)
 
     def run_command(self, program, arguments):
         return [self.driver, program.wasm, *arguments]
@@ -177,8 +184,8 @@ class Wasmtime(Engine):
         copy = self.folder / "wasmtime"
         shutil.copytree(crate, copy, dirs_exist_ok=True)
         obtain("cargo build of wasmtime (needs a current Rust)",
-               ["cargo", "build", "-q", "--release", "--locked", "--manifest-path", copy / "Cargo.toml",
-                "--target-dir", self.folder / "cargo"])
+               "cargo", "build", "-q", "--release", "--locked", "--manifest-path", copy / "Cargo.toml",
+               "--target-dir", self.folder / "cargo")
 
     def run_command(self, program, arguments):
         return [self.driver, self.compiler, "run", program.wasm, *arguments]

@@ -5,7 +5,8 @@ import os
 
 # What the baseline tier is wanted to reach: description, how to find the figure in the results, limit.
 WANTED = [
-    ("programs, geometric mean of time / native", lambda r: r["cpu"]["means"]["tessera"], "at most", 1.8),
+    ("programs, geometric mean of time / native", lambda r: r["cpu"]["means"]["tessera"] if r["cpu"]["complete"]
+     else None, "at most", 1.8),
     ("compilation, MB of code per second", lambda r: min(module["engines"]["tessera"]["megabytes_per_second"]
                                                          for module in r["compile"]["modules"].values()), "at least", 45),
     ("hello on Linux, ms", lambda r: r["startup"]["engines"]["tessera"]["wall_us"] / 1000, "at most", 1.5),
