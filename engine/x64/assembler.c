@@ -225,3 +225,25 @@ void emit_trap(struct assembler *as, unsigned trap)
     emit_byte(as, 0x0b);
     emit_byte(as, trap);
 }
+
+/* The long forms of nop that the Intel SDM recommends, by length. */
+void emit_alignment(struct assembler *as, unsigned alignment)
+{
+    static const uint8_t nops[][8] = {
+        {0x90},
+        {0x66, 0x90},
+        {0x0f, 0x1f, 0x00},
+        {0x0f, 0x1f, 0x40, 0},
+        {0x0f, 0x1f, 0x44, 0, 0},
+        {0x66, 0x0f, 0x1f, 0x44, 0, 0},
+        {0x0f, 0x1f, 0x80, 0, 0, 0, 0},
+        {0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+    };
+    unsigned bytes = -assembler_position(as) & (alignment - 1);
+    while (bytes) {
+        unsigned length = bytes < ARRAY_COUNT(nops) ? bytes : ARRAY_COUNT(nops);
+        memcpy(as->cursor, nops[length - 1], length);
+        as->cursor += length;
+        bytes -= length;
+    }
+}

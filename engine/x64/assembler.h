@@ -250,6 +250,7 @@ void emit_jump_forward_if(struct assembler *as, enum condition condition, uint32
 void emit_jump_back(struct assembler *as, uint32_t target);
 void emit_jump_back_if(struct assembler *as, enum condition condition, uint32_t target);
 void bind_chain(struct assembler *as, uint32_t chain, uint32_t target);
-void emit_trap(struct assembler *as, unsigned trap); /* ud2; .byte trap */
+void emit_alignment(struct assembler *as, unsigned alignment); /* with instructions that do nothing */
+void emit_trap(struct assembler *as, unsigned trap);           /* ud2; .byte trap */
 
 #endif
