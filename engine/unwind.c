@@ -2,6 +2,7 @@
 #include "engine/base.h"
 #include "engine/compile.h"
 #include "engine/trap.h"
+#include "engine/x64/tail.h"
 
 /* Index in code->functions of the last function that starts at or below `offset`; false when none does. */
 static bool find_index(const struct code *code, uintptr_t pc, uint32_t *index)
@@ -32,6 +33,12 @@ bool code_find_function(const struct code *code, uintptr_t pc, uint32_t *functio
 
 #define OPCODE_RET 0xc3
 
+/* Behind the epilogue: at `ret`, and at the jump of a tail call. */
+static bool frame_is_left(const uint8_t *pc)
+{
+    return *pc == OPCODE_RET || *pc == TAIL_JUMP_PREFIX;
+}
+
 bool code_unwind(const struct code *code, uintptr_t *pc, uintptr_t *rsp, bool at_call)
 {
     uint32_t index;
@@ -40,7 +47,7 @@ bool code_unwind(const struct code *code, uintptr_t *pc, uintptr_t *rsp, bool at
     const struct code_function *function = &code->functions[index];
     uintptr_t offset = *pc - (uintptr_t)code->text - function->offset;
     uintptr_t frame = function->frame_bytes;
-    if (!at_call && (offset < function->prologue_bytes || *(const uint8_t *)*pc == OPCODE_RET))
+    if (!at_call && (offset < function->prologue_bytes || frame_is_left((const uint8_t *)*pc)))
         frame = 0;
     uintptr_t return_address;
     memcpy(&return_address, (const void *)(*rsp + frame), sizeof return_address); /* NOLINT: the wasm stack */

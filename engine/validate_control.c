@@ -296,12 +296,20 @@ static bool check_tail_results(struct validator *validator, const struct functio
                                  "type mismatch: results of the tail call are not those of the function");
 }
 
-bool validate_call_type(struct validator *validator, const struct function_type *type, bool tail)
+static void note_call(struct validator *validator)
 {
     struct function_summary *summary = validator->summary;
     summary->has_calls = true;
     if (__builtin_add_overflow(summary->call_weight, validator->weight, &summary->call_weight)) {
         summary->call_weight = UINT32_MAX;
+    }
+}
+
+bool validate_call_type(struct validator *validator, const struct function_type *type, bool tail)
+{
+    struct function_summary *summary = validator->summary;
+    if (!tail) { /* a tail call leaves nothing behind that it could disturb */
+        note_call(validator);
     }
     if (type->parameter_count > summary->maximum_call_parameters) {
         summary->maximum_call_parameters = type->parameter_count;

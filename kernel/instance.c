@@ -3,6 +3,7 @@
 
 #include "engine/base.h"
 #include "engine/format.h"
+#include "engine/x64/tail.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
@@ -105,6 +106,8 @@ static enum status fill_header(struct instance *instance)
     header->instance_directory = (uintptr_t)instance->process->directory;
     header->function_references = (uintptr_t)instance->process->references;
     header->switch_instance = host_switch_stub();
+    header->tail_return[TAIL_AREA_SMALL] = (uintptr_t)tail_return_small;
+    header->tail_return[TAIL_AREA_LARGE] = (uintptr_t)tail_return_large;
     header->thread = (uintptr_t)instance->process->thread;
     header->kernel_instance = (uintptr_t)instance;
     header->gs_base = (uintptr_t)instance->gs_base;

@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "engine/x64/enter.h"
+#include "engine/x64/tail.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
@@ -33,6 +34,8 @@ static void add_wasm_frames(struct trap_report *report, const struct thread *thr
 {
     for (;; at_call = true) {
         uint32_t function;
+        while (at_call && tail_frame_unwind(&pc, &rsp)) {
+        }
         const struct compiled_module *module = text_find(pc - at_call);
         if (!module || !code_find_function(module->code, pc - at_call, &function)) {
             return;

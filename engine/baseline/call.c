@@ -27,6 +27,26 @@ unsigned next_result(struct arguments *results, value_type type, uint32_t *word)
     return NO_REGISTER;
 }
 
+uint32_t argument_words(const struct function_type *type)
+{
+    struct arguments arguments = {0};
+    uint32_t word;
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        next_argument(&arguments, function_type_parameters(type)[i], &word);
+    return arguments.words;
+}
+
+uint32_t result_words(const struct function_type *type)
+{
+    struct arguments results = {0};
+    uint32_t word;
+    if (LIKELY(type->result_count <= ABI_INTEGER_RESULTS))
+        return 0;
+    for (uint32_t i = 0; i < type->result_count; i++)
+        next_result(&results, function_type_results(type)[i], &word);
+    return results.words;
+}
+
 /* ---- Parallel moves ---- */
 static void move_whole(struct compiler *c, unsigned to, unsigned from)
 {
@@ -103,7 +123,7 @@ void run_moves(struct compiler *c, struct move *moves, unsigned count)
 }
 
 /* A stale local is read from its home: its register may be an argument's place. */
-static void argument_move(struct compiler *c, struct move *move, unsigned to, const struct value *value)
+void argument_move(struct compiler *c, struct move *move, unsigned to, const struct value *value)
 {
     move->value = *value;
     move->to = (uint8_t)to;
@@ -118,14 +138,11 @@ static void argument_move(struct compiler *c, struct move *move, unsigned to, co
         move->value.place = PLACE_HOME;
 }
 
-/* Arguments from the top of the stack to their places; `moves` may hold more moves already. */
-static void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves,
-                            unsigned moves_count)
+void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves, unsigned moves_count,
+                     int32_t words)
 {
     struct arguments arguments = {0};
     uint32_t first = c->count - type->parameter_count, word;
-    flush_registers(c, first);
-    save_pinned(c);
     for (uint32_t i = 0; i < type->parameter_count; i++) {
         const struct value *value = &c->stack[first + i];
         unsigned reg = next_argument(&arguments, function_type_parameters(type)[i], &word);
@@ -135,11 +152,20 @@ static void place_arguments(struct compiler *c, const struct function_type *type
         }
         if ((word & 15) == 0 && !compiler_room(c, ROOM))
             return;
-        store_value(c, operand_memory(RSP, 8 * (int32_t)word), value);
+        store_value(c, operand_memory(RSP, words + 8 * (int32_t)word), value);
     }
     run_moves(c, moves, moves_count);
     for (uint32_t i = 0; i < type->parameter_count; i++)
         vpop(c);
+}
+
+/* The same for a call that comes back. */
+static void place_call_arguments(struct compiler *c, const struct function_type *type, struct move *moves,
+                                 unsigned moves_count)
+{
+    flush_registers(c, c->count - type->parameter_count);
+    save_pinned(c);
+    place_arguments(c, type, moves, moves_count, 8 * (int32_t)result_words(type));
 }
 
 /* All registers that are not callee-saved have lost their contents. */
@@ -149,19 +175,10 @@ static void forget_volatile(struct compiler *c)
     forget_pinned(c);
 }
 
-static uint32_t argument_words(const struct function_type *type)
-{
-    struct arguments arguments = {0};
-    uint32_t word;
-    for (uint32_t i = 0; i < type->parameter_count; i++)
-        next_argument(&arguments, function_type_parameters(type)[i], &word);
-    return arguments.words;
-}
-
 static void push_results(struct compiler *c, const struct function_type *type, bool extend)
 {
     struct arguments results = {0};
-    uint32_t word, words = type->result_count > ABI_INTEGER_RESULTS ? argument_words(type) : 0;
+    uint32_t word;
     forget_volatile(c);
     for (uint32_t i = 0; i < type->result_count; i++) {
         value_type result = function_type_results(type)[i];
@@ -169,8 +186,7 @@ static void push_results(struct compiler *c, const struct function_type *type, b
         if (reg == NO_REGISTER) {
             if ((word & 15) == 0 && !compiler_room(c, ROOM))
                 return;
-            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH,
-                             operand_memory(RSP, 8 * (int32_t)(words + word)));
+            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, operand_memory(RSP, 8 * (int32_t)word));
             emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, c->count));
             push_slot(c, kind);
             continue;
@@ -182,10 +198,10 @@ static void push_results(struct compiler *c, const struct function_type *type, b
 }
 
 /* ---- Direct calls and imports ---- */
-static void emit_direct_call(struct compiler *c, uint32_t function)
+void emit_direct_branch(struct compiler *c, unsigned opcode, uint32_t function)
 {
     uint32_t index = function - c->module->function_import_count;
-    emit_byte(&c->as, 0xe8);
+    emit_byte(&c->as, opcode);
     if (function == c->function || index < c->functions_done) {
         uint32_t target = function == c->function ? c->entry : c->functions[index].offset;
         emit_word32(&c->as, target - (assembler_position(&c->as) + 4));
@@ -226,20 +242,18 @@ void compile_call(struct compiler *c, UNUSED, UNUSED_TOO)
     const struct function_type *type = &c->module->types[c->module->functions[function].type];
     bool import = function < c->module->function_import_count;
     struct move moves[MOVES_MAXIMUM];
-    place_arguments(c, type, moves, 0);
+    place_call_arguments(c, type, moves, 0);
     if (!compiler_room(c, ROOM))
         return;
     if (import)
         emit_import_call(c, function);
     else
-        emit_direct_call(c, function);
+        emit_direct_branch(c, X64_CALL_DIRECT, function);
     push_results(c, type, import);
 }
 
 /* ---- Calls through a table ---- */
-/* eax is the index; afterwards rax is the function's record, r10 the signature slot, and the flags tell whether the
- * record has that signature and is of this instance. */
-static void emit_reference(struct compiler *c, uint32_t type, uint32_t table)
+void emit_table_record(struct compiler *c, uint32_t type, uint32_t table)
 {
     struct operand slot = operand_header(c->layout->tables + (int32_t)table * HEADER_TABLE_BYTES);
     struct operand length = slot;
@@ -271,10 +285,10 @@ void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
     struct move moves[MOVES_MAXIMUM];
     argument_move(c, &moves[0], RAX, &index);
     /* the stack's entries in rax are arguments, which move, or are flushed; but not before the index is read */
-    place_arguments(c, type, moves, 1);
+    place_call_arguments(c, type, moves, 1);
     if (!compiler_room(c, ROOM))
         return;
-    emit_reference(c, type_index, table);
+    emit_table_record(c, type_index, table);
     struct cold *cold = cold_add(c, COLD_INDIRECT);
     if (!cold)
         return;

@@ -48,7 +48,13 @@ static void emit_indirect(struct compiler *c, const struct cold *cold)
     emit_alu(&c->as, ALU_CMP, false, R10, signature);
     emit_jump_forward_if(&c->as, CONDITION_NE, &mismatch);
     emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, instance)));
-    emit_switch(c, cold);
+    if (cold->kind == COLD_INDIRECT) {
+        emit_switch(c, cold);
+    } else {
+        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10,
+                         operand_memory(RAX, offsetof(struct function_reference, code)));
+        emit_tail_elsewhere(c, &c->module->types[cold->callee]);
+    }
     bind_chain(&c->as, mismatch, assembler_position(&c->as));
     emit_alu_immediate(&c->as, ALU_CMP, false, signature, 0);
     emit_jump_forward_if(&c->as, CONDITION_E, &null);
@@ -151,6 +157,7 @@ void emit_cold(struct compiler *c)
             emit_trap(&c->as, cold->a);
             break;
         case COLD_INDIRECT:
+        case COLD_TAIL:
             emit_indirect(c, cold);
             break;
         case COLD_SWITCH:

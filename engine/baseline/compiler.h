@@ -126,6 +126,7 @@ enum cold_kind {
     COLD_TRAP,     /* ud2 */
     COLD_INDIRECT, /* the record in rax: null reference, wrong type, or another instance's */
     COLD_SWITCH,   /* call of an import of another instance */
+    COLD_TAIL,     /* as COLD_INDIRECT, for a tail call */
     COLD_MIN_MAX,  /* operands equal or unordered */
     COLD_TRUNCATE, /* a float that did not convert: NaN, overflow, or the minimum after all */
     COLD_CONVERT,  /* u64 above the signed maximum to float */
@@ -137,7 +138,10 @@ struct cold {
     bool maximum;
     int32_t slot;      /* COLD_SWITCH: the import's slot in the header */
     uint32_t chain;    /* jumps to it */
-    uint32_t resume;   /* where it goes back to */
+    union {
+        uint32_t resume; /* where it goes back to */
+        uint32_t callee; /* COLD_TAIL: its type */
+    };
     uint32_t position; /* module offset of the wasm instruction */
 };
 
@@ -202,10 +206,12 @@ struct compiler {
     uint32_t zeroed_bytes;
     int32_t instance_home;
     int32_t slots;    /* of operand stack position 0 */
-    int32_t incoming; /* first stack argument */
+    int32_t outgoing;         /* stack results and arguments of calls; of tail calls, the arguments alone */
+    int32_t incoming_results; /* first stack result of this function */
+    int32_t incoming;         /* first stack argument, behind them */
     uint32_t entry;   /* position */
     uint32_t prologue_end;
-    uint32_t incoming_words; /* stack arguments of this function; its stack results follow them */
+    uint32_t incoming_words; /* stack arguments of this function */
 
     bool plain_memory; /* memory 0 has 32-bit addresses and pages of 64 KiB */
     bool no_memory, too_large;
@@ -373,6 +379,22 @@ void compile_call_indirect(struct compiler *c, unsigned, unsigned);
 void compile_builtin(struct compiler *c, enum builtin builtin, const uint32_t *constants, unsigned constant_count,
                      unsigned operands, unsigned result);
 
+/* Words of stack that arguments and results of a call need. */
+uint32_t argument_words(const struct function_type *type);
+uint32_t result_words(const struct function_type *type);
+/* For other files that call: eax is an index of the table; afterwards rax is the function's record, r10 the signature
+ * slot of the type, and the flags tell whether the record has that signature and is of this instance. */
+void emit_table_record(struct compiler *c, uint32_t type, uint32_t table);
+/* Call or jump, X64_CALL_DIRECT or X64_JUMP_DIRECT, to a function of the module that is not an import. */
+void emit_direct_branch(struct compiler *c, unsigned opcode, uint32_t function);
+
+/* tail.c */
+void compile_return_call(struct compiler *c, unsigned, unsigned);
+void compile_return_call_indirect(struct compiler *c, unsigned, unsigned);
+/* The tail call itself, all arguments being placed, of a record as emit_table_record leaves it: for return_call_ref. */
+void emit_tail_record(struct compiler *c, uint32_t type);
+void emit_tail_elsewhere(struct compiler *c, const struct function_type *type); /* for cold.c */
+
 /* Several moves at once: no destination is written before its old value was read. */
 struct move {
     struct value value;
@@ -382,6 +404,11 @@ struct move {
 };
 #define MOVES_MAXIMUM (ABI_INTEGER_ARGUMENTS + ABI_FLOAT_ARGUMENTS + 1)
 void run_moves(struct compiler *c, struct move *moves, unsigned count);
+/* Arguments from the top of the stack to their places, those on the stack from rsp + `words` upwards; `moves` may hold
+ * more moves already. */
+void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves, unsigned moves_count,
+                     int32_t words);
+void argument_move(struct compiler *c, struct move *move, unsigned to, const struct value *value);
 /* Where the next argument of a type goes: a register, or NO_REGISTER and the number of its stack word. */
 struct arguments {
     unsigned integers, floats, words;
@@ -412,6 +439,7 @@ void emit_cold(struct compiler *c);
 bool choose_places(struct compiler *c);
 void prologue(struct compiler *c);
 void epilogue(struct compiler *c);
+void restore_saved(struct compiler *c); /* the callee-saved registers */
 bool epilogue_is_trivial(const struct compiler *c);
 
 void log_position(struct compiler *c, uint32_t module_offset); /* baseline.c */

@@ -109,7 +109,7 @@ static void move_slots(struct compiler *c, const struct control *control)
         }
         emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot_operand(c, first + i));
         emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH,
-                         operand_memory(RSP, c->incoming + 8 * (int32_t)(c->incoming_words + word)));
+                         operand_memory(RSP, c->incoming_results + 8 * (int32_t)word));
     }
 }
 

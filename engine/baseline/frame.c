@@ -214,9 +214,12 @@ bool choose_places(struct compiler *c)
     }
     bool below = c->leaf && at <= LEAF_FRAME_MAXIMUM;
     c->frame_bytes = below ? 0 : (uint32_t)at;
-    c->incoming = (int32_t)c->frame_bytes + 8;
+    c->incoming_results = (int32_t)c->frame_bytes + 8;
+    c->incoming = c->incoming_results + 8 * (int32_t)result_words(c->type);
+    c->outgoing = 0;
     if (below) {
         int32_t shift = (int32_t)at;
+        c->outgoing -= shift;
         c->saved_home -= shift;
         c->zeroed_home -= shift;
         c->slots -= shift;
@@ -236,7 +239,7 @@ static void check_stack(struct compiler *c)
     trap_if(c, CONDITION_B, TRAP_STACK_OVERFLOW);
 }
 
-static void save_registers(struct compiler *c, uint32_t opcode)
+static void transfer_saved(struct compiler *c, uint32_t opcode)
 {
     int32_t at = c->saved_home;
     for (uint32_t mask = c->saved; mask; mask &= mask - 1, at += 8)
@@ -311,7 +314,7 @@ void prologue(struct compiler *c)
     if (c->frame_bytes)
         emit_alu_immediate(&c->as, ALU_SUB, true, operand_register(RSP), (int32_t)c->frame_bytes);
     c->prologue_end = assembler_position(&c->as);
-    save_registers(c, X64_MOV_STORE);
+    transfer_saved(c, X64_MOV_STORE);
     zero_homes(c);
     place_parameters(c);
     for (uint32_t mask = c->pinned; mask; mask &= mask - 1) {
@@ -330,9 +333,14 @@ bool epilogue_is_trivial(const struct compiler *c)
     return c->frame_bytes == 0 && c->saved == 0;
 }
 
+void restore_saved(struct compiler *c)
+{
+    transfer_saved(c, X64_MOV_LOAD);
+}
+
 void epilogue(struct compiler *c)
 {
-    save_registers(c, X64_MOV_LOAD);
+    restore_saved(c);
     if (c->frame_bytes)
         emit_alu_immediate(&c->as, ALU_ADD, true, operand_register(RSP), (int32_t)c->frame_bytes);
     emit_byte(&c->as, 0xc3);

@@ -16,13 +16,14 @@
 enum register64 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
 /* Integer and reference arguments go to these in order, then to the stack; rdi is left for the host's context.
- * Floats go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters; the first is
- * at rsp + 8 on entry (rsp + 0 before the call). */
+ * Floats go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters, behind those of
+ * the results, which begin at rsp + 8 on entry (rsp + 0 before the call). */
 #define ABI_INTEGER_ARGUMENTS          5
 #define ABI_INTEGER_ARGUMENT_REGISTERS {RSI, RDX, RCX, R8, R9}
 #define ABI_FLOAT_ARGUMENTS            8
 /* Results: integers in rax then rdx, floats in xmm0 then xmm1, each class counted on its own; all further results in
- * 8-byte slots directly above the stack arguments, in order. */
+ * 8-byte slots directly above the return address, in order: a function that is tail-called finds its caller's there,
+ * whatever the arguments are. */
 #define ABI_INTEGER_RESULTS 2
 #define ABI_FLOAT_RESULTS   2
 /* Callee-saved: rbx, rbp, r12-r15. All else, and every xmm register, belongs to the callee. MXCSR is never changed. */
@@ -71,12 +72,29 @@ struct memory_slot {
     uint64_t bytes;
 };
 
+/* ---- Tail calls ----
+ * A tail call whose callee needs more stack arguments than this function was given, or is another instance's or the
+ * host's, leaves a tail frame below the return address: room for stack results and arguments, and a word that says what
+ * is to be done when the callee returns to `tail_return`. From low to high: the area, struct tail_frame. A tail call
+ * that finds this return address uses the frame that is there, so a chain of tail calls needs at most one of each size.
+ * The large area has room for all that the limits allow. */
+enum tail_area { TAIL_AREA_SMALL, TAIL_AREA_LARGE, TAIL_AREA_COUNT };
+#define ABI_TAIL_SMALL_WORDS 16
+#define ABI_TAIL_LARGE_WORDS 4000
+
+struct tail_frame {
+    uint32_t instance; /* to which GS is set back */
+    uint32_t results;  /* number of stack results, which are copied to the outer caller's; and TAIL_FRAME_EXTEND */
+};
+#define TAIL_FRAME_EXTEND UINT32_C(0x80000000) /* the first result is an i32, which a host function need not extend */
+
 /* ---- The fixed part of the header, ending at the base ---- */
 struct instance_header {
     uint64_t builtins[BUILTIN_COUNT]; /* entry addresses of the stubs of engine/builtins.h */
     uint64_t instance_directory;      /* address of uint64_t[]: GS base of each instance of the process, by index */
     uint64_t function_references;     /* address of the process's struct function_reference[] */
     uint64_t switch_instance; /* stub: GS base = directory[r11d], unless r11d is 0; changes r11 and flags only */
+    uint64_t tail_return[TAIL_AREA_COUNT]; /* where tail frames return: engine/x64/tail.h */
     uint64_t thread;          /* struct thread_area * */
     uint64_t kernel_instance; /* struct instance * of the kernel */
     uint64_t gs_base;         /* own GS base: readable where rdgsbase is not */
@@ -136,7 +154,7 @@ struct call_frame {
     uint64_t code; /* entry address */
     uint64_t integers[ABI_INTEGER_ARGUMENTS];
     uint64_t floats[ABI_FLOAT_ARGUMENTS]; /* low 64 bits */
-    uint64_t *stack;                      /* stack arguments, then space for stack results; copied to and fro */
+    uint64_t *stack;                      /* space for stack results, then stack arguments; copied to and fro */
     uint64_t stack_words;                 /* arguments plus results */
     uint64_t integer_results[ABI_INTEGER_RESULTS];
     uint64_t float_results[ABI_FLOAT_RESULTS];

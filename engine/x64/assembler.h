@@ -54,6 +54,8 @@ enum shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_S
 #define X64_XCHG        X64(0, MAP_ONE, 0x87)
 #define X64_GROUP_F7    X64(0, MAP_ONE, 0xf7) /* /2 not, /3 neg, /4 mul, /5 imul, /6 div, /7 idiv */
 #define X64_GROUP_FF    X64(0, MAP_ONE, 0xff) /* /2 call, /4 jmp */
+#define X64_CALL_DIRECT 0xe8 /* and a 32-bit distance */
+#define X64_JUMP_DIRECT 0xe9
 #define X64_SETCC       (X64(0, MAP_0F, 0x90) | X64_BYTE_RM)
 #define X64_CMOVCC      X64(0, MAP_0F, 0x40)
 #define X64_BT          X64(0, MAP_0F, 0xa3)

@@ -136,10 +136,14 @@ static uint32_t argument_words(const struct function_type *type)
                        ABI_FLOAT_ARGUMENTS);
 }
 
+static uint32_t result_words(const struct function_type *type)
+{
+    return stack_words(function_type_results(type), type->result_count, ABI_INTEGER_RESULTS, ABI_FLOAT_RESULTS);
+}
+
 uint32_t call_frame_stack_words(const struct function_type *type)
 {
-    return argument_words(type) +
-           stack_words(function_type_results(type), type->result_count, ABI_INTEGER_RESULTS, ABI_FLOAT_RESULTS);
+    return result_words(type) + argument_words(type);
 }
 
 void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
@@ -153,6 +157,7 @@ void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct fu
     frame->stack_words = call_frame_stack_words(type);
     for (uint32_t i = 0; i < frame->stack_words; i++)
         stack[i] = 0;
+    stack += result_words(type);
     for (uint32_t i = 0; i < type->parameter_count; i++)
         *place(&placement, types[i], frame->integers, frame->floats, stack) = arguments[i][0] & value_mask(types[i]);
 }
@@ -162,7 +167,7 @@ void call_frame_results(const struct call_frame *frame, const struct function_ty
     struct placement placement = {.integer_limit = ABI_INTEGER_RESULTS, .float_limit = ABI_FLOAT_RESULTS};
     const value_type *types = function_type_results(type);
     struct call_frame copy = *frame;
-    uint64_t *words = frame->stack + argument_words(type);
+    uint64_t *words = frame->stack;
     for (uint32_t i = 0; i < type->result_count; i++) {
         results[i][0] =
             *place(&placement, types[i], copy.integer_results, copy.float_results, words) & value_mask(types[i]);
