@@ -39,10 +39,11 @@
 #define CALLEE_SAVED_MASK                                                                                              \
     (REGISTER_BIT(RBX) | REGISTER_BIT(RBP) | REGISTER_BIT(R12) | REGISTER_BIT(R13) | REGISTER_BIT(R14) |               \
      REGISTER_BIT(R15))
-/* Never given to a local: what instructions need in fixed places, and enough for deep expressions. */
+/* Never given to a local: what instructions need in fixed places. Three general registers are enough for any
+ * instruction: at most three are held at a time, and entries of the stack can be sent to their slots. */
 #define ALWAYS_TEMPORARY                                                                                               \
-    (REGISTER_BIT(RAX) | REGISTER_BIT(RCX) | REGISTER_BIT(RDX) | REGISTER_BIT(RDI) | REGISTER_BIT(XMM(0)) |            \
-     REGISTER_BIT(XMM(1)) | REGISTER_BIT(XMM(2)) | REGISTER_BIT(XMM(3)))
+    (REGISTER_BIT(RAX) | REGISTER_BIT(RCX) | REGISTER_BIT(RDX) | REGISTER_BIT(XMM(0)) | REGISTER_BIT(XMM(1)) |         \
+     REGISTER_BIT(XMM(2)) | REGISTER_BIT(XMM(3)))
 
 /* Longest code of one step; calls with many stack arguments and br_table ask for room as they go. */
 #define ROOM 512
@@ -136,8 +137,8 @@ struct cold {
     uint8_t a, b, c; /* registers, trap numbers, operations: see cold.c */
     uint8_t type;
     bool maximum;
-    int32_t slot;      /* COLD_SWITCH: the import's slot in the header */
-    uint32_t chain;    /* jumps to it */
+    int32_t slot;   /* COLD_SWITCH: the import's slot in the header */
+    uint32_t chain; /* jumps to it */
     union {
         uint32_t resume; /* where it goes back to */
         uint32_t callee; /* COLD_TAIL: its type */
@@ -205,11 +206,11 @@ struct compiler {
     int32_t zeroed_home; /* locals in memory that start as zero */
     uint32_t zeroed_bytes;
     int32_t instance_home;
-    int32_t slots;    /* of operand stack position 0 */
+    int32_t slots;            /* of operand stack position 0 */
     int32_t outgoing;         /* stack results and arguments of calls; of tail calls, the arguments alone */
     int32_t incoming_results; /* first stack result of this function */
     int32_t incoming;         /* first stack argument, behind them */
-    uint32_t entry;   /* position */
+    uint32_t entry;           /* position */
     uint32_t prologue_end;
     uint32_t incoming_words; /* stack arguments of this function */
 
@@ -256,6 +257,7 @@ void forget_cache(struct compiler *c, unsigned reg);
 static inline void forget_caches(struct compiler *c, uint32_t mask);
 void remember_cache(struct compiler *c, unsigned reg, uint32_t index); /* reg holds the local's value */
 static inline void hold(struct compiler *c, unsigned reg);
+static inline void unhold(struct compiler *c, unsigned reg); /* its value was copied: others may have it */
 
 /* Where a result goes: into the pinned local that the next instruction sets, or a temporary. */
 struct target {

@@ -88,6 +88,7 @@ static void divide_unsigned_constant(struct compiler *c, enum division division,
     claim_register(c, RDX);
     emit_constant(&c->as, RAX, UINT64_MAX / divisor + 1, false);
     emit_registers(&c->as, X64_GROUP_F7 | X64_WIDE, 4, dividend);
+    unhold(c, RAX);
     finish_constant(c, division, TYPE_I32, dividend, RDX, divisor);
 }
 
@@ -211,11 +212,10 @@ void compile_divide(struct compiler *c, unsigned division, unsigned type)
     bool may_be_minus_one = b.place != PLACE_CONSTANT || b.constant == truncate(type, UINT64_MAX);
     hold(c, RAX);
     hold(c, RDX);
-    unsigned divisor = value_register(c, &b);
-    if (divisor == RAX || divisor == RDX) {
-        unsigned other = take_register(c, false);
-        move_register(c, type, other, divisor);
-        divisor = other;
+    unsigned divisor = value_in(c, &b);
+    if (divisor == NO_REGISTER || divisor == RAX || divisor == RDX) {
+        value_load(c, SCRATCH, &b);
+        divisor = SCRATCH;
     }
     claim_register(c, RAX);
     claim_register(c, RDX);

@@ -2,7 +2,7 @@
 #include "engine/baseline/compiler.h"
 
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
-static const uint8_t pinnable_volatile[] = {RSI, R8, R9, R10};
+static const uint8_t pinnable_volatile[] = {RSI, R8, R9, R10, RDI};
 
 #define PINNED_GENERAL     (ARRAY_COUNT(callee_saved) + ARRAY_COUNT(pinnable_volatile))
 #define PINNED_FLOAT       11

@@ -342,6 +342,8 @@ void compile_shift(struct compiler *c, unsigned shift, unsigned type)
     if (value_in(c, &b) != RCX) {
         claim_register(c, RCX);
         value_load(c, RCX, &b);
+        if (b.place == PLACE_REGISTER)
+            unhold(c, b.reg);
     }
     unsigned reg = target.reg != NO_REGISTER              ? target.reg
                    : value_is_free(c, &a) && a.reg != RCX ? a.reg
@@ -481,6 +483,7 @@ unsigned pop_condition(struct compiler *c)
         unsigned reg = value_register(c, &value);
         if (!flags_are_of(c, TYPE_I32, reg))
             emit_registers(&c->as, X64_TEST, reg, reg);
+        unhold(c, reg);
     } else {
         emit_alu_immediate(&c->as, ALU_CMP, false, value_operand(c, &value), 0);
     }

@@ -251,6 +251,8 @@ void compile_table_set(struct compiler *c, UNUSED, UNUSED_TOO)
     unsigned reference = value_register(c, &value);
     unsigned reg = take_register(c, false);
     value_load(c, reg, &index);
+    if (index.place == PLACE_REGISTER && index.reg != reference)
+        unhold(c, index.reg);
     emit_table_check(c, table, reg);
     emit_instruction(&c->as, X64_MOV_STORE, reference, operand_indexed(SCRATCH, reg, 2, 0));
 }

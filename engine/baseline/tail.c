@@ -2,8 +2,8 @@
  *
  * The stack arguments are put together in the outgoing area, at the bottom of the frame. When everything else of the
  * frame is done with and the callee-saved registers have their caller's values, they are copied to where the callee
- * looks for them: over this function's own, or, when these are fewer or the callee is of another instance or the host's,
- * into a tail frame. rax and r10 may hold what tells the callee meanwhile; the copies go through r11. */
+ * looks for them: over this function's own, or, when these are fewer or the callee is of another instance or the
+ * host's, into a tail frame. rax and r10 may hold what tells the callee meanwhile; the copies go through r11. */
 #include "engine/baseline/compiler.h"
 #include "engine/x64/tail.h"
 

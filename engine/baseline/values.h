@@ -24,6 +24,11 @@ static inline void hold(struct compiler *c, unsigned reg)
     c->held |= REGISTER_BIT(reg);
 }
 
+static inline void unhold(struct compiler *c, unsigned reg)
+{
+    c->held &= ~REGISTER_BIT(reg);
+}
+
 static inline void use(struct compiler *c, unsigned reg)
 {
     c->uses[reg]++;
