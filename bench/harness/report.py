@@ -167,7 +167,8 @@ def write_page(path, results):
     titles = {"cpu": "Programs", "compile": "Compilation", "startup": "Start-up", "machine": "The machine"}
     sections = [f"### {titles[name]}\n\n{TELL[name](data, results.labels)}" for name in TELL if name in data]
     missing = "".join(f"\n- not measured: {key}: {reason}" for key, reason in data["missing"].items())
-    figures = (f"{data['processor']}, {data['cores']} cores, {data['date']}.\n\n{versions}{missing}\n\n"
+    kind = "a quick run" if data["quick"] else "a full run"
+    figures = (f"{data['processor']}, {data['cores']} cores, {data['date']}, {kind}.\n\n{versions}{missing}\n\n"
                f"### Wanted\n\n{tell_wanted(data)}\n\n" + "\n\n".join(sections))
     text = path.read_text()
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
