@@ -94,6 +94,11 @@ static void move_slots(struct compiler *c, const struct control *control)
 {
     uint32_t arity = label_arity(control), first = c->count - arity, word;
     struct arguments results = {0};
+    if (is_single(control)) { /* a target of br_table beside others that are not */
+        value_type type = result_type(control, 0);
+        emit_load_slot(c, type_of(type), single_register(type), slot_operand(c, first));
+        return;
+    }
     for (uint32_t i = 0; i < arity; i++) {
         if ((i & 15) == 0 && !compiler_room(c, ROOM))
             return;
@@ -258,12 +263,14 @@ static void bind_table_chain(struct compiler *c, uint32_t chain, uint32_t target
 }
 
 /* Jump through a table of distances from the function's entry. The index is clamped without a branch, so no
- * speculation reads beyond the table. */
-static uint32_t emit_table_jump(struct compiler *c, unsigned index, uint32_t count)
+ * speculation reads beyond the table; unless it cannot be more than the last one. */
+static uint32_t emit_table_jump(struct compiler *c, unsigned index, uint32_t last, bool clamp)
 {
-    emit_constant(&c->as, SCRATCH, count, false);
-    emit_alu(&c->as, ALU_CMP, false, index, operand_register(SCRATCH));
-    emit_registers(&c->as, X64_CMOVCC + CONDITION_A, index, SCRATCH);
+    if (clamp) {
+        emit_constant(&c->as, SCRATCH, last, false);
+        emit_alu(&c->as, ALU_CMP, false, index, operand_register(SCRATCH));
+        emit_registers(&c->as, X64_CMOVCC + CONDITION_A, index, SCRATCH);
+    }
     emit_instruction(&c->as, X64_LEA | X64_WIDE, SCRATCH, operand_text(c->entry));
     emit_instruction(&c->as, X64_MOV_LOAD, index, operand_indexed(SCRATCH, index, 2, INT32_MAX));
     uint32_t field = assembler_position(&c->as) - 4;
@@ -362,6 +369,15 @@ static void compile_bit_table(struct compiler *c, const struct bit_targets *targ
     jump(c, otherwise);
 }
 
+/* The index is known to be below a power of two that is small enough to have entries up to there: an interpreter's
+ * dispatch on a byte, or on some bits. */
+#define TABLE_PADDED 256
+static bool table_is_complete(const struct value *index, uint32_t count)
+{
+    return index->bits && (index->bits <= 8 ? 1u << index->bits <= max_u64(4 * (uint64_t)count, 64)
+                                            : index->bits < 32 && 1u << index->bits <= count);
+}
+
 void compile_br_table(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     uint32_t count = read_u32_trusted(&c->pc);
@@ -393,9 +409,10 @@ void compile_br_table(struct compiler *c, UNUSED, UNUSED_TOO)
         compile_bit_table(c, &bits, count, default_label, index);
         return;
     }
-    if (!compiler_room(c, ROOM + 4 * ((size_t)count + 1)))
+    if (!compiler_room(c, ROOM + 4 * ((size_t)count + 1 + TABLE_PADDED)))
         return;
-    uint32_t table = emit_table_jump(c, index, count);
+    bool fits = !stubs && table_is_complete(&value, count);
+    uint32_t table = emit_table_jump(c, index, count, !fits);
     if (stubs) {
         c->as.cursor += 4 * ((size_t)count + 1);
         emit_stubs(c, targets, count, table);
@@ -403,6 +420,8 @@ void compile_br_table(struct compiler *c, UNUSED, UNUSED_TOO)
     }
     for (uint32_t i = 0; i <= count; i++)
         emit_table_entry(c, label(c, read_u32_trusted(&targets)));
+    for (uint32_t i = count + 1; fits && i < 1u << value.bits; i++)
+        emit_table_entry(c, default_label);
 }
 
 /* ---- Blocks ---- */

@@ -20,6 +20,41 @@ static void test_results(uint32_t features)
     CHECK(memory_outstanding == 0);
 }
 
+/* A jump table to a block and to a loop with a parameter, which want the value in different places.
+(module
+  (func (param i32) (result i32) (local i32 i32)
+    (local.set 1 (i32.add (local.get 0) (i32.const 9)))
+    (local.set 2 (i32.const 3))
+    (block $out (result i32)
+      (local.get 1)
+      (loop $loop (param i32) (result i32)
+        (local.set 1)
+        (local.set 2 (i32.sub (local.get 2) (i32.const 1)))
+        (local.get 1)
+        (br_table $loop $out $loop $out $out
+          (select (local.get 0) (i32.const 1) (local.get 2)))))))
+ */
+static const uint8_t table_module[] = {
+    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x06, 0x01, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x03, 0x02,
+    0x01, 0x00, 0x0a, 0x32, 0x01, 0x30, 0x01, 0x02, 0x7f, 0x20, 0x00, 0x41, 0x09, 0x6a, 0x21, 0x01, 0x41, 0x03,
+    0x21, 0x02, 0x02, 0x7f, 0x20, 0x01, 0x03, 0x00, 0x21, 0x01, 0x20, 0x02, 0x41, 0x01, 0x6b, 0x21, 0x02, 0x20,
+    0x01, 0x20, 0x00, 0x41, 0x01, 0x20, 0x02, 0x1b, 0x0e, 0x04, 0x00, 0x01, 0x00, 0x01, 0x01, 0x0b, 0x0b, 0x0b,
+};
+
+static void test_jump_table(uint32_t features)
+{
+    struct compiled compiled;
+    struct machine machine;
+    machine_create(&machine);
+    CHECK(compile_bytes(table_module, sizeof table_module, features, 0, &compiled) == ENGINE_OK);
+    for (uint32_t n = 0; n < 6; n++) {
+        uint32_t result;
+        CHECK(machine_call(&machine, &compiled, 0, n, &result) == 0 && result == n + 9);
+    }
+    compiled_release(&compiled);
+    CHECK(memory_outstanding == 0);
+}
+
 /* Whichever allocation is refused: an error, and nothing is lost. */
 static void test_no_memory(void)
 {
@@ -91,6 +126,8 @@ int main(void)
 {
     test_results(ALL_FEATURES);
     test_results(0);
+    test_jump_table(ALL_FEATURES);
+    test_jump_table(0);
     test_no_memory();
     test_no_text();
     test_positions();
