@@ -103,7 +103,7 @@ def excuses():
     rows = {}
     with open(os.path.join(HERE, "skip"), encoding="utf-8") as file:
         for row in file:
-            if not row.startswith("#"):
+            if row.strip() and not row.startswith("#"):
                 script_name, line, reason = row.strip().split(None, 2)
                 rows[script_name, int(line)] = reason
     return rows
