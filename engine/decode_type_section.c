@@ -3,6 +3,7 @@
  * Two groups that are equal but for the place where they stand define the same types (spec 3.2.9, "rolling up"). Each
  * type therefore has a canonical index, that of the first equal one, and no other index is kept in value types. Groups
  * are found by hash; while a group is compared, references into itself count by their distance from its start. */
+#include "engine/base.h"
 #include "engine/decode.h"
 #include "engine/limits.h"
 #include "engine/opcode.h"
@@ -90,12 +91,18 @@ static void decode_field(struct decoder *decoder, struct field_type *field)
     field->mutable_ = mutability == 1;
 }
 
+/* Fields in order, each at a multiple of its size (at most 8): a supertype's fields are where they are in the supertype. */
 static void decode_fields(struct decoder *decoder, struct defined_type *type, uint32_t count)
 {
     struct field_type *fields = decode_allocate(decoder, count, sizeof(*fields));
+    uint32_t end = OBJECT_HEADER_BYTES;
     for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
         decode_field(decoder, &fields[i]);
+        uint32_t bytes = storage_bytes(fields[i].storage);
+        fields[i].offset = (uint32_t)align_up(end, min_u64(bytes, 8));
+        end = fields[i].offset + bytes;
     }
+    type->bytes = end;
     type->fields = fields;
     type->field_count = count;
 }
@@ -115,6 +122,7 @@ static void decode_composite(struct decoder *decoder, uint32_t index, uint8_t co
     case TYPE_CODE_ARRAY:
         type->kind = DEFINED_ARRAY;
         decode_fields(decoder, type, 1);
+        type->bytes -= OBJECT_HEADER_BYTES;
         break;
     default:
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed type definition 0x%x", code);

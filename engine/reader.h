@@ -7,6 +7,7 @@
 #define ENGINE_READER_H
 
 #include "engine/base.h"
+#include "engine/types.h"
 
 /* ---- Trusted bytes ---- */
 static inline uint64_t read_unsigned_trusted_rest(const uint8_t **cursor, uint64_t value)
@@ -80,6 +81,16 @@ static inline uint64_t read_fixed64_trusted(const uint8_t **cursor)
     memcpy(&value, *cursor, sizeof(value));
     *cursor += sizeof(value);
     return value;
+}
+
+/* A value type, or a block type: its s33, and the heap type that may follow. */
+static inline void skip_value_type(const uint8_t **cursor)
+{
+    uint8_t code = **cursor;
+    read_s64_trusted(cursor);
+    if (code == VALUE_REF || code == VALUE_REF_NULL) {
+        read_s64_trusted(cursor);
+    }
 }
 
 /* ---- Untrusted bytes ---- */

@@ -3,18 +3,22 @@
 
 #include "engine/opcode.h"
 
-/* The abstract type directly above that of a kind of definition. */
-static heap_type kind_heap(unsigned kind)
+heap_type heap_type_of_kind(unsigned kind)
 {
     static const heap_type heaps[] = {
         [DEFINED_FUNCTION] = HEAP_FUNC, [DEFINED_STRUCT] = HEAP_STRUCT, [DEFINED_ARRAY] = HEAP_ARRAY};
     return heaps[kind];
 }
 
+heap_type heap_type_bottom(unsigned kind)
+{
+    return kind == DEFINED_FUNCTION ? HEAP_NOFUNC : HEAP_NONE;
+}
+
 heap_type heap_type_top(const struct module *module, heap_type heap)
 {
     if (!heap_type_is_abstract(heap)) {
-        heap = kind_heap(module->defined_types[heap].kind);
+        heap = heap_type_of_kind(module->defined_types[heap].kind);
     }
     switch (heap) {
     case HEAP_FUNC:
@@ -31,7 +35,7 @@ heap_type heap_type_top(const struct module *module, heap_type heap)
     }
 }
 
-static bool abstract_matches(heap_type a, heap_type b)
+bool heap_type_abstract_matches(heap_type a, heap_type b)
 {
     switch (b) {
     case HEAP_ANY:
@@ -60,14 +64,13 @@ bool heap_type_matches(const struct module *module, heap_type a, heap_type b)
     }
     if (heap_type_is_abstract(a)) {
         if (heap_type_is_abstract(b)) {
-            return abstract_matches(a, b);
+            return heap_type_abstract_matches(a, b);
         }
-        heap_type bottom = module->defined_types[b].kind == DEFINED_FUNCTION ? HEAP_NOFUNC : HEAP_NONE;
-        return a == bottom;
+        return a == heap_type_bottom(module->defined_types[b].kind);
     }
     if (heap_type_is_abstract(b)) {
-        heap_type above = kind_heap(module->defined_types[a].kind);
-        return above == b || abstract_matches(above, b);
+        heap_type above = heap_type_of_kind(module->defined_types[a].kind);
+        return above == b || heap_type_abstract_matches(above, b);
     }
     for (uint32_t type = module->defined_types[a].supertype; type != NO_TYPE;
          type = module->defined_types[type].supertype) {

@@ -5,6 +5,11 @@
 
 #include "engine/module.h"
 
+/* The abstract type directly above all definitions of a kind (enum defined_kind), and the one below them. */
+heap_type heap_type_of_kind(unsigned kind);
+heap_type heap_type_bottom(unsigned kind);
+/* Whether abstract type `a` is properly below `b`. */
+bool heap_type_abstract_matches(heap_type a, heap_type b);
 /* Whether heap type `a` is `b` or below it. */
 bool heap_type_matches(const struct module *module, heap_type a, heap_type b);
 /* Whether a value of type `a` can stand where `b` is expected; VALUE_BOTTOM can stand everywhere. */

@@ -20,6 +20,12 @@
     X(INVALID_CONVERSION, "invalid conversion to integer")                      \
     X(STACK_OVERFLOW, "call stack exhausted")                                   \
     X(NULL_REFERENCE, "null reference")                                         \
+    X(NULL_FUNCTION, "null function reference")                                 \
+    X(NULL_STRUCTURE, "null structure reference")                               \
+    X(NULL_ARRAY, "null array reference")                                       \
+    X(NULL_I31, "null i31 reference")                                           \
+    X(CAST_FAILURE, "cast failure")                                             \
+    X(ARRAY_OUT_OF_BOUNDS, "out of bounds array access")                        \
     X(OUT_OF_MEMORY, "out of memory")                                           \
     X(TIMEOUT, "time limit exceeded")                                           \
     X(INTERRUPTED, "interrupted")                                               \

@@ -81,6 +81,24 @@ static inline bool value_type_is_float(value_type type)
     return type == VALUE_F32 || type == VALUE_F64;
 }
 
+/* Bytes that a value takes in memory: of a field, packed or not. */
+static inline uint32_t storage_bytes(value_type storage)
+{
+    switch (storage) {
+    case VALUE_I8:
+        return 1;
+    case VALUE_I16:
+        return 2;
+    case VALUE_I64:
+    case VALUE_F64:
+        return 8;
+    case VALUE_V128:
+        return 16;
+    default: /* references are 32-bit numbers */
+        return 4;
+    }
+}
+
 /* Function type: parameters followed by results in one array owned by the module's arena. */
 struct function_type {
     const value_type *types;
@@ -106,8 +124,12 @@ bool function_type_equal(const struct function_type *a, const struct function_ty
 
 struct field_type {
     value_type storage; /* a value type, VALUE_I8 or VALUE_I16 */
+    uint32_t offset;    /* from the start of the object; of an array's first element */
     bool mutable_;
 };
+
+/* What an object of the collected heap starts with, before its fields: see engine/x64/abi.h. */
+#define OBJECT_HEADER_BYTES 8
 
 enum defined_kind { DEFINED_FUNCTION, DEFINED_STRUCT, DEFINED_ARRAY };
 
@@ -119,6 +141,7 @@ struct defined_type {
     uint32_t canonical;   /* index of the first equal type of the module, which stands for all of them */
     uint32_t group;       /* first index of the recursion group */
     uint32_t group_count; /* types in the group */
+    uint32_t bytes;       /* of an object, header included; of an array: of one element */
     uint32_t field_count; /* of a structure; an array has one field, its element */
     const struct field_type *fields;
 };

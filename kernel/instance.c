@@ -7,6 +7,7 @@
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
+#include "kernel/type_registry.h"
 
 static void *header_part(const struct instance *instance, int32_t displacement)
 {
@@ -104,6 +105,7 @@ static enum status fill_header(struct instance *instance)
         header->builtins[i] = host_function_code(i);
     }
     header->instance_directory = (uintptr_t)instance->process->directory;
+    header->type_displays = (uintptr_t)type_displays();
     header->function_references = (uintptr_t)instance->process->references;
     header->switch_instance = host_switch_stub();
     header->tail_return[TAIL_AREA_SMALL] = (uintptr_t)tail_return_small;
@@ -142,13 +144,31 @@ static enum status create_tables(struct instance *instance, const struct externa
             *(uint64_t *)slots = (uintptr_t)instance->tables[i]->slot;
             continue;
         }
-        enum status status = table_object_create(instance->process, &module->tables[i].type, (struct table_slot *)slots,
-                                                 &instance->tables[i]);
+        struct table_type type = module->tables[i].type;
+        type.element = type_translate(instance->module->signatures, type.element);
+        enum status status =
+            table_object_create(instance->process, &type, (struct table_slot *)slots, &instance->tables[i]);
         if (status != STATUS_OK) {
             return status;
         }
     }
     return STATUS_OK;
+}
+
+/* What a table starts with; after the globals, which the initializer may read. */
+static void initialize_tables(const struct instance *instance)
+{
+    const struct module *module = instance->types;
+    for (uint32_t i = module->table_import_count; i < module->table_count; i++) {
+        const struct table_object *table = instance->tables[i];
+        if (!module->tables[i].initializer) {
+            continue;
+        }
+        uint32_t reference = instance_constant(instance, module->tables[i].initializer).i32;
+        for (uint64_t k = 0; reference && k < table->slot->length; k++) {
+            table_entries(table)[k] = reference;
+        }
+    }
 }
 
 /* Globals in order: an initializer may read those before it. */
@@ -166,6 +186,7 @@ static enum status create_globals(struct instance *instance, const struct extern
         if (i >= module->global_import_count) {
             struct global_object *global = objects++;
             *global = (struct global_object){.type = *type, .cell = cells};
+            global->type.value = type_translate(instance->module->signatures, type->value);
             union value value = instance_constant(instance, module->globals[i].initializer);
             memcpy(cells, &value, HEADER_GLOBAL_BYTES);
             instance->globals[i] = global;
@@ -391,6 +412,9 @@ static enum status instance_build(struct instance *instance, const struct extern
     }
     if (status == STATUS_OK) {
         status = create_globals(instance, sorted.globals);
+    }
+    if (status == STATUS_OK) {
+        initialize_tables(instance);
     }
     return status;
 }

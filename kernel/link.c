@@ -3,7 +3,7 @@
 #include "engine/format.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
-#include "kernel/signature.h"
+#include "kernel/type_registry.h"
 
 /* A list in a message: what does not fit is counted. */
 struct listing {
@@ -163,11 +163,11 @@ static bool import_matches(struct process *process, const struct compiled_module
     }
     switch (import->kind) {
     case EXTERNAL_FUNCTION:
-        return process->references[offered->function].signature ==
-               compiled->signatures[module->functions[import->index].type];
+        return type_number_matches(process->references[offered->function].signature,
+                                   compiled->signatures[module->functions[import->index].type]);
     case EXTERNAL_TABLE: {
         const struct table_type *wanted = &module->tables[import->index].type;
-        return offered->table->type.element == wanted->element &&
+        return offered->table->type.element == type_translate(compiled->signatures, wanted->element) &&
                limits_match(offered->table->slot->length, &offered->table->type.limits, &wanted->limits);
     }
     case EXTERNAL_MEMORY:
@@ -175,7 +175,10 @@ static bool import_matches(struct process *process, const struct compiled_module
                             &module->memories[import->index].limits);
     case EXTERNAL_GLOBAL: {
         const struct global_type *wanted = &module->globals[import->index].type;
-        return offered->global->type.value == wanted->value && offered->global->type.mutable_ == wanted->mutable_;
+        value_type value = type_translate(compiled->signatures, wanted->value);
+        return offered->global->type.mutable_ == wanted->mutable_ &&
+               (wanted->mutable_ ? offered->global->type.value == value
+                                 : type_matches(offered->global->type.value, value));
     }
     case EXTERNAL_TAG:
         break;

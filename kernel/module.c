@@ -7,7 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/objects.h"
-#include "kernel/signature.h"
+#include "kernel/type_registry.h"
 
 /* The compiler takes no less room for text. */
 #define TEXT_BYTES_MINIMUM 65536
@@ -157,13 +157,11 @@ static enum status compile_text(struct compiled_module *module, struct engine_er
 
 static bool acquire_signatures(struct compiled_module *module)
 {
-    uint32_t count = module->module->type_count;
-    module->signatures = kernel_allocate_zeroed(count * sizeof(uint32_t));
-    for (uint32_t i = 0; module->signatures && i < count; i++) {
-        module->signatures[i] = signature_acquire(&module->module->types[i]);
-        if (!module->signatures[i]) {
-            return false;
-        }
+    size_t bytes = module->module->type_count * sizeof(uint32_t);
+    module->signatures = kernel_allocate_zeroed(bytes);
+    if (module->signatures && !type_numbers_acquire(module->module, module->signatures)) {
+        kernel_free(module->signatures, bytes);
+        module->signatures = NULL;
     }
     return module->signatures != NULL;
 }
@@ -177,9 +175,7 @@ static void module_destroy(struct compiled_module *module)
         platform_release(text, module->text_reserved);
     }
     if (module->signatures) {
-        for (uint32_t i = 0; i < module->module->type_count; i++) {
-            signature_release(module->signatures[i]);
-        }
+        type_numbers_release(module->module, module->signatures);
         kernel_free(module->signatures, module->module->type_count * sizeof(uint32_t));
     }
     if (module->module) {

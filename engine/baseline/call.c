@@ -293,6 +293,38 @@ void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
     if (!cold)
         return;
     cold->a = type->result_count && type_of(function_type_results(type)[0]) == TYPE_I32;
+    if (!c->module->defined_types[type_index].final)
+        cold->slot = 1 + c->module->defined_types[type_index].depth;
+    emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
+    emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
+    cold->resume = assembler_position(&c->as);
+    push_results(c, type, false);
+}
+
+/* ---- Calls through a reference ---- */
+/* The null function's record is of instance 0, which is nobody's own. */
+void emit_reference_record(struct compiler *c)
+{
+    emit_shift_immediate(&c->as, SHIFT_SHL, true, RAX, FUNCTION_REFERENCE_SHIFT);
+    emit_alu(&c->as, ALU_ADD, true, RAX, operand_header(HEADER_OFFSET(function_references)));
+    emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, instance)));
+    emit_alu(&c->as, ALU_CMP, false, R11, operand_header(HEADER_OFFSET(instance_index)));
+}
+
+void compile_call_reference(struct compiler *c, UNUSED, UNUSED_TOO)
+{
+    const struct function_type *type = &c->module->types[read_u32_trusted(&c->pc)];
+    struct value reference = vpop(c);
+    struct move moves[MOVES_MAXIMUM];
+    argument_move(c, &moves[0], RAX, &reference);
+    place_call_arguments(c, type, moves, 1);
+    if (!compiler_room(c, ROOM))
+        return;
+    emit_reference_record(c);
+    struct cold *cold = cold_add(c, COLD_REFERENCE);
+    if (!cold)
+        return;
+    cold->a = type->result_count && type_of(function_type_results(type)[0]) == TYPE_I32;
     emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
     emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
     cold->resume = assembler_position(&c->as);

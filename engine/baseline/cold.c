@@ -27,7 +27,7 @@ static void emit_switch(struct compiler *c, const struct cold *cold)
     struct operand switch_instance = operand_header(HEADER_OFFSET(switch_instance));
     struct operand kept = operand_memory(RSP, c->instance_home);
     emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10,
-                     cold->slot ? operand_header(cold->slot + (int32_t)offsetof(struct import_slot, code))
+                     cold->kind == COLD_SWITCH ? operand_header(cold->slot + (int32_t)offsetof(struct import_slot, code))
                                 : operand_memory(RAX, offsetof(struct function_reference, code)));
     emit_instruction(&c->as, X64_MOV_LOAD, RAX, operand_header(HEADER_OFFSET(instance_index)));
     emit_instruction(&c->as, X64_MOV_STORE, RAX, kept);
@@ -35,9 +35,51 @@ static void emit_switch(struct compiler *c, const struct cold *cold)
     emit_registers(&c->as, X64_GROUP_FF, 2, R10);
     emit_instruction(&c->as, X64_MOV_LOAD, R11, kept);
     emit_instruction(&c->as, X64_GROUP_FF, 2, switch_instance);
-    if (cold->kind == COLD_INDIRECT && cold->a) /* a host function, perhaps, which need not extend its result */
+    if (cold->kind != COLD_SWITCH && cold->a) /* a host function, perhaps, which need not extend its result */
         emit_move(&c->as, false, RAX, RAX);
     emit_jump_back(&c->as, cold->resume);
+}
+
+/* Call the record in rax, of any instance, which is in r11d. */
+static void emit_call_elsewhere(struct compiler *c, const struct cold *cold)
+{
+    if (cold->kind != COLD_TAIL && cold->kind != COLD_TAIL_REFERENCE) {
+        emit_switch(c, cold);
+        return;
+    }
+    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10,
+                     operand_memory(RAX, offsetof(struct function_reference, code)));
+    emit_tail_elsewhere(c, &c->module->types[cold->callee]);
+}
+
+/* rax is a record of another instance, in r11d, or the null function's. */
+static void emit_reference_call(struct compiler *c, const struct cold *cold)
+{
+    uint32_t null = 0;
+    emit_alu_immediate(&c->as, ALU_CMP, false, operand_memory(RAX, offsetof(struct function_reference, signature)), 0);
+    emit_jump_forward_if(&c->as, CONDITION_E, &null);
+    emit_call_elsewhere(c, cold);
+    bind_chain(&c->as, null, assembler_position(&c->as));
+    emit_trap(&c->as, TRAP_NULL_FUNCTION);
+}
+
+/* The record in rax is not of the signature in r10d, but perhaps of a subtype: call it then. */
+static void emit_subtype_call(struct compiler *c, const struct cold *cold)
+{
+    uint32_t depth = (uint32_t)cold->slot - 1, no = 0;
+    emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, signature)));
+    /* the display, and the depth where it may be too short */
+    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, RDI, operand_header(HEADER_OFFSET(type_displays)));
+    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, RDI, operand_indexed(RDI, R11, 3, 0));
+    if (depth >= TYPE_DISPLAY_MINIMUM) {
+        emit_alu_immediate(&c->as, ALU_CMP, false, operand_memory(RDI, -4), (int32_t)depth);
+        emit_jump_forward_if(&c->as, CONDITION_B, &no);
+    }
+    emit_alu(&c->as, ALU_CMP, false, R10, operand_memory(RDI, 4 * (int32_t)depth));
+    emit_jump_forward_if(&c->as, CONDITION_NE, &no);
+    emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, instance)));
+    emit_call_elsewhere(c, cold); /* or of this one: the switch does no harm */
+    bind_chain(&c->as, no, assembler_position(&c->as));
 }
 
 /* rax is a record that is not of the wanted signature (in r10d) or not of this instance. */
@@ -48,14 +90,10 @@ static void emit_indirect(struct compiler *c, const struct cold *cold)
     emit_alu(&c->as, ALU_CMP, false, R10, signature);
     emit_jump_forward_if(&c->as, CONDITION_NE, &mismatch);
     emit_instruction(&c->as, X64_MOV_LOAD, R11, operand_memory(RAX, offsetof(struct function_reference, instance)));
-    if (cold->kind == COLD_INDIRECT) {
-        emit_switch(c, cold);
-    } else {
-        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10,
-                         operand_memory(RAX, offsetof(struct function_reference, code)));
-        emit_tail_elsewhere(c, &c->module->types[cold->callee]);
-    }
+    emit_call_elsewhere(c, cold);
     bind_chain(&c->as, mismatch, assembler_position(&c->as));
+    if (cold->slot)
+        emit_subtype_call(c, cold);
     emit_alu_immediate(&c->as, ALU_CMP, false, signature, 0);
     emit_jump_forward_if(&c->as, CONDITION_E, &null);
     emit_trap(&c->as, TRAP_INDIRECT_SIGNATURE);
@@ -159,6 +197,10 @@ void emit_cold(struct compiler *c)
         case COLD_INDIRECT:
         case COLD_TAIL:
             emit_indirect(c, cold);
+            break;
+        case COLD_REFERENCE:
+        case COLD_TAIL_REFERENCE:
+            emit_reference_call(c, cold);
             break;
         case COLD_SWITCH:
             emit_switch(c, cold);

@@ -126,6 +126,8 @@ struct control {
 enum cold_kind {
     COLD_TRAP,     /* ud2 */
     COLD_INDIRECT, /* the record in rax: null reference, wrong type, or another instance's */
+    COLD_REFERENCE, /* the record in rax: null, or another instance's, which is in r11d */
+    COLD_TAIL_REFERENCE, /* as COLD_REFERENCE, for a tail call */
     COLD_SWITCH,   /* call of an import of another instance */
     COLD_TAIL,     /* as COLD_INDIRECT, for a tail call */
     COLD_MIN_MAX,  /* operands equal or unordered */
@@ -137,11 +139,12 @@ struct cold {
     uint8_t a, b, c; /* registers, trap numbers, operations: see cold.c */
     uint8_t type;
     bool maximum;
-    int32_t slot;   /* COLD_SWITCH: the import's slot in the header */
-    uint32_t chain; /* jumps to it */
+    int32_t slot;      /* COLD_SWITCH: the import's slot in the header; COLD_INDIRECT, COLD_TAIL: of a type that
+                          is not final, and so may be called as a subtype, its depth + 1 */
+    uint32_t chain;    /* jumps to it */
     union {
         uint32_t resume; /* where it goes back to */
-        uint32_t callee; /* COLD_TAIL: its type */
+        uint32_t callee; /* COLD_TAIL, COLD_TAIL_REFERENCE: its type */
     };
     uint32_t position; /* module offset of the wasm instruction */
 };
@@ -375,6 +378,8 @@ void compile_reference_function(struct compiler *c, unsigned, unsigned);
 /* call.c */
 void compile_call(struct compiler *c, unsigned, unsigned);
 void compile_call_indirect(struct compiler *c, unsigned, unsigned);
+void compile_call_reference(struct compiler *c, unsigned, unsigned);
+void emit_reference_record(struct compiler *c); /* eax: a reference; rax: its record; r11d and flags: is it of here? */
 /* Call a builtin: `constants` first, then the top `operands` entries of the stack. `result` is the type that goes to
  * the stack, or NO_RESULT. */
 #define NO_RESULT 0xff
@@ -393,8 +398,7 @@ void emit_direct_branch(struct compiler *c, unsigned opcode, uint32_t function);
 /* tail.c */
 void compile_return_call(struct compiler *c, unsigned, unsigned);
 void compile_return_call_indirect(struct compiler *c, unsigned, unsigned);
-/* The tail call itself, all arguments being placed, of a record as emit_table_record leaves it: for return_call_ref. */
-void emit_tail_record(struct compiler *c, uint32_t type);
+void compile_return_call_reference(struct compiler *c, unsigned, unsigned);
 void emit_tail_elsewhere(struct compiler *c, const struct function_type *type); /* for cold.c */
 
 /* Several moves at once: no destination is written before its old value was read. */
@@ -428,9 +432,19 @@ void compile_br(struct compiler *c, unsigned, unsigned);
 void compile_br_if(struct compiler *c, unsigned, unsigned);
 void compile_br_table(struct compiler *c, unsigned, unsigned);
 void compile_return(struct compiler *c, unsigned, unsigned);
+/* A branch to the label at `depth`, which takes its values from the top of the stack, when the CPU flags, which the last
+ * instruction set, say `condition`; the values stay there. */
+void branch_if(struct compiler *c, uint32_t depth, unsigned condition);
+/* The register that branch_if may overwrite, or NO_REGISTER. */
+unsigned branch_register(const struct compiler *c, uint32_t depth);
 void compile_unreachable(struct compiler *c, unsigned, unsigned);
 void skip_dead_code(struct compiler *c);
 bool push_control(struct compiler *c, struct control control);
+
+/* references.c */
+void compile_as_non_null(struct compiler *c, unsigned trap, unsigned);
+void compile_br_on_null(struct compiler *c, unsigned, unsigned);
+void compile_br_on_non_null(struct compiler *c, unsigned, unsigned);
 
 /* cold.c */
 struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* NULL when memory is out */

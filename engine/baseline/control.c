@@ -212,11 +212,9 @@ void compile_br(struct compiler *c, UNUSED, UNUSED_TOO)
     branch(c, read_u32_trusted(&c->pc));
 }
 
-void compile_br_if(struct compiler *c, UNUSED, UNUSED_TOO)
+void branch_if(struct compiler *c, uint32_t depth, unsigned condition)
 {
-    uint32_t depth = read_u32_trusted(&c->pc);
     struct control *control = label(c, depth);
-    unsigned condition = pop_condition(c);
     settle_for(c, control);
     if (label_arity(control) == 0) {
         jump_if(c, control, condition);
@@ -233,6 +231,18 @@ void compile_br_if(struct compiler *c, UNUSED, UNUSED_TOO)
         bind_chain(&c->as, over.chain, assembler_position(&c->as));
     }
     c->flags_live = false;
+}
+
+void compile_br_if(struct compiler *c, UNUSED, UNUSED_TOO)
+{
+    uint32_t depth = read_u32_trusted(&c->pc);
+    branch_if(c, depth, pop_condition(c));
+}
+
+unsigned branch_register(const struct compiler *c, uint32_t depth)
+{
+    const struct control *control = &c->controls[c->control_count - 1 - depth];
+    return is_single(control) ? single_register(result_type(control, 0)) : NO_REGISTER;
 }
 
 /* ---- br_table ---- */
@@ -437,6 +447,8 @@ static struct control read_block(struct compiler *c, enum control_kind kind)
     } else if (type != -0x40) {
         control.result_count = 1;
         control.result = (value_type)(type + 0x80);
+        if (control.result == VALUE_REF || control.result == VALUE_REF_NULL)
+            read_s33_trusted(&c->pc); /* whatever it refers to, it is a 32-bit number */
     }
     return control;
 }
@@ -559,6 +571,9 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
     switch (immediate) {
     case IMMEDIATE_NONE:
         break;
+    case IMMEDIATE_BLOCK:
+        skip_value_type(cursor);
+        break;
     case IMMEDIATE_F32:
         *cursor += 4;
         break;
@@ -573,7 +588,7 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
     case IMMEDIATE_SELECT_TYPES:
         count = read_u32_trusted(cursor);
         for (uint32_t i = 0; i < count; i++)
-            read_s33_trusted(cursor);
+            skip_value_type(cursor);
         break;
     case IMMEDIATE_MEMORY_ACCESS:
         if (read_u32_trusted(cursor) & 64)
@@ -585,8 +600,19 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
     case IMMEDIATE_MEMORY_MEMORY:
     case IMMEDIATE_ELEMENT_TABLE:
     case IMMEDIATE_TABLE_TABLE:
+    case IMMEDIATE_TYPE_FIELD:
+    case IMMEDIATE_TYPE_LENGTH:
+    case IMMEDIATE_TYPE_DATA:
+    case IMMEDIATE_TYPE_ELEMENT:
+    case IMMEDIATE_TYPE_TYPE:
         read_u64_trusted(cursor);
         read_u64_trusted(cursor);
+        break;
+    case IMMEDIATE_CAST_LABEL:
+        *cursor += 1;
+        read_u64_trusted(cursor);
+        read_s64_trusted(cursor);
+        read_s64_trusted(cursor);
         break;
     default:
         read_s64_trusted(cursor);

@@ -51,7 +51,7 @@ static void compile_drop(struct compiler *c, UNUSED, UNUSED_TOO)
 static void compile_select_typed(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     read_u32_trusted(&c->pc);
-    read_s33_trusted(&c->pc);
+    skip_value_type(&c->pc);
     compile_select(c, 0, 0);
 }
 
@@ -181,6 +181,8 @@ const struct instruction instructions[256] = {
     [OP_CALL_INDIRECT] = {compile_call_indirect, 0, 0},
     [OP_RETURN_CALL] = {compile_return_call, 0, 0},
     [OP_RETURN_CALL_INDIRECT] = {compile_return_call_indirect, 0, 0},
+    [OP_CALL_REF] = {compile_call_reference, 0, 0},
+    [OP_RETURN_CALL_REF] = {compile_return_call_reference, 0, 0},
     [OP_DROP] = {compile_drop, 0, 0},
     [OP_SELECT] = {compile_select, 0, 0},
     [OP_SELECT_TYPED] = {compile_select_typed, 0, 0},
@@ -245,5 +247,8 @@ const struct instruction instructions[256] = {
     [OP_REF_NULL] = {compile_null, 0, 0},
     [OP_REF_IS_NULL] = {compile_zero_test, TYPE_I32, 0}, /* null is 0 */
     [OP_REF_FUNC] = {compile_reference_function, 0, 0},
+    [OP_REF_AS_NON_NULL] = {compile_as_non_null, TRAP_NULL_REFERENCE, 0},
+    [OP_BR_ON_NULL] = {compile_br_on_null, 0, 0},
+    [OP_BR_ON_NON_NULL] = {compile_br_on_non_null, 0, 0},
     [0xfc] = {compile_prefix_fc, 0, 0},
 };

@@ -154,12 +154,16 @@ void compile_return_call(struct compiler *c, UNUSED, UNUSED_TOO)
     emit_tail_elsewhere(c, type);
 }
 
-void emit_tail_record(struct compiler *c, uint32_t type)
+/* The tail call itself, all arguments being placed, of a record as emit_table_record or emit_reference_record leave it.
+ */
+static void emit_tail_record(struct compiler *c, uint32_t type, enum cold_kind kind)
 {
-    struct cold *cold = cold_add(c, COLD_TAIL);
+    struct cold *cold = cold_add(c, kind);
     if (!cold)
         return;
     cold->callee = type;
+    if (!c->module->defined_types[type].final)
+        cold->slot = 1 + c->module->defined_types[type].depth;
     emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
     emit_tail_here(c, &c->module->types[type], (struct destination){.kind = TO_RECORD});
 }
@@ -174,5 +178,18 @@ void compile_return_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
     if (!compiler_room(c, ROOM))
         return;
     emit_table_record(c, type, table);
-    emit_tail_record(c, type);
+    emit_tail_record(c, type, COLD_TAIL);
+}
+
+void compile_return_call_reference(struct compiler *c, UNUSED, UNUSED_TOO)
+{
+    uint32_t type = read_u32_trusted(&c->pc);
+    struct value reference = vpop(c);
+    struct move moves[MOVES_MAXIMUM];
+    argument_move(c, &moves[0], RAX, &reference);
+    place_tail_arguments(c, &c->module->types[type], moves, 1);
+    if (!compiler_room(c, ROOM))
+        return;
+    emit_reference_record(c);
+    emit_tail_record(c, type, COLD_TAIL_REFERENCE);
 }

@@ -98,9 +98,11 @@ struct instance_header {
     uint64_t thread;          /* struct thread_area * */
     uint64_t kernel_instance; /* struct instance * of the kernel */
     uint64_t gs_base;         /* own GS base: readable where rdgsbase is not */
+    uint64_t type_displays;   /* address of uint64_t[]: by type number, the address of the type's display */
+    uint64_t heap;            /* address of the process's collected heap; 0 while it has none */
     uint32_t instance_index;  /* own index in the directory, from 1 */
     uint32_t reference_base;  /* funcref of function f = reference_base + module.functions[f].reference */
-    uint32_t padding[2];
+    uint32_t padding[2 + 2 * (BUILTIN_COUNT % 2)];
     struct memory_slot memory; /* memory 0; {0, 0} without one */
 };
 _Static_assert(sizeof(struct instance_header) % 16 == 0, "globals below must be 16-byte aligned");
@@ -118,6 +120,12 @@ struct signature_slot {
 _Static_assert(offsetof(struct function_reference, instance) ==
                    offsetof(struct function_reference, signature) + offsetof(struct signature_slot, instance),
                "compared as one word");
+
+/* ---- Types at run time ----
+ * A type's display is an array of type numbers: its supertype at each depth, last itself. It has at least
+ * TYPE_DISPLAY_MINIMUM elements, those behind the type's own being 0, and its depth stands directly before it. So a type
+ * is `t` or below, when its display has t's number at t's depth. */
+#define TYPE_DISPLAY_MINIMUM 8
 
 /* Where the variable parts start: displacements from GS, all negative. Element i of a part is at start + i * size. */
 struct header_layout {

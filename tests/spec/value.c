@@ -61,7 +61,8 @@ bool value_expected(struct script_reader *expectation, const union value *actual
         return any;
     }
     value_type wanted = expected.type <= TYPE_EITHER ? types[expected.type].type : VALUE_BOTTOM;
-    if (type != VALUE_BOTTOM && wanted != VALUE_BOTTOM && wanted != type)
+    if (type != VALUE_BOTTOM && wanted != VALUE_BOTTOM && wanted != type &&
+        !(value_type_is_reference(wanted) && value_type_is_reference(type)))
         return false;
     const uint8_t *from = (const uint8_t *)actual->bits;
     uint32_t at = 0;
