@@ -2,8 +2,9 @@
  *
  *     spawn RUNS COMMAND [ARGUMENT...]
  *
- * One line per run: "wall_us user_us system_us rss_kib status", standard output of the command discarded. This helper is
- * linked statically and kept tiny, for Linux counts the pages of the spawning process into the peak of the spawned one. */
+ * One line per run: "wall_us user_us system_us rss_kib status", standard output of the command discarded. This helper
+ * is linked statically and kept tiny, for Linux counts the pages of the spawning process into the peak of the spawned
+ * one. */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdint.h>

@@ -4,7 +4,6 @@ The time of each engine is the processor time of turning the bytes into executab
 Optimizing compilers take minutes: they are measured once, and not at all in a quick run.
 """
 import statistics
-import sys
 
 from . import engines, process
 
@@ -44,25 +43,23 @@ def fetch(folder):
     return [path for name in FILES for path in target.rglob(name)]
 
 
-def measure_engine(engine, file, rounds, spawn):
+def measure_engine(engine, file, rounds):
     """Medians of the seconds and the peak in KiB, from `rounds` processes that compile once."""
     command = engine.compile_command(file, 1)
     if command is None:
         return None
-    seconds = []
+    seconds, peaks = [], []
     for _ in range(1 if engine.optimizing else rounds):
-        said = process.words(process.run_once(command)[0])
-        decode = float(said.get("decode_seconds", ["0"])[0])
-        seconds.append(decode + float(said["compile_seconds"][0]))
-    peak = process.spawn_many(spawn, 1, command)["peak"][0]
-    result = {"seconds": statistics.median(seconds), "best": min(seconds), "peak_kib": peak}
+        said = process.words(process.run_once(command, process.SET_UP_SECONDS)[0])
+        seconds.append(float(said.get("decode_seconds", ["0"])[0]) + float(said["compile_seconds"][0]))
+        peaks.append(int(said["peak_kib"][0]))
+    result = {"seconds": statistics.median(seconds), "best": min(seconds), "peak_kib": max(peaks)}
     if "text_bytes" in said:
         result["text_bytes"] = int(said["text_bytes"][0])
     return result
 
 
 def measure(options, folder, found, _only):
-    spawn = process.build_spawn(folder)
     result = {"modules": {}}
     try:
         files = fetch(folder)
@@ -72,18 +69,18 @@ def measure(options, folder, found, _only):
         with open(file, "rb") as stream:
             data = stream.read()
         code = code_section_bytes(data)
-        row = result["modules"].setdefault(str(file).rsplit("/", 1)[-1],
-                                           {"bytes": len(data), "code_bytes": code, "engines": {}})
+        name = str(file).rsplit("/", 1)[-1]
+        row = result["modules"].setdefault(name, {"bytes": len(data), "code_bytes": code, "engines": {}})
         for engine in found:
             if engine.optimizing and options.quick:
                 continue
-            print(f"\r\x1b[Kcompile {file}: {engine.label}", end="", file=sys.stderr, flush=True)
+            process.progress(f"compile {name}: {engine.label}")
             try:
-                entry = measure_engine(engine, file, options.rounds, spawn)
+                entry = measure_engine(engine, file, options.rounds)
                 if entry:
                     entry["megabytes_per_second"] = code / 1e6 / entry["seconds"]
                     row["engines"][engine.key] = entry
             except (process.Failed, engines.Unavailable, KeyError) as error:
                 row["engines"][engine.key] = {"failure": str(error)}
-        print("\r\x1b[K", end="", file=sys.stderr)
+        process.progress()
     return result

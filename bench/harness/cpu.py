@@ -4,7 +4,6 @@ It is processor time where the engine tells it, else wall time, but never more t
 """
 import math
 import statistics
-import sys
 
 from . import process, programs
 
@@ -65,9 +64,9 @@ def measure(options, folder, found, only):
     for name in programs.names():
         if only and name not in only:
             continue
-        print(f"\r\x1b[K{name}", end="", file=sys.stderr, flush=True)
+        process.progress(name)
         table[name] = measure_program(name, options, folder, found, expected)
-    print("\r\x1b[K", end="", file=sys.stderr)
+    process.progress()
     unknown = only - set(programs.names())
     if unknown:
         raise SystemExit(f"no such part or program: {', '.join(sorted(unknown))}")

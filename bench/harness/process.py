@@ -8,11 +8,12 @@ import pathlib
 import resource
 import signal
 import subprocess
+import sys
 import time
 
 RETRIES = 2
 RUN_SECONDS = 300
-SET_UP_SECONDS = 2400  # building wasmtime takes minutes even on a machine of one's own
+SET_UP_SECONDS = 2400  # building wasmtime, or optimizing a large module, takes minutes
 
 
 class Failed(Exception):
@@ -63,6 +64,12 @@ def run_undisturbed(command, indifferent=False):
         if indifferent or not result.disturbed():
             break
     return result, thrown_away
+
+
+def progress(text=""):
+    """Say on a terminal what is being done, in place of what was said before."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def words(output):

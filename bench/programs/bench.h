@@ -48,7 +48,7 @@ static inline void *allocate(size_t bytes)
 /* 0 where the clock does not exist. */
 static inline uint64_t clock_nanoseconds(clockid_t clock)
 {
-    struct timespec now = { 0 };
+    struct timespec now = {0};
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -6,9 +6,9 @@ static uint32_t rotate(uint32_t value, int count)
     return value << count | value >> (32 - count);
 }
 
-#define QUARTER(a, b, c, d)                                                     \
-    (x[a] += x[b], x[d] = rotate(x[d] ^ x[a], 16), x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 12), \
-     x[a] += x[b], x[d] = rotate(x[d] ^ x[a], 8), x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 7))
+#define QUARTER(a, b, c, d)                                                                                            \
+    (x[a] += x[b], x[d] = rotate(x[d] ^ x[a], 16), x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 12), x[a] += x[b],         \
+     x[d] = rotate(x[d] ^ x[a], 8), x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 7))
 
 static void block(const uint32_t *input, uint32_t *output)
 {
@@ -31,7 +31,7 @@ static void block(const uint32_t *input, uint32_t *output)
 uint64_t compute(uint32_t scale)
 {
     static uint32_t data[1 << 14];
-    uint32_t input[16] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 10, 11 };
+    uint32_t input[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 10, 11};
     for (uint32_t round = 0; round < 700 * scale; round++)
         for (size_t at = 0; at < sizeof data / sizeof *data; at += 16) {
             uint32_t stream[16];

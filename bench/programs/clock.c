@@ -1,4 +1,5 @@
-/* Prints the monotonic time of the start of main in nanoseconds, as clock_kilobyte.wat does, with a C library around it. */
+/* Prints the monotonic time of the start of main in nanoseconds, as clock_kilobyte.wat does, with a C library around
+ * it. */
 #include <stdio.h>
 #include <time.h>
 

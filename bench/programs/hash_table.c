@@ -32,8 +32,8 @@ static struct entry *find_or_insert(struct entry **buckets, const char *word)
 
 static void make_word(uint32_t number, char *word)
 {
-    static const char syllables[16][4] = { "ka", "to", "mi", "ren", "sol", "ta", "vu", "lin",
-                                           "po", "dra", "ne", "ix", "ber", "qua", "sy", "om" };
+    static const char syllables[16][4] = {"ka", "to",  "mi", "ren", "sol", "ta",  "vu", "lin",
+                                          "po", "dra", "ne", "ix",  "ber", "qua", "sy", "om"};
     *word = 0;
     for (; number != 0; number >>= 4)
         word = stpcpy(word, syllables[number & 15]);

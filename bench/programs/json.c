@@ -103,7 +103,7 @@ uint64_t compute(uint32_t scale)
     static char text[RECORDS * 256];
     uint64_t sum = write_document(text, sizeof text);
     for (uint32_t round = 0; round < 900 * scale; round++) {
-        struct parser parser = { text, round };
+        struct parser parser = {text, round};
         parse_value(&parser);
         sum = mix(sum, parser.sum);
     }

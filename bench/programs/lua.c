@@ -1,5 +1,5 @@
-/* Debian's Lua 5.4 running a script: tables, closures, strings, its own garbage collector. The interpreter's loop is one
- * very large function. */
+/* Debian's Lua 5.4 running a script: tables, closures, strings, its own garbage collector. The interpreter's loop is
+ * one very large function. */
 #include "bench.h"
 #include "lauxlib.h"
 #include "lua.h"
@@ -31,7 +31,10 @@ static const char script[] =
 uint64_t compute(uint32_t scale)
 {
     static const luaL_Reg libraries[] = {
-        { "_G", luaopen_base }, { "table", luaopen_table }, { "string", luaopen_string }, { "math", luaopen_math },
+        {"_G", luaopen_base},
+        {"table", luaopen_table},
+        {"string", luaopen_string},
+        {"math", luaopen_math},
     };
     lua_State *lua = luaL_newstate();
     if (lua == NULL)

@@ -16,7 +16,7 @@ static struct sphere spheres[SPHERES];
 
 static struct vector add(struct vector a, struct vector b, float factor)
 {
-    return (struct vector){ a.x + b.x * factor, a.y + b.y * factor, a.z + b.z * factor };
+    return (struct vector){a.x + b.x * factor, a.y + b.y * factor, a.z + b.z * factor};
 }
 
 static float dot(struct vector a, struct vector b)
@@ -27,7 +27,7 @@ static float dot(struct vector a, struct vector b)
 static struct vector unit(struct vector a)
 {
     float factor = 1 / sqrtf(dot(a, a));
-    return (struct vector){ a.x * factor, a.y * factor, a.z * factor };
+    return (struct vector){a.x * factor, a.y * factor, a.z * factor};
 }
 
 static const struct sphere *nearest(struct vector origin, struct vector direction, float *distance)
@@ -51,7 +51,7 @@ static const struct sphere *nearest(struct vector origin, struct vector directio
 
 static float trace(struct vector origin, struct vector direction, int depth)
 {
-    static const struct vector light = { 0.5773503f, 0.5773503f, -0.5773503f };
+    static const struct vector light = {0.5773503f, 0.5773503f, -0.5773503f};
     float distance;
     const struct sphere *sphere = nearest(origin, direction, &distance);
     if (sphere == NULL)
@@ -68,13 +68,14 @@ static float trace(struct vector origin, struct vector direction, int depth)
 uint64_t compute(uint32_t scale)
 {
     for (int i = 0; i < SPHERES; i++)
-        spheres[i] = (struct sphere){ { (float)(i % 3) - 1, (float)(i / 3) - 1, 3 + 0.3f * (float)i }, 0.45f, 0.4f };
+        spheres[i] = (struct sphere){{(float)(i % 3) - 1, (float)(i / 3) - 1, 3 + 0.3f * (float)i}, 0.45f, 0.4f};
     uint64_t sum = 0;
     for (uint32_t round = 0; round < 72 * scale; round++)
         for (int y = 0; y < SIZE; y++)
             for (int x = 0; x < SIZE; x++) {
-                struct vector direction = unit((struct vector){ (float)(x - SIZE / 2) / SIZE, (float)(SIZE / 2 - y) / SIZE, 1 });
-                float bright = trace((struct vector){ 0, 0, -0.1f * (float)round / (float)scale }, direction, DEPTH);
+                struct vector direction =
+                    unit((struct vector){(float)(x - SIZE / 2) / SIZE, (float)(SIZE / 2 - y) / SIZE, 1});
+                float bright = trace((struct vector){0, 0, -0.1f * (float)round / (float)scale}, direction, DEPTH);
                 sum = mix(sum, (uint64_t)(int64_t)(bright * 65536));
             }
     return sum;

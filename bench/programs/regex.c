@@ -47,7 +47,7 @@ static uint32_t node_count;
 static struct node *node_create(matcher match, const struct node *next)
 {
     struct node *node = &nodes[node_count++];
-    *node = (struct node){ .match = match, .next = next };
+    *node = (struct node){.match = match, .next = next};
     return node;
 }
 
@@ -82,7 +82,8 @@ static const struct node *either(const struct node *inner, const struct node *ot
 uint64_t compute(uint32_t scale)
 {
     static char text[1 << 15];
-    static const char *const words[] = { "alpha", "be12", "x9y", "data=", "77", " ", "error: ", "user@host.net", ";", "=3" };
+    static const char *const words[] = {"alpha", "be12",    "x9y",           "data=", "77",
+                                        " ",     "error: ", "user@host.net", ";",     "=3"};
     uint32_t random = 5;
     char *cursor = text;
     while (cursor < text + sizeof text - 32)

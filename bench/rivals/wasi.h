@@ -1,4 +1,5 @@
-/* The WASI functions that the benchmark programs import, for the rivals that are embedded in C: arguments, clock, stdout.
+/* The WASI functions that the benchmark programs import, for the rivals that are embedded in C: arguments, clock,
+ * stdout.
  *
  * Each takes the linear memory first. Addresses are not checked against its size: the programs are ours. */
 #ifndef BENCH_RIVALS_WASI_H
@@ -13,15 +14,16 @@
 enum { WASI_OK = 0, WASI_BAD_DESCRIPTOR = 8, WASI_INVALID = 28 };
 
 /* Functions that need a file and so are refused: X(name, wasm3's signature, types of the parameters). */
-#define WASI_REFUSED(X)                                                                                          \
-    X(fd_close, "i(i)", uint32_t)                                                                                \
-    X(fd_seek, "i(iIii)", uint32_t, uint64_t, uint32_t, uint32_t)                                                \
-    X(fd_read, "i(iiii)", uint32_t, uint32_t, uint32_t, uint32_t)                                                \
-    X(fd_renumber, "i(ii)", uint32_t, uint32_t)                                                                  \
-    X(fd_fdstat_set_flags, "i(ii)", uint32_t, uint32_t)                                                          \
-    X(fd_prestat_get, "i(ii)", uint32_t, uint32_t)                                                               \
-    X(fd_prestat_dir_name, "i(iii)", uint32_t, uint32_t, uint32_t)                                               \
-    X(path_open, "i(iiiiiIIii)", uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint64_t, uint64_t, uint32_t, uint32_t)
+#define WASI_REFUSED(X)                                                                                                \
+    X(fd_close, "i(i)", uint32_t)                                                                                      \
+    X(fd_seek, "i(iIii)", uint32_t, uint64_t, uint32_t, uint32_t)                                                      \
+    X(fd_read, "i(iiii)", uint32_t, uint32_t, uint32_t, uint32_t)                                                      \
+    X(fd_renumber, "i(ii)", uint32_t, uint32_t)                                                                        \
+    X(fd_fdstat_set_flags, "i(ii)", uint32_t, uint32_t)                                                                \
+    X(fd_prestat_get, "i(ii)", uint32_t, uint32_t)                                                                     \
+    X(fd_prestat_dir_name, "i(iii)", uint32_t, uint32_t, uint32_t)                                                     \
+    X(path_open, "i(iiiiiIIii)", uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint64_t, uint64_t, uint32_t,       \
+      uint32_t)
 
 static int wasi_argument_count;
 static char **wasi_arguments;
@@ -68,7 +70,7 @@ static inline uint32_t wasi_environ_sizes_get(uint8_t *memory, uint32_t count, u
 
 static inline uint32_t wasi_clock_time_get(uint8_t *memory, uint32_t clock, uint64_t precision, uint32_t result)
 {
-    static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID };
+    static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID};
     struct timespec now;
     (void)precision;
     if (clock >= sizeof clocks / sizeof *clocks || clock_gettime(clocks[clock], &now) != 0)

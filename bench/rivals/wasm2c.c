@@ -8,11 +8,11 @@ struct Z_wasi_snapshot_preview1_instance_t {
     wasm_rt_memory_t *memory;
 };
 
-#define WASI(result, name, parameters, ...)                                                                      \
-    result Z_wasi_snapshot_preview1Z_##name parameters;                                                          \
-    result Z_wasi_snapshot_preview1Z_##name parameters                                                           \
-    {                                                                                                            \
-        return __VA_ARGS__;                                                                                      \
+#define WASI(result, name, parameters, ...)                                                                            \
+    result Z_wasi_snapshot_preview1Z_##name parameters;                                                                \
+    result Z_wasi_snapshot_preview1Z_##name parameters                                                                 \
+    {                                                                                                                  \
+        return __VA_ARGS__;                                                                                            \
     }
 #define HOST   struct Z_wasi_snapshot_preview1_instance_t *host
 #define MEMORY host->memory->data
@@ -26,12 +26,12 @@ WASI(u32, clock_time_get, (HOST, u32 clock, u64 precision, u32 result),
 WASI(u32, fd_fdstat_get, (HOST, u32 descriptor, u32 result), wasi_fd_fdstat_get(MEMORY, descriptor, result))
 WASI(u32, fd_write, (HOST, u32 descriptor, u32 list, u32 count, u32 written),
      wasi_fd_write(MEMORY, descriptor, list, count, written))
-#define REFUSED(name, signature, ...)                                                                            \
-    u32 Z_wasi_snapshot_preview1Z_##name(HOST, __VA_ARGS__);                                                     \
-    u32 Z_wasi_snapshot_preview1Z_##name(HOST, __VA_ARGS__)                                                      \
-    {                                                                                                            \
-        (void)host;                                                                                              \
-        return WASI_BAD_DESCRIPTOR;                                                                              \
+#define REFUSED(name, signature, ...)                                                                                  \
+    u32 Z_wasi_snapshot_preview1Z_##name(HOST, __VA_ARGS__);                                                           \
+    u32 Z_wasi_snapshot_preview1Z_##name(HOST, __VA_ARGS__)                                                            \
+    {                                                                                                                  \
+        (void)host;                                                                                                    \
+        return WASI_BAD_DESCRIPTOR;                                                                                    \
     }
 WASI_REFUSED(REFUSED)
 WASI(void, proc_exit, (HOST, u32 status), ((void)host, exit((int)status)))

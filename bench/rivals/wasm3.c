@@ -10,25 +10,25 @@ static void *address_of(void *memory)
 }
 
 /* Arguments are taken in order from wasm3's stack, behind the result. */
-#define HOST_FUNCTION(name, ...)                                                                                 \
-    static m3ApiRawFunction(host_##name)                                                                         \
-    {                                                                                                            \
-        (void)runtime, (void)_ctx;                                                                               \
-        uint8_t *memory = address_of(_mem);                                                                      \
-        (void)memory;                                                                                            \
-        m3ApiReturnType(uint32_t) const uint64_t *a = _sp;                                                       \
-        (void)a;                                                                                                 \
-        m3ApiReturn(__VA_ARGS__)                                                                                 \
+#define HOST_FUNCTION(name, ...)                                                                                       \
+    static m3ApiRawFunction(host_##name)                                                                               \
+    {                                                                                                                  \
+        (void)runtime, (void)_ctx;                                                                                     \
+        uint8_t *memory = address_of(_mem);                                                                            \
+        (void)memory;                                                                                                  \
+        m3ApiReturnType(uint32_t) const uint64_t *a = _sp;                                                             \
+        (void)a;                                                                                                       \
+        m3ApiReturn(__VA_ARGS__)                                                                                       \
     }
 #define U32(n) ((uint32_t)a[n])
 
-#define HOST_FUNCTIONS(X)                                                                                        \
-    X(args_get, "i(ii)", wasi_args_get(memory, U32(0), U32(1)))                                                  \
-    X(args_sizes_get, "i(ii)", wasi_args_sizes_get(memory, U32(0), U32(1)))                                      \
-    X(environ_get, "i(ii)", WASI_OK)                                                                             \
-    X(environ_sizes_get, "i(ii)", wasi_environ_sizes_get(memory, U32(0), U32(1)))                                \
-    X(clock_time_get, "i(iIi)", wasi_clock_time_get(memory, U32(0), a[1], U32(2)))                               \
-    X(fd_fdstat_get, "i(ii)", wasi_fd_fdstat_get(memory, U32(0), U32(1)))                                        \
+#define HOST_FUNCTIONS(X)                                                                                              \
+    X(args_get, "i(ii)", wasi_args_get(memory, U32(0), U32(1)))                                                        \
+    X(args_sizes_get, "i(ii)", wasi_args_sizes_get(memory, U32(0), U32(1)))                                            \
+    X(environ_get, "i(ii)", WASI_OK)                                                                                   \
+    X(environ_sizes_get, "i(ii)", wasi_environ_sizes_get(memory, U32(0), U32(1)))                                      \
+    X(clock_time_get, "i(iIi)", wasi_clock_time_get(memory, U32(0), a[1], U32(2)))                                     \
+    X(fd_fdstat_get, "i(ii)", wasi_fd_fdstat_get(memory, U32(0), U32(1)))                                              \
     X(fd_write, "i(iiii)", wasi_fd_write(memory, U32(0), U32(1), U32(2), U32(3)))
 
 #define DEFINE(name, signature, ...) HOST_FUNCTION(name, __VA_ARGS__)

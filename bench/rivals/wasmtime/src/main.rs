@@ -1,7 +1,7 @@
 //! Runs a WASI command, or only compiles it, with wasmtime's Cranelift or Winch compiler on one core.
 //!
 //!     bench-wasmtime cranelift|winch run FILE.wasm [ARGUMENT...]
-//!     bench-wasmtime cranelift|winch compile FILE.wasm       prints "compile_seconds S", processor time
+//!     bench-wasmtime cranelift|winch compile FILE.wasm       prints "compile_seconds S peak_kib N", processor time
 //!     bench-wasmtime cranelift|winch precompile FILE.wasm OUT.cwasm
 //!     bench-wasmtime cranelift|winch run-precompiled FILE.cwasm [ARGUMENT...]
 //!
@@ -171,7 +171,10 @@ fn main() -> wasmtime::Result<()> {
             let bytes = std::fs::read(file)?;
             let start = nanoseconds(PROCESSOR);
             let module = Module::new(&engine, bytes)?;
-            println!("compile_seconds {:.6}", (nanoseconds(PROCESSOR) - start) as f64 / 1e9);
+            let seconds = (nanoseconds(PROCESSOR) - start) as f64 / 1e9;
+            let status = std::fs::read_to_string("/proc/self/status")?;
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            println!("compile_seconds {seconds:.6} peak_kib {}", peak.unwrap_or("0"));
             drop(module);
             return Ok(());
         }
