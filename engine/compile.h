@@ -36,7 +36,7 @@ struct code_function {
 
 struct code {
     const struct module *module; /* not owned; outlives the code */
-    uint8_t *text;               /* functions in index order, then shared stubs */
+    uint8_t *text;               /* constants that all share, then functions in index order */
     size_t text_size;            /* bytes in use */
     struct code_function *functions; /* one for each function that is not an import, in index order */
     uint32_t function_count;

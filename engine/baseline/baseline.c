@@ -110,7 +110,9 @@ void log_position(struct compiler *c, uint32_t module_offset)
 /* ---- A function ---- */
 static void emit_pool(struct compiler *c)
 {
-    while (c->pool_count && assembler_position(&c->as) & 7)
+    if (!c->pool_count || !compiler_room(c, ROOM))
+        return;
+    while (assembler_position(&c->as) & 7)
         emit_byte(&c->as, 0xcc);
     for (uint32_t i = 0; i < c->pool_count && compiler_room(c, ROOM); i++) {
         bind_chain(&c->as, c->pool_chains[i], assembler_position(&c->as));
@@ -132,7 +134,7 @@ static void start_function(struct compiler *c)
 static bool compile_body(struct compiler *c)
 {
     start_function(c);
-    if (!choose_places(c) || !compiler_room(c, ROOM + 16 * MOVES_MAXIMUM + c->local_count))
+    if (!choose_places(c) || !compiler_room(c, INSTRUCTION_ROOM))
         return false;
     while (assembler_position(&c->as) & 15)
         emit_byte(&c->as, 0xcc);
@@ -145,7 +147,7 @@ static bool compile_body(struct compiler *c)
                                           .result_count = c->type->result_count}))
         return false;
     while (c->control_count) {
-        if (UNLIKELY(!compiler_room(c, 2 * ROOM) || c->no_memory || c->too_large))
+        if (UNLIKELY(!compiler_room(c, INSTRUCTION_ROOM) || c->no_memory || c->too_large))
             return false;
         c->held = 0;
         if (UNLIKELY(c->dead))

@@ -27,8 +27,9 @@ static void emit_switch(struct compiler *c, const struct cold *cold)
     struct operand switch_instance = operand_header(HEADER_OFFSET(switch_instance));
     struct operand kept = operand_memory(RSP, c->instance_home);
     emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, R10,
-                     cold->kind == COLD_SWITCH ? operand_header(cold->slot + (int32_t)offsetof(struct import_slot, code))
-                                : operand_memory(RAX, offsetof(struct function_reference, code)));
+                     cold->kind == COLD_SWITCH
+                         ? operand_header(cold->slot + (int32_t)offsetof(struct import_slot, code))
+                         : operand_memory(RAX, offsetof(struct function_reference, code)));
     emit_instruction(&c->as, X64_MOV_LOAD, RAX, operand_header(HEADER_OFFSET(instance_index)));
     emit_instruction(&c->as, X64_MOV_STORE, RAX, kept);
     emit_instruction(&c->as, X64_GROUP_FF, 2, switch_instance);

@@ -13,10 +13,10 @@
  *    instruction (c->held). A register that no stack entry uses any more may be overwritten: value_own decides.
  *  - Registers hold i32 zero-extended, always.
  *  - At a label, every entry below the label's results is a constant or in its own slot, and no local is cached or
- * stale.
+ *    stale.
  *  - Between a compare that left CPU flags for the next instruction and its jump, setcc or cmov, only moves are emitted
  *    (c->flags_live).
- *  - Every operation may emit at most ROOM bytes between two calls of compiler_room. */
+ *  - The text has INSTRUCTION_ROOM bytes left before each instruction; longer code asks for more as it goes. */
 #ifndef ENGINE_BASELINE_COMPILER_H
 #define ENGINE_BASELINE_COMPILER_H
 
@@ -45,8 +45,11 @@
     (REGISTER_BIT(RAX) | REGISTER_BIT(RCX) | REGISTER_BIT(RDX) | REGISTER_BIT(XMM(0)) | REGISTER_BIT(XMM(1)) |         \
      REGISTER_BIT(XMM(2)) | REGISTER_BIT(XMM(3)))
 
-/* Longest code of one step; calls with many stack arguments and br_table ask for room as they go. */
-#define ROOM 512
+/* What is left in the text before each instruction: enough to send a window of stack entries to their slots (16 bytes
+ * each), save, reload and move all registers, and compute. Whatever depends on a count asks for ROOM as it goes, at the
+ * latest after 16 elements. */
+#define INSTRUCTION_ROOM 2048
+#define ROOM             512
 
 #define POOL_CONSTANTS 128
 
@@ -124,24 +127,24 @@ struct control {
 
 /* ---- Code behind the function ---- */
 enum cold_kind {
-    COLD_TRAP,     /* ud2 */
-    COLD_INDIRECT, /* the record in rax: null reference, wrong type, or another instance's */
-    COLD_REFERENCE, /* the record in rax: null, or another instance's, which is in r11d */
+    COLD_TRAP,           /* ud2 */
+    COLD_INDIRECT,       /* the record in rax: null reference, wrong type, or another instance's */
+    COLD_REFERENCE,      /* the record in rax: null, or another instance's, which is in r11d */
     COLD_TAIL_REFERENCE, /* as COLD_REFERENCE, for a tail call */
-    COLD_SWITCH,   /* call of an import of another instance */
-    COLD_TAIL,     /* as COLD_INDIRECT, for a tail call */
-    COLD_MIN_MAX,  /* operands equal or unordered */
-    COLD_TRUNCATE, /* a float that did not convert: NaN, overflow, or the minimum after all */
-    COLD_CONVERT,  /* u64 above the signed maximum to float */
+    COLD_SWITCH,         /* call of an import of another instance */
+    COLD_TAIL,           /* as COLD_INDIRECT, for a tail call */
+    COLD_MIN_MAX,        /* operands equal or unordered */
+    COLD_TRUNCATE,       /* a float that did not convert: NaN, overflow, or the minimum after all */
+    COLD_CONVERT,        /* u64 above the signed maximum to float */
 };
 struct cold {
     uint8_t kind;
     uint8_t a, b, c; /* registers, trap numbers, operations: see cold.c */
     uint8_t type;
     bool maximum;
-    int32_t slot;      /* COLD_SWITCH: the import's slot in the header; COLD_INDIRECT, COLD_TAIL: of a type that
-                          is not final, and so may be called as a subtype, its depth + 1 */
-    uint32_t chain;    /* jumps to it */
+    int32_t slot;   /* COLD_SWITCH: the import's slot in the header; COLD_INDIRECT, COLD_TAIL: of a type that
+                       is not final, and so may be called as a subtype, its depth + 1 */
+    uint32_t chain; /* jumps to it */
     union {
         uint32_t resume; /* where it goes back to */
         uint32_t callee; /* COLD_TAIL, COLD_TAIL_REFERENCE: its type */
@@ -432,8 +435,8 @@ void compile_br(struct compiler *c, unsigned, unsigned);
 void compile_br_if(struct compiler *c, unsigned, unsigned);
 void compile_br_table(struct compiler *c, unsigned, unsigned);
 void compile_return(struct compiler *c, unsigned, unsigned);
-/* A branch to the label at `depth`, which takes its values from the top of the stack, when the CPU flags, which the last
- * instruction set, say `condition`; the values stay there. */
+/* A branch to the label at `depth`, which takes its values from the top of the stack, when the CPU flags, which the
+ * last instruction set, say `condition`; the values stay there. */
 void branch_if(struct compiler *c, uint32_t depth, unsigned condition);
 /* The register that branch_if may overwrite, or NO_REGISTER. */
 unsigned branch_register(const struct compiler *c, uint32_t depth);

@@ -54,10 +54,10 @@ static void constants_to_slots(struct compiler *c, uint32_t from)
     flush_stack(c, c->count);
     for (uint32_t i = from; i < c->count; i++) {
         struct value *value = &c->stack[i];
-        if (value->place != PLACE_CONSTANT)
-            continue;
         if ((i & 15) == 0 && !compiler_room(c, ROOM))
             return;
+        if (value->place != PLACE_CONSTANT)
+            continue;
         store_value(c, slot_operand(c, i), value);
         value->place = PLACE_SLOT;
         value->index = i;
