@@ -16,7 +16,9 @@
     X(TABLE_FILL, table_fill, "iIiI", "-")     /* table, index, reference, count                          */ \
     X(TABLE_COPY, table_copy, "iiIII", "-")    /* to table, from table, to, from, count                   */ \
     X(TABLE_INIT, table_init, "iiIii", "-")    /* table, segment, to, from, count                         */ \
-    X(ELEM_DROP, elem_drop, "i", "-")          /* segment                                                 */
+    X(ELEM_DROP, elem_drop, "i", "-")          /* segment                                                 */ \
+    X(THROW, throw, "i", "-")                  /* tag; its values are in the thread's payload; no return  */ \
+    X(THROW_REF, throw_ref, "i", "-")          /* reference to an exception; does not return              */
 
 #define BUILTIN_ENUM(name, function, parameters, result) BUILTIN_##name,
 enum builtin { ENGINE_BUILTINS(BUILTIN_ENUM) BUILTIN_COUNT };

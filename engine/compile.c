@@ -130,6 +130,8 @@ enum engine_status code_compile(const struct module *module, const struct compil
         status = compile_functions(&run, options, code, error);
         if (status == ENGINE_OK)
             baseline_patch_calls(run.compiler);
+        if (status == ENGINE_OK && !baseline_exceptions(run.compiler, &code->arena, &code->exceptions))
+            status = no_memory(error);
         code->text = options->text;
         code->text_size = baseline_text_size(run.compiler);
     }

@@ -32,6 +32,37 @@ struct code_function {
     uint32_t offset;      /* of the entry, from code.text */
     uint32_t frame_bytes; /* between the return address and rsp after the prologue */
     uint32_t prologue_bytes; /* length of the code before which rsp has not moved: see code_unwind */
+    uint16_t saved;          /* callee-saved registers that the frame keeps, by hardware number ... */
+    uint16_t saved_word;     /* ... in a row from [rsp + 8 * saved_word] on, the lowest number first */
+};
+
+/* What exceptions need, and nothing else reads: no code runs for a try that nothing is thrown in. */
+#define CODE_NO_TRY    UINT32_MAX
+#define CODE_NO_CLAUSE UINT32_MAX
+#define CODE_TAG_ALL   UINT32_MAX
+
+struct code_call_site { /* of each call inside a try; sorted */
+    uint32_t offset;    /* of the return address, from code.text */
+    uint32_t try_index; /* the innermost one */
+};
+
+struct code_try {
+    uint32_t parent;       /* the next one to look at, or CODE_NO_TRY: the caller's */
+    uint32_t first_clause; /* or CODE_NO_CLAUSE */
+};
+
+struct code_clause {
+    uint32_t tag;     /* index in the module, or CODE_TAG_ALL */
+    uint32_t pad;     /* text offset where a caught exception goes on; docs/abi.md tells how */
+    uint32_t next;    /* of the same try, or CODE_NO_CLAUSE */
+    bool reference;   /* the pad wants a reference to the exception */
+};
+
+struct code_exceptions {
+    struct code_call_site *call_sites;
+    struct code_try *tries;
+    struct code_clause *clauses;
+    uint32_t call_site_count, try_count, clause_count;
 };
 
 struct code {
@@ -40,6 +71,7 @@ struct code {
     size_t text_size;            /* bytes in use */
     struct code_function *functions; /* one for each function that is not an import, in index order */
     uint32_t function_count;
+    struct code_exceptions exceptions;
     struct header_layout layout; /* where an instance header of this module keeps what */
     struct arena arena;
 };
@@ -72,6 +104,17 @@ bool code_find_function(const struct code *code, uintptr_t pc, uint32_t *functio
  * (every frame but the first). Exact at every instruction, prologue and `ret` included. Reads the stack at *rsp and
  * nothing else. False when pc is not in this code. */
 bool code_unwind(const struct code *code, uintptr_t *pc, uintptr_t *rsp, bool at_call);
+
+/* The innermost try around the call that returns to `pc`, or CODE_NO_TRY. */
+uint32_t code_find_try(const struct code *code, uintptr_t pc);
+
+/* One step of an exception's way: as code_unwind at a call, and the registers that the frame keeps get their values back
+ * in `registers`, by hardware number. False when pc is not in this code. */
+bool code_unwind_registers(const struct code *code, uintptr_t *pc, uintptr_t *rsp, uint64_t registers[16]);
+
+/* Is `pc`, the return address of a call that was made from the frame at rsp, that of a call of another instance? Then
+ * `*instance` is the index of the instance that this frame belongs to. */
+bool code_instance_switch(uintptr_t pc, uintptr_t rsp, uint32_t *instance);
 
 /* What kind of trap a fault at `pc` is, for `ud2` and divide faults. `registers` are the general registers by their
  * hardware number. TRAP_NONE when the instruction raises no trap of ours. */

@@ -29,6 +29,7 @@
     X(OUT_OF_MEMORY, "out of memory")                                           \
     X(TIMEOUT, "time limit exceeded")                                           \
     X(INTERRUPTED, "interrupted")                                               \
+    X(EXCEPTION, "uncaught exception")                                           \
     X(EXIT, "exit")
 
 #define ENGINE_TRAP_ENUM(name, text) TRAP_##name,

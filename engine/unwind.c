@@ -56,6 +56,60 @@ bool code_unwind(const struct code *code, uintptr_t *pc, uintptr_t *rsp, bool at
     return true;
 }
 
+uint32_t code_find_try(const struct code *code, uintptr_t pc)
+{
+    const struct code_call_site *sites = code->exceptions.call_sites;
+    uint32_t offset = (uint32_t)(pc - (uintptr_t)code->text), low = 0, high = code->exceptions.call_site_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (sites[middle].offset == offset)
+            return sites[middle].try_index;
+        if (sites[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return CODE_NO_TRY;
+}
+
+bool code_unwind_registers(const struct code *code, uintptr_t *pc, uintptr_t *rsp, uint64_t registers[16])
+{
+    uint32_t index;
+    if (!find_index(code, *pc - 1, &index))
+        return false;
+    const struct code_function *function = &code->functions[index];
+    const uint64_t *frame = (const uint64_t *)*rsp; /* NOLINT: the wasm stack */
+    const uint64_t *saved = frame + function->saved_word;
+    for (unsigned mask = function->saved; mask; mask &= mask - 1)
+        registers[__builtin_ctz(mask)] = *saved++;
+    frame += function->frame_bytes / sizeof *frame;
+    *pc = *frame;
+    *rsp = (uintptr_t)(frame + 1);
+    return true;
+}
+
+bool code_instance_switch(uintptr_t pc, uintptr_t rsp, uint32_t *instance)
+{
+    const uint8_t *code = (const uint8_t *)pc;
+    if (code[0] != 0x44 || code[1] != 0x8b || (code[2] & 0x3f) != 0x1c || code[3] != 0x24)
+        return false; /* mov r11d, [rsp + displacement] */
+    int32_t displacement = 0, target;
+    code += 4;
+    if (code[-2] >> 6 == 1) {
+        displacement = (int8_t)*code;
+        code += 1;
+    } else if (code[-2] >> 6 == 2) {
+        memcpy(&displacement, code, sizeof displacement);
+        code += 4;
+    }
+    memcpy(&target, code + 4, sizeof target);
+    if (code[0] != 0x65 || code[1] != 0xff || code[2] != 0x14 || code[3] != 0x25 ||
+        target != HEADER_OFFSET(switch_instance))
+        return false; /* call gs:[switch_instance] */
+    *instance = *(const uint32_t *)(rsp + (uintptr_t)(intptr_t)displacement); /* NOLINT: the wasm stack */
+    return true;
+}
+
 /* div and idiv are F7 /6 and /7 with a register operand, with or without REX. */
 static unsigned divide_trap(const uint8_t *pc, const uint64_t registers[16])
 {

@@ -554,6 +554,7 @@ enum engine_status function_validate(struct validator *validator, const struct m
     validator->status = ENGINE_OK;
     validator->function = index;
     validator->control_count = 0;
+    validator->catch_count = 0;
     validator->initialized_count = 0;
     validator->reader = (struct reader){.cursor = body, .limit = body + function->body_size};
     validator->instruction = body;

@@ -19,6 +19,7 @@ struct function_summary {
     uint32_t maximum_controls;        /* nesting of blocks, the function's own included */
     uint32_t maximum_call_parameters; /* over all calls made, in values */
     uint32_t maximum_call_results;
+    uint32_t maximum_catches;         /* nesting of the older encoding's catch and catch_all */
     bool has_calls;          /* any call to wasm or host code (builtins that can enter the kernel included) */
     bool has_indirect_calls; /* call_indirect, call_ref, or a call of an import */
     bool has_tail_calls;

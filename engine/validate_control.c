@@ -177,6 +177,7 @@ bool validate_end(struct validator *validator, bool *finished)
     }
     struct type_list results = control->results;
     validator->initialized_count = control->initialized;
+    validator->catch_count -= control->opcode == OP_CATCH || control->opcode == OP_CATCH_ALL;
     validator->control_count--;
     if (validator->control_count == 0) {
         *finished = true;

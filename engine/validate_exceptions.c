@@ -99,6 +99,9 @@ static bool validate_catch(struct validator *validator, unsigned opcode)
     if (!validate_pop_results(validator) || (opcode == OP_CATCH && !read_tag(validator, &values))) {
         return false;
     }
+    if (control->opcode == OP_TRY && ++validator->catch_count > validator->summary->maximum_catches) {
+        validator->summary->maximum_catches = validator->catch_count;
+    }
     control->opcode = (uint8_t)opcode;
     control->unreachable = false;
     validator->initialized_count = control->initialized;

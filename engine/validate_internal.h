@@ -52,6 +52,7 @@ struct validator {
     size_t initialized_capacity;
     uint32_t initialized_count;
     size_t control_count;
+    uint32_t catch_count; /* open blocks that are a catch or catch_all */
 
     struct reader reader;       /* over the body */
     const uint8_t *instruction; /* start of the current one, for messages */

@@ -20,5 +20,8 @@ void builtin_table_copy(struct instance *instance, uint32_t to_table, uint32_t f
 void builtin_table_init(struct instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint32_t from,
                         uint32_t count);
 void builtin_elem_drop(struct instance *instance, uint32_t segment);
+/* kernel/exceptions.c; they look at the caller's registers and go on where the exception is caught. */
+void builtin_throw(struct instance *instance, uint32_t tag);
+void builtin_throw_ref(struct instance *instance, uint32_t reference);
 
 #endif

@@ -234,6 +234,22 @@ union value instance_constant(const struct instance *instance, const struct cons
     return value;
 }
 
+static enum status create_tags(struct instance *instance, const struct external *imports)
+{
+    const struct module *module = instance->types;
+    for (uint32_t i = 0; i < module->import_count; i++) {
+        if (module->imports[i].kind == EXTERNAL_TAG) {
+            instance->tags[module->imports[i].index] = imports[i].tag;
+        }
+    }
+    enum status status = STATUS_OK;
+    for (uint32_t i = module->tag_import_count; i < module->tag_count && status == STATUS_OK; i++) {
+        status = tag_object_create(instance->process, instance->module->signatures[module->tags[i]],
+                                   &instance->tags[i]);
+    }
+    return status;
+}
+
 /* ---- Segments ---- */
 
 static uint32_t element_reference(const struct instance *instance, const struct element_segment *segment,
@@ -380,12 +396,13 @@ static struct instance *instance_allocate(struct process *process, struct compil
     instance->memories = instance_array(instance, types->memory_count, sizeof(*instance->memories));
     instance->tables = instance_array(instance, types->table_count, sizeof(*instance->tables));
     instance->globals = instance_array(instance, types->global_count, sizeof(*instance->globals));
+    instance->tags = instance_array(instance, types->tag_count, sizeof(*instance->tags));
     instance->dropped_elements = instance_array(instance, types->element_segment_count, 1);
     instance->dropped_data = instance_array(instance, types->data_segment_count, 1);
     instance->reference_base = process_allocate_references(process, types->function_reference_count);
     instance->index = process_allocate_instance(process);
-    if (!instance->memories || !instance->tables || !instance->globals || !instance->dropped_elements ||
-        !instance->dropped_data || !instance->reference_base || !instance->index) {
+    if (!instance->memories || !instance->tables || !instance->globals || !instance->tags ||
+        !instance->dropped_elements || !instance->dropped_data || !instance->reference_base || !instance->index) {
         return NULL;
     }
     compiled_module_acquire(module);
@@ -415,6 +432,7 @@ static enum status instance_build(struct instance *instance, const struct extern
     }
     if (status == STATUS_OK) {
         initialize_tables(instance);
+        status = create_tags(instance, imports);
     }
     return status;
 }
@@ -480,7 +498,8 @@ bool instance_find_export(struct instance *instance, const char *name, size_t le
         result->global = instance->globals[export->index];
         return true;
     case EXTERNAL_TAG:
-        break;
+        result->tag = instance->tags[export->index];
+        return true;
     }
     return false;
 }

@@ -41,6 +41,7 @@ union value {
 struct table_object;
 struct memory_object;
 struct global_object;
+struct tag_object;
 struct external {
     enum external_kind kind;
     union {
@@ -48,6 +49,7 @@ struct external {
         struct table_object *table;
         struct memory_object *memory;
         struct global_object *global;
+        struct tag_object *tag;
     };
 };
 

@@ -68,7 +68,8 @@ static void describe_import(char *text, size_t size, const struct module *module
                     value_type_text(module->globals[import->index].type.value, buffer));
         break;
     case EXTERNAL_TAG:
-        format_text(text, size, " tag");
+        append(text, size, 0, " tag ");
+        describe_function(text + 5, size - 5, &module->types[module->tags[import->index]]);
         break;
     }
 }
@@ -181,7 +182,7 @@ static bool import_matches(struct process *process, const struct compiled_module
                                  : type_matches(offered->global->type.value, value));
     }
     case EXTERNAL_TAG:
-        break;
+        return offered->tag->signature == compiled->signatures[module->tags[import->index]];
     }
     return false;
 }

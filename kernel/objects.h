@@ -5,6 +5,7 @@
 
 #include "engine/allocator.h"
 #include "engine/x64/abi.h"
+#include "kernel/exceptions.h"
 #include "kernel/handle.h"
 #include "kernel/instance.h"
 #include "kernel/process.h"
@@ -70,6 +71,7 @@ struct instance {
     struct memory_object **memories;
     struct table_object **tables;
     struct global_object **globals;
+    struct tag_object **tags;
     uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
     uint8_t *dropped_data;
 };
@@ -84,6 +86,7 @@ struct process {
     struct instance *instances;
     struct memory_object *memories;
     struct table_object *tables;
+    struct exception_heap *exceptions;   /* NULL: none yet */
     uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
 
     /* One reservation: instance directory, then function references. */

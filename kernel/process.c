@@ -80,6 +80,7 @@ void process_destroy(struct process *process)
     for (struct table_object *table = process->tables; table; table = table->next) {
         table_object_destroy(table);
     }
+    exceptions_destroy(process);
     if (process->reservation) {
         platform_release(process->reservation, RESERVATION_BYTES);
     }

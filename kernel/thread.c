@@ -30,7 +30,8 @@ void cpu_initialize(void)
 
 /* ---- Stacks ---- */
 
-#define WASM_STACK_RESERVED   (WASM_STACK_BYTES + ABI_STACK_GUARD_BYTES)
+/* With what exceptions need, above the stack. */
+#define WASM_STACK_RESERVED   (ABI_STACK_GUARD_BYTES + WASM_STACK_BYTES + PAYLOAD_BYTES)
 #define KERNEL_STACK_RESERVED (KERNEL_STACK_BYTES + PLATFORM_PAGE_BYTES)
 
 /* A new reservation (or NULL) becomes a stack whose lowest bytes stay inaccessible. */
@@ -68,7 +69,8 @@ enum status thread_prepare(struct thread *thread)
     thread->extended_state = (void *)align_up((uintptr_t)block, EXTENDED_STATE_ALIGNMENT);
     thread->wasm_stack = stack;
     thread->area.stack_limit = (uintptr_t)stack + ABI_STACK_GUARD_BYTES;
-    thread->area.stack_base = (uintptr_t)stack + WASM_STACK_RESERVED;
+    thread->area.stack_base = (uintptr_t)stack + ABI_STACK_GUARD_BYTES + WASM_STACK_BYTES;
+    thread->area.payload = thread->area.stack_base;
     return STATUS_OK;
 }
 

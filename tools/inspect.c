@@ -109,7 +109,8 @@ static void print_external_type(const struct module *module, enum external_kind 
                value_type_text(module->globals[index].type.value, text));
         break;
     case EXTERNAL_TAG:
-        fputs("tag", stdout);
+        fputs("tag ", stdout);
+        print_function_type(&module->types[module->tags[index]]);
         break;
     }
 }

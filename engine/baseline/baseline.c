@@ -57,6 +57,9 @@ void baseline_destroy(struct compiler *c)
     release(c->allocator, c->controls, c->control_capacity * sizeof *c->controls);
     release(c->allocator, c->cold, c->cold_capacity * sizeof *c->cold);
     release(c->allocator, c->calls, c->call_capacity * sizeof *c->calls);
+    release(c->allocator, c->exceptions.call_sites, c->call_site_capacity * sizeof *c->exceptions.call_sites);
+    release(c->allocator, c->exceptions.tries, c->try_capacity * sizeof *c->exceptions.tries);
+    release(c->allocator, c->exceptions.clauses, c->clause_capacity * sizeof *c->exceptions.clauses);
     release(c->allocator, c, sizeof *c);
 }
 
@@ -127,6 +130,7 @@ static void start_function(struct compiler *c)
     memset(c->uses, 0, sizeof c->uses);
     c->next_victim = 0;
     c->flags_position = 0;
+    c->current_try = CODE_NO_TRY;
     c->flags_live = c->dead = false;
     c->instruction = c->pc;
 }
@@ -183,6 +187,11 @@ enum engine_status baseline_compile(struct compiler *c, uint32_t function, const
         return engine_fail(error, ENGINE_LIMIT, function, summary->code_offset, "too much machine code");
     }
     functions[index] = (struct code_function){
-        .offset = c->entry, .frame_bytes = c->frame_bytes, .prologue_bytes = c->prologue_end - c->entry};
+        .offset = c->entry,
+        .frame_bytes = c->frame_bytes,
+        .prologue_bytes = c->prologue_end - c->entry,
+        .saved = (uint16_t)c->saved,
+        .saved_word = (uint16_t)((uint32_t)c->saved_home / 8),
+    };
     return ENGINE_OK;
 }

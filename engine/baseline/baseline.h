@@ -29,6 +29,8 @@ enum engine_status baseline_compile(struct compiler *compiler, uint32_t function
                                     struct position_log *log, struct engine_error *error);
 /* When all functions are compiled: let calls lead to those that come behind their callers. */
 void baseline_patch_calls(struct compiler *compiler);
+/* The tables for exceptions, copied to `arena`; false when memory is out. */
+bool baseline_exceptions(const struct compiler *compiler, struct arena *arena, struct code_exceptions *exceptions);
 size_t baseline_text_size(const struct compiler *compiler);
 
 #endif

@@ -249,6 +249,7 @@ void compile_call(struct compiler *c, UNUSED, UNUSED_TOO)
         emit_import_call(c, function);
     else
         emit_direct_branch(c, X64_CALL_DIRECT, function);
+    call_site(c, c->current_try);
     push_results(c, type, import);
 }
 
@@ -328,6 +329,7 @@ void compile_call_reference(struct compiler *c, UNUSED, UNUSED_TOO)
     emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
     emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
     cold->resume = assembler_position(&c->as);
+    call_site(c, c->current_try);
     push_results(c, type, false);
 }
 

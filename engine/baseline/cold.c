@@ -7,7 +7,7 @@ struct cold *cold_add(struct compiler *c, enum cold_kind kind)
         !compiler_grow(c, (void **)&c->cold, &c->cold_capacity, c->cold_count + 1, sizeof *c->cold))
         return NULL;
     struct cold *cold = &c->cold[c->cold_count++];
-    *cold = (struct cold){.kind = (uint8_t)kind, .position = (uint32_t)(c->instruction - c->module->bytes)};
+    *cold = (struct cold){.kind = (uint8_t)kind, .position = (uint32_t)(c->instruction - c->module->bytes), .try_index = c->current_try};
     return cold;
 }
 
@@ -34,6 +34,7 @@ static void emit_switch(struct compiler *c, const struct cold *cold)
     emit_instruction(&c->as, X64_MOV_STORE, RAX, kept);
     emit_instruction(&c->as, X64_GROUP_FF, 2, switch_instance);
     emit_registers(&c->as, X64_GROUP_FF, 2, R10);
+    call_site(c, cold->try_index); /* code_instance_switch knows what follows */
     emit_instruction(&c->as, X64_MOV_LOAD, R11, kept);
     emit_instruction(&c->as, X64_GROUP_FF, 2, switch_instance);
     if (cold->kind != COLD_SWITCH && cold->a) /* a host function, perhaps, which need not extend its result */

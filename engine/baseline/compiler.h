@@ -110,7 +110,16 @@ struct local {
 };
 
 /* ---- Control ---- */
-enum control_kind { CONTROL_FUNCTION, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE };
+enum control_kind {
+    CONTROL_FUNCTION,
+    CONTROL_BLOCK,
+    CONTROL_LOOP,
+    CONTROL_IF,
+    CONTROL_ELSE,
+    CONTROL_TRY,       /* the older encoding's, before its first catch */
+    CONTROL_CATCH,     /* behind it; the slot at `height` keeps the reference to the exception */
+    CONTROL_TRY_TABLE,
+};
 struct control {
     uint8_t kind;
     uint32_t height;      /* operand stack below its parameters */
@@ -120,6 +129,10 @@ struct control {
     uint32_t target;      /* CONTROL_LOOP: position of its head */
     uint32_t stub;        /* code of a jump table for this target: of the one at position stub_table */
     uint32_t stub_table;
+    uint32_t inner_try;    /* that calls inside are in: its own, or the one around it */
+    uint32_t own_try;      /* CONTROL_TRY and on */
+    uint32_t last_clause;   /* CONTROL_TRY, CONTROL_CATCH: of those so far, or CODE_NO_CLAUSE */
+    const uint8_t *clauses; /* CONTROL_TRY_TABLE: their number and they */
     uint32_t parameter_count, result_count;
     const value_type *types; /* parameters, then results; NULL when there is at most one result, of `result` */
     value_type result;
@@ -149,6 +162,7 @@ struct cold {
         uint32_t resume; /* where it goes back to */
         uint32_t callee; /* COLD_TAIL, COLD_TAIL_REFERENCE: its type */
     };
+    uint32_t try_index; /* around the instruction */
     uint32_t position; /* module offset of the wasm instruction */
 };
 
@@ -162,6 +176,8 @@ struct compiler {
     uint32_t call_count, call_capacity;
     const struct code_function *functions; /* offsets of those that are compiled */
     uint32_t functions_done;
+    struct code_exceptions exceptions; /* growing arrays */
+    uint32_t call_site_capacity, try_capacity, clause_capacity;
 
     /* Reading */
     const uint8_t *pc;
@@ -169,7 +185,8 @@ struct compiler {
     const struct function_type *type;
     const struct function_summary *summary;
     uint32_t function;
-    bool dead; /* after an unconditional branch */
+    bool dead;            /* after an unconditional branch */
+    uint32_t current_try; /* around the instruction, or CODE_NO_TRY */
 
     struct local *locals;
     uint32_t local_count, local_capacity;
@@ -442,12 +459,44 @@ void branch_if(struct compiler *c, uint32_t depth, unsigned condition);
 unsigned branch_register(const struct compiler *c, uint32_t depth);
 void compile_unreachable(struct compiler *c, unsigned, unsigned);
 void skip_dead_code(struct compiler *c);
+/* For exceptions.c: the block that a label means, its kind, and the steps at its end. */
+struct control *label(struct compiler *c, uint32_t depth);
+struct control read_block(struct compiler *c, enum control_kind kind);
+value_type result_type(const struct control *control, uint32_t i);
+uint32_t label_arity(const struct control *control);
+value_type label_type(const struct control *control, uint32_t i);
+bool label_is_single(const struct control *control); /* its one value goes to a register, rax or xmm0 */
+void constants_to_slots(struct compiler *c, uint32_t from); /* all entries to slots, constants from there on, too */
+void forget_at_label(struct compiler *c);
+void settle_for(struct compiler *c, const struct control *control);
+void move_results(struct compiler *c, const struct control *control);
+void drop_to(struct compiler *c, uint32_t height);
+void jump(struct compiler *c, struct control *control);
 bool push_control(struct compiler *c, struct control control);
 
 /* references.c */
 void compile_as_non_null(struct compiler *c, unsigned trap, unsigned);
 void compile_br_on_null(struct compiler *c, unsigned, unsigned);
 void compile_br_on_non_null(struct compiler *c, unsigned, unsigned);
+
+/* exceptions.c */
+void compile_throw(struct compiler *c, unsigned, unsigned);
+void compile_throw_ref(struct compiler *c, unsigned, unsigned);
+void compile_rethrow(struct compiler *c, unsigned, unsigned);
+void compile_try(struct compiler *c, unsigned, unsigned);
+void compile_catch(struct compiler *c, unsigned all, unsigned);
+void compile_delegate(struct compiler *c, unsigned, unsigned);
+void compile_try_table(struct compiler *c, unsigned, unsigned);
+void end_try_table(struct compiler *c, struct control *control); /* for compile_end: the landing pads */
+void skip_clauses(const uint8_t **cursor);
+void call_site_add(struct compiler *c, uint32_t try_index); /* for call_site */
+
+/* Right behind the code of a call that may throw. */
+static inline void call_site(struct compiler *c, uint32_t try_index)
+{
+    if (UNLIKELY(try_index != CODE_NO_TRY))
+        call_site_add(c, try_index);
+}
 
 /* cold.c */
 struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* NULL when memory is out */

@@ -10,8 +10,15 @@ bool push_control(struct compiler *c, struct control control)
     if (c->control_count == c->control_capacity &&
         !compiler_grow(c, (void **)&c->controls, &c->control_capacity, c->control_count + 1, sizeof *c->controls))
         return false;
+    if (control.kind < CONTROL_TRY)
+        control.inner_try = c->current_try;
     c->controls[c->control_count++] = control;
     return true;
+}
+
+value_type label_type(const struct control *control, uint32_t i)
+{
+    return control->kind == CONTROL_LOOP ? control->types[i] : result_type(control, i);
 }
 
 static value_type parameter_type(const struct control *control, uint32_t i)
@@ -19,29 +26,29 @@ static value_type parameter_type(const struct control *control, uint32_t i)
     return control->types[i];
 }
 
-static value_type result_type(const struct control *control, uint32_t i)
+value_type result_type(const struct control *control, uint32_t i)
 {
     return control->types ? control->types[control->parameter_count + i] : control->result;
 }
 
-static uint32_t label_arity(const struct control *control)
+uint32_t label_arity(const struct control *control)
 {
     return control->kind == CONTROL_LOOP ? control->parameter_count : control->result_count;
 }
 
-static struct control *label(struct compiler *c, uint32_t depth)
+struct control *label(struct compiler *c, uint32_t depth)
 {
     return &c->controls[c->control_count - 1 - depth];
 }
 
 /* One value that goes to a register, as at most labels. */
-static bool is_single(const struct control *control)
+bool label_is_single(const struct control *control)
 {
     return control->kind != CONTROL_LOOP && control->result_count == 1;
 }
 
 /* No local's place is known beyond its home or register any more: control comes from elsewhere, too. */
-static void forget_at_label(struct compiler *c)
+void forget_at_label(struct compiler *c)
 {
     forget_caches(c, UINT32_MAX);
     c->home_valid = 0;
@@ -49,7 +56,7 @@ static void forget_at_label(struct compiler *c)
 }
 
 /* ---- Values at labels ---- */
-static void constants_to_slots(struct compiler *c, uint32_t from)
+void constants_to_slots(struct compiler *c, uint32_t from)
 {
     flush_stack(c, c->count);
     for (uint32_t i = from; i < c->count; i++) {
@@ -119,12 +126,12 @@ static void move_slots(struct compiler *c, const struct control *control)
 }
 
 /* All of a label's values to their places; the stack is not used any more. */
-static void move_results(struct compiler *c, const struct control *control)
+void move_results(struct compiler *c, const struct control *control)
 {
     uint32_t arity = label_arity(control);
     if (arity == 0)
         return;
-    if (is_single(control)) {
+    if (label_is_single(control)) {
         move_single(c, result_type(control, 0), false);
         return;
     }
@@ -135,7 +142,7 @@ static void move_results(struct compiler *c, const struct control *control)
 /* Behind a label: what was moved there is on the stack. */
 static void push_label_values(struct compiler *c, const struct control *control)
 {
-    if (is_single(control)) {
+    if (label_is_single(control)) {
         value_type type = result_type(control, 0);
         push_register(c, type_of(type), single_register(type));
         return;
@@ -144,14 +151,14 @@ static void push_label_values(struct compiler *c, const struct control *control)
         push_slot(c, type_of(result_type(control, i)));
 }
 
-static void drop_to(struct compiler *c, uint32_t height)
+void drop_to(struct compiler *c, uint32_t height)
 {
     while (c->count > height)
         vpop(c);
 }
 
 /* ---- Jumps ---- */
-static void jump(struct compiler *c, struct control *control)
+void jump(struct compiler *c, struct control *control)
 {
     if (control->kind == CONTROL_LOOP)
         emit_jump_back(&c->as, control->target);
@@ -189,7 +196,7 @@ static void jump_if(struct compiler *c, struct control *control, unsigned condit
 }
 
 /* The locals must be in their registers where anything but the end of the function follows. */
-static void settle_for(struct compiler *c, const struct control *control)
+void settle_for(struct compiler *c, const struct control *control)
 {
     if (control->kind != CONTROL_FUNCTION)
         settle(c);
@@ -218,7 +225,7 @@ void branch_if(struct compiler *c, uint32_t depth, unsigned condition)
     settle_for(c, control);
     if (label_arity(control) == 0) {
         jump_if(c, control, condition);
-    } else if (is_single(control)) {
+    } else if (label_is_single(control)) {
         move_single(c, result_type(control, 0), true);
         jump_if(c, control, condition);
     } else {
@@ -249,7 +256,7 @@ unsigned branch_register(const struct compiler *c, uint32_t depth)
 /* A target that wants its values elsewhere than the others gets a piece of code of its own. */
 static bool needs_stub(const struct control *control)
 {
-    return label_arity(control) != 0 && !is_single(control);
+    return label_arity(control) != 0 && !label_is_single(control);
 }
 
 static void emit_table_entry(struct compiler *c, struct control *control)
@@ -435,7 +442,7 @@ void compile_br_table(struct compiler *c, UNUSED, UNUSED_TOO)
 }
 
 /* ---- Blocks ---- */
-static struct control read_block(struct compiler *c, enum control_kind kind)
+struct control read_block(struct compiler *c, enum control_kind kind)
 {
     struct control control = {.kind = (uint8_t)kind};
     int64_t type = read_s33_trusted(&c->pc);
@@ -521,6 +528,14 @@ static void end_function(struct compiler *c, struct control *control)
     c->control_count = 0;
 }
 
+/* Code from here on is in the try around. */
+static void end_try(struct compiler *c, struct control *control)
+{
+    c->current_try = (control - 1)->inner_try;
+    if (control->kind == CONTROL_TRY_TABLE)
+        end_try_table(c, control);
+}
+
 void compile_end(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     struct control *control = label(c, 0);
@@ -530,7 +545,10 @@ void compile_end(struct compiler *c, UNUSED, UNUSED_TOO)
         end_function(c, control);
         return;
     }
-    if (control->kind == CONTROL_LOOP || !(control->chain || control->table_chain || control->else_chain)) {
+    if (control->kind >= CONTROL_TRY)
+        end_try(c, control);
+    bool joined = control->chain || control->table_chain || control->else_chain;
+    if (control->kind == CONTROL_LOOP || !(joined || (control->kind == CONTROL_CATCH && !c->dead))) {
         if (c->dead)
             drop_to(c, control->height);
         c->control_count--;
@@ -614,10 +632,21 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
         read_s64_trusted(cursor);
         read_s64_trusted(cursor);
         break;
+    case IMMEDIATE_TRY_TABLE:
+        read_s33_trusted(cursor);
+        skip_clauses(cursor);
+        break;
     default:
         read_s64_trusted(cursor);
         break;
     }
+}
+
+/* Where code goes on that is reached again, if the block is the one around. */
+static bool ends_dead_code(unsigned opcode)
+{
+    return opcode == OP_END || opcode == OP_ELSE || opcode == OP_CATCH || opcode == OP_CATCH_ALL ||
+           opcode == OP_DELEGATE;
 }
 
 void skip_dead_code(struct compiler *c)
@@ -627,14 +656,14 @@ void skip_dead_code(struct compiler *c)
         unsigned opcode = *c->pc++;
         if (opcode_is_prefix((uint8_t)opcode))
             opcode = opcode_number((uint8_t)opcode, read_u32_trusted(&c->pc));
-        if (opcode == OP_BLOCK || opcode == OP_LOOP || opcode == OP_IF) {
+        if (opcode == OP_BLOCK || opcode == OP_LOOP || opcode == OP_IF || opcode == OP_TRY || opcode == OP_TRY_TABLE) {
             depth++;
-        } else if (opcode == OP_END || opcode == OP_ELSE) {
+        } else if (ends_dead_code(opcode)) {
             if (depth == 0) {
                 c->pc = at;
                 return;
             }
-            depth -= opcode == OP_END;
+            depth -= opcode == OP_END || opcode == OP_DELEGATE;
         }
         skip_immediate(&c->pc, opcode_table[opcode].immediate);
     }

@@ -114,7 +114,8 @@ static bool create_locals(struct compiler *c)
     const struct function_summary *summary = c->summary;
     c->local_count = summary->local_count;
     if (!compiler_grow(c, (void **)&c->locals, &c->local_capacity, c->local_count, sizeof *c->locals) ||
-        !compiler_grow(c, (void **)&c->stack, &c->stack_capacity, summary->maximum_operands + 16, sizeof *c->stack))
+        !compiler_grow(c, (void **)&c->stack, &c->stack_capacity, summary->maximum_operands + summary->maximum_catches + 16,
+                       sizeof *c->stack))
         return false;
     for (uint32_t i = 0; i < c->local_count; i++) {
         c->locals[i] = (struct local){
@@ -207,7 +208,7 @@ bool choose_places(struct compiler *c)
     c->zeroed_home = (int32_t)homes;
     c->zeroed_bytes = (uint32_t)zeroed;
     c->slots = (int32_t)at;
-    at += 8 * ((uint64_t)summary->maximum_operands + 1);
+    at += 8 * ((uint64_t)summary->maximum_operands + summary->maximum_catches + 1);
     if (at > INT32_MAX / 2) {
         c->too_large = true;
         return false;

@@ -37,7 +37,12 @@ struct thread_area {
     uint64_t stack_base;  /* highest */
     uint32_t pending;     /* not 0: something waits for this thread; looked at when a host call returns */
     uint32_t host_function; /* number of the host function that was called last, for backtraces */
+    uint64_t payload;       /* address of ABI_PAYLOAD_VALUES values: where `throw` leaves what it throws */
 };
+
+/* The values of an exception lie in 16 bytes each. A tag has at most as many as a function type has parameters. */
+#define ABI_PAYLOAD_VALUES      1000
+#define ABI_PAYLOAD_VALUE_BYTES 16
 
 /* ---- A function that can be called through a reference ----
  * A reference (funcref) is a 32-bit index into the process's array of these; 0 is the null reference, whose record has

@@ -236,8 +236,13 @@ static void run_assert_exhaustion(struct run *run, struct script_reader *body)
 static void run_assert_exception(struct run *run, struct script_reader *body)
 {
     struct result result;
-    if (perform(run, body, &result))
-        report_fail(&run->report, "this kernel has no exceptions");
+    if (!perform(run, body, &result))
+        return;
+    if (result.trap == TRAP_EXCEPTION)
+        report_pass(&run->report);
+    else
+        report_fail(&run->report, "expected an exception, got %s",
+                    result.trap == TRAP_NONE ? "none" : trap_text(result.trap));
 }
 
 /* ---- Modules that must not work ---- */
