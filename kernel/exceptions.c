@@ -7,6 +7,7 @@
 #include "kernel/exceptions.h"
 
 #include "engine/base.h"
+#include "engine/x64/tail.h"
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
 #include "kernel/exception_heap.h"
@@ -97,8 +98,11 @@ static const struct code_clause *find_handler(struct place *place, const struct 
                                               const struct thrown *exception)
 {
     for (; place->rsp <= thread->area.stack_base; step(place)) {
-        const struct compiled_module *module = text_find(place->pc - 1);
         uint32_t index;
+        while (tail_frame_unwind(&place->pc, &place->rsp, &index)) {
+            place->instance = instance_of_index(place->instance->process, index);
+        }
+        const struct compiled_module *module = text_find(place->pc - 1);
         if (!module) {
             return NULL; /* it was called by wasm_enter */
         }

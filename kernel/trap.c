@@ -34,7 +34,7 @@ static void add_wasm_frames(struct trap_report *report, const struct thread *thr
 {
     for (;; at_call = true) {
         uint32_t function;
-        while (at_call && tail_frame_unwind(&pc, &rsp)) {
+        while (at_call && tail_frame_unwind(&pc, &rsp, NULL)) {
         }
         const struct compiled_module *module = text_find(pc - at_call);
         if (!module || !code_find_function(module->code, pc - at_call, &function)) {

@@ -178,7 +178,7 @@ static void load_function_results(struct compiler *c, const struct control *cont
         load_pad_value(c, reg == NO_REGISTER ? TYPE_I64 : type_of(type), reg == NO_REGISTER ? SCRATCH : reg, i, count);
         if (reg == NO_REGISTER)
             emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH,
-                             operand_memory(RSP, c->incoming + 8 * (int32_t)(c->incoming_words + word)));
+                             operand_memory(RSP, c->incoming_results + 8 * (int32_t)word));
     }
     if (second < arity)
         load_pad_value(c, type_of(label_type(control, second)), RDX, second, count);

@@ -46,16 +46,20 @@ __attribute__((naked)) void tail_return_large(void)
     TAIL_RETURN(LARGE_BYTES);
 }
 
-bool tail_frame_unwind(uintptr_t *pc, uintptr_t *rsp)
+bool tail_frame_unwind(uintptr_t *pc, uintptr_t *rsp, uint32_t *instance)
 {
-    uintptr_t bytes;
+    struct tail_frame frame;
     if (*pc == (uintptr_t)tail_return_small)
-        bytes = SMALL_BYTES + FRAME_BYTES;
+        *rsp += SMALL_BYTES;
     else if (*pc == (uintptr_t)tail_return_large)
-        bytes = LARGE_BYTES + FRAME_BYTES;
+        *rsp += LARGE_BYTES;
     else
         return false;
-    memcpy(pc, (const void *)(*rsp + bytes), sizeof *pc); /* NOLINT: the wasm stack */
-    *rsp += bytes + sizeof *pc;
+    memcpy(&frame, (const void *)*rsp, FRAME_BYTES); /* NOLINT: the wasm stack */
+    *rsp += FRAME_BYTES;
+    memcpy(pc, (const void *)*rsp, sizeof *pc); /* NOLINT */
+    *rsp += sizeof *pc;
+    if (instance)
+        *instance = frame.instance;
     return true;
 }

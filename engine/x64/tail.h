@@ -11,8 +11,8 @@ void tail_return_small(void);
 void tail_return_large(void);
 
 /* One step of a walk over the stack: when `pc` is one of these, go to the return address of the outer caller and the rsp
- * that it finds. */
-bool tail_frame_unwind(uintptr_t *pc, uintptr_t *rsp);
+ * that it finds; `*instance`, unless NULL, is the index of the instance that GS would be set back to. */
+bool tail_frame_unwind(uintptr_t *pc, uintptr_t *rsp, uint32_t *instance);
 
 /* A prefix without a meaning, in front of the jump of a tail call: where it stands, the frame is left already. No other
  * instruction begins with it. */
