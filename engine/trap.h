@@ -23,6 +23,7 @@
     X(NULL_FUNCTION, "null function reference")                                 \
     X(NULL_STRUCTURE, "null structure reference")                               \
     X(NULL_ARRAY, "null array reference")                                       \
+    X(NULL_EXCEPTION, "null exception reference")                                 \
     X(NULL_I31, "null i31 reference")                                           \
     X(CAST_FAILURE, "cast failure")                                             \
     X(ARRAY_OUT_OF_BOUNDS, "out of bounds array access")                        \

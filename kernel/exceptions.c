@@ -186,7 +186,7 @@ exception_throw_reference(struct instance *instance, uint32_t reference, const s
 {
     struct thrown exception = {.reference = reference};
     if (!reference) {
-        instance_trap(instance, TRAP_NULL_REFERENCE, "throw_ref");
+        instance_trap(instance, TRAP_NULL_EXCEPTION, NULL);
     }
     exception.values = exception_heap_values(instance->process, reference, &exception.tag);
     throw(instance, exception, saved);

@@ -299,6 +299,7 @@ void compile_call_indirect(struct compiler *c, UNUSED, UNUSED_TOO)
     emit_jump_forward_if(&c->as, CONDITION_NE, &cold->chain);
     emit_instruction(&c->as, X64_GROUP_FF, 2, operand_memory(RAX, offsetof(struct function_reference, code)));
     cold->resume = assembler_position(&c->as);
+    call_site(c, c->current_try);
     push_results(c, type, false);
 }
 

@@ -465,7 +465,7 @@ struct control read_block(struct compiler *c, enum control_kind kind);
 value_type result_type(const struct control *control, uint32_t i);
 uint32_t label_arity(const struct control *control);
 value_type label_type(const struct control *control, uint32_t i);
-bool label_is_single(const struct control *control); /* its one value goes to a register, rax or xmm0 */
+bool is_single(const struct control *control); /* its one value goes to a register, rax or xmm0 */
 void constants_to_slots(struct compiler *c, uint32_t from); /* all entries to slots, constants from there on, too */
 void forget_at_label(struct compiler *c);
 void settle_for(struct compiler *c, const struct control *control);

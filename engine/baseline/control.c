@@ -42,7 +42,7 @@ struct control *label(struct compiler *c, uint32_t depth)
 }
 
 /* One value that goes to a register, as at most labels. */
-bool label_is_single(const struct control *control)
+bool is_single(const struct control *control)
 {
     return control->kind != CONTROL_LOOP && control->result_count == 1;
 }
@@ -131,7 +131,7 @@ void move_results(struct compiler *c, const struct control *control)
     uint32_t arity = label_arity(control);
     if (arity == 0)
         return;
-    if (label_is_single(control)) {
+    if (is_single(control)) {
         move_single(c, result_type(control, 0), false);
         return;
     }
@@ -142,7 +142,7 @@ void move_results(struct compiler *c, const struct control *control)
 /* Behind a label: what was moved there is on the stack. */
 static void push_label_values(struct compiler *c, const struct control *control)
 {
-    if (label_is_single(control)) {
+    if (is_single(control)) {
         value_type type = result_type(control, 0);
         push_register(c, type_of(type), single_register(type));
         return;
@@ -225,7 +225,7 @@ void branch_if(struct compiler *c, uint32_t depth, unsigned condition)
     settle_for(c, control);
     if (label_arity(control) == 0) {
         jump_if(c, control, condition);
-    } else if (label_is_single(control)) {
+    } else if (is_single(control)) {
         move_single(c, result_type(control, 0), true);
         jump_if(c, control, condition);
     } else {
@@ -256,7 +256,7 @@ unsigned branch_register(const struct compiler *c, uint32_t depth)
 /* A target that wants its values elsewhere than the others gets a piece of code of its own. */
 static bool needs_stub(const struct control *control)
 {
-    return label_arity(control) != 0 && !label_is_single(control);
+    return label_arity(control) != 0 && !is_single(control);
 }
 
 static void emit_table_entry(struct compiler *c, struct control *control)
@@ -633,7 +633,7 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
         read_s64_trusted(cursor);
         break;
     case IMMEDIATE_TRY_TABLE:
-        read_s33_trusted(cursor);
+        skip_value_type(cursor);
         skip_clauses(cursor);
         break;
     default:

@@ -193,7 +193,7 @@ static void emit_clause(struct compiler *c, struct control *target, uint32_t cou
         emit_move(&c->as, false, RCX, RAX);
     if (target->kind == CONTROL_FUNCTION) {
         load_function_results(c, target, count);
-    } else if (arity == 1 && label_is_single(target)) {
+    } else if (arity == 1 && is_single(target)) {
         unsigned type = type_of(label_type(target, 0));
         load_pad_value(c, type, type_is_float(type) ? XMM(0) : RAX, 0, count);
     } else {
