@@ -76,9 +76,10 @@ static inline bool value_type_is_nullable(value_type type)
     return (uint8_t)type != VALUE_REF;
 }
 
+/* Of the class that lives in xmm registers: vectors are placed as floats are. */
 static inline bool value_type_is_float(value_type type)
 {
-    return type == VALUE_F32 || type == VALUE_F64;
+    return type == VALUE_F32 || type == VALUE_F64 || type == VALUE_V128;
 }
 
 /* Bytes that a value takes in memory: of a field, packed or not. */

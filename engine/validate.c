@@ -158,6 +158,7 @@ static bool read_locals(struct validator *validator, uint64_t parameters)
         for (uint64_t local = first; local < total; local++) {
             validator->local_types[local] = type;
         }
+        validator->summary->has_vectors |= type == VALUE_V128;
     }
     if (total - parameters > UINT32_MAX) {
         return validate_fail(validator, ENGINE_MALFORMED, "too many locals: %llu", (unsigned long long)total);
@@ -272,6 +273,7 @@ static bool validate_prefixed(struct validator *validator, uint8_t prefix, bool 
     if (!validate_u32(validator, &code)) {
         return false;
     }
+    validator->summary->has_vectors |= prefix == 0xfd;
     unsigned opcode = opcode_number(prefix, code);
     if (opcode >= OPCODE_COUNT || opcode_table[opcode].mnemonic == NULL) {
         return validate_fail(validator, ENGINE_MALFORMED, "illegal opcode 0x%x 0x%x", prefix, code);
@@ -533,6 +535,7 @@ static bool validate_body(struct validator *validator, const struct function_typ
         return false;
     }
     memcpy(validator->local_types, function_type_parameters(type), type->parameter_count * sizeof(value_type));
+    validate_note_vectors(validator, (struct type_list){function_type_parameters(type), type->parameter_count});
     if (!read_locals(validator, type->parameter_count)) {
         return false;
     }

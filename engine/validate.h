@@ -24,6 +24,7 @@ struct function_summary {
     bool has_indirect_calls; /* call_indirect, call_ref, or a call of an import */
     bool has_tail_calls;
     bool has_loops;
+    bool has_vectors;           /* v128 among locals or operands; whatever pushes one sets it */
 };
 
 #define SUMMARY_LOOP_FACTOR        8

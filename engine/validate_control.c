@@ -329,7 +329,9 @@ bool validate_call_type(struct validator *validator, const struct function_type 
         validate_set_unreachable(validator);
         return true;
     }
-    return validate_push_list(validator, (struct type_list){function_type_results(type), type->result_count});
+    struct type_list results = {function_type_results(type), type->result_count};
+    validate_note_vectors(validator, results);
+    return validate_push_list(validator, results);
 }
 
 bool validate_call(struct validator *validator, unsigned opcode)

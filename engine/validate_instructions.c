@@ -163,6 +163,7 @@ static bool validate_global(struct validator *validator, unsigned opcode)
     }
     const struct global_type *type = &module->globals[index].type;
     if (opcode == OP_GLOBAL_GET) {
+        validator->summary->has_vectors |= type->value == VALUE_V128;
         return validate_push(validator, type->value);
     }
     if (!type->mutable_) {

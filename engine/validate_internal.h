@@ -77,6 +77,8 @@ bool validate_reader_fault(struct validator *validator) __attribute__((cold));
 bool validate_raise(struct validator *validator);
 bool validate_push(struct validator *validator, value_type type);
 bool validate_push_list(struct validator *validator, struct type_list list);
+/* For the summary: values of these types come from elsewhere. */
+void validate_note_vectors(struct validator *validator, struct type_list list);
 /* Pop an operand of type `expected`; VALUE_BOTTOM accepts every type. `*actual` is what was there. */
 bool validate_pop(struct validator *validator, value_type expected, value_type *actual);
 bool validate_pop_expect(struct validator *validator, value_type expected);

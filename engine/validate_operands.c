@@ -45,6 +45,13 @@ bool validate_push_list(struct validator *validator, struct type_list list)
     return true;
 }
 
+void validate_note_vectors(struct validator *validator, struct type_list list)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        validator->summary->has_vectors |= list.types[i] == VALUE_V128;
+    }
+}
+
 /* Name of the instruction that asks for operands; its opcode has been read without a fault. */
 static const char *current_mnemonic(const struct validator *validator)
 {

@@ -86,13 +86,17 @@ size_t baseline_text_size(const struct compiler *c)
 
 void baseline_emit_shared(struct compiler *c)
 {
+#define SHARED_VECTOR_BITS(name, bits)                                                                                 \
+    [SHARED_VECTORS / 8 + 2 * SHARED_##name] = (bits), [SHARED_VECTORS / 8 + 2 * SHARED_##name + 1] =                  \
+        SHARED_##name == SHARED_BIT_COUNTS ? SHARED_BIT_COUNTS_HIGH : (bits),
     static const uint64_t shared[SHARED_TEXT_BYTES / 8] = {
         [SHARED_ABS32 / 8] = 0x7fffffff7fffffff,  [SHARED_ABS32 / 8 + 1] = 0x7fffffff7fffffff,
         [SHARED_ABS64 / 8] = 0x7fffffffffffffff,  [SHARED_ABS64 / 8 + 1] = 0x7fffffffffffffff,
         [SHARED_SIGN32 / 8] = 0x8000000080000000, [SHARED_SIGN32 / 8 + 1] = 0x8000000080000000,
         [SHARED_SIGN64 / 8] = 0x8000000000000000, [SHARED_SIGN64 / 8 + 1] = 0x8000000000000000,
         [SHARED_TWO63_F32 / 8] = 0x5f000000,      [SHARED_TWO63_F64 / 8] = 0x43e0000000000000,
-    };
+        SHARED_VECTOR_LIST(SHARED_VECTOR_BITS)};
+#undef SHARED_VECTOR_BITS
     for (unsigned i = 0; i < ARRAY_COUNT(shared); i++)
         emit_word64(&c->as, shared[i]);
 }
@@ -113,9 +117,20 @@ void log_position(struct compiler *c, uint32_t module_offset)
 /* ---- A function ---- */
 static void emit_pool(struct compiler *c)
 {
+<<<<<<< HEAD
     if (!c->pool_count || !compiler_room(c, ROOM))
         return;
     while (assembler_position(&c->as) & 7)
+=======
+    while (c->vector_count && assembler_position(&c->as) & 15)
+        emit_byte(&c->as, 0xcc);
+    for (uint32_t i = 0; i < c->vector_count && compiler_room(c, ROOM); i++) {
+        bind_chain(&c->as, c->pool_chains[POOL_CONSTANTS + i], assembler_position(&c->as));
+        emit_word64(&c->as, c->vectors[i][0]);
+        emit_word64(&c->as, c->vectors[i][1]);
+    }
+    while (c->pool_count && assembler_position(&c->as) & 7)
+>>>>>>> 3aace53 (Vectors in the baseline compiler: all of SIMD and relaxed SIMD, with AVX and without)
         emit_byte(&c->as, 0xcc);
     for (uint32_t i = 0; i < c->pool_count && compiler_room(c, ROOM); i++) {
         bind_chain(&c->as, c->pool_chains[i], assembler_position(&c->as));
@@ -125,7 +140,7 @@ static void emit_pool(struct compiler *c)
 
 static void start_function(struct compiler *c)
 {
-    c->count = c->stable = c->control_count = c->cold_count = c->pool_count = 0;
+    c->count = c->stable = c->control_count = c->cold_count = c->pool_count = c->vector_count = 0;
     c->used = c->held = c->cached = c->stale = c->home_valid = 0;
     memset(c->uses, 0, sizeof c->uses);
     c->next_victim = 0;

@@ -11,7 +11,8 @@ unsigned next_argument(struct arguments *arguments, value_type type, uint32_t *w
     } else if (arguments->integers < ABI_INTEGER_ARGUMENTS) {
         return integer_arguments[arguments->integers++];
     }
-    *word = arguments->words++;
+    *word = arguments->words;
+    arguments->words += type == VALUE_V128 ? 2 : 1;
     return NO_REGISTER;
 }
 
@@ -23,7 +24,8 @@ unsigned next_result(struct arguments *results, value_type type, uint32_t *word)
     } else if (results->integers < ABI_INTEGER_RESULTS) {
         return results->integers++ == 0 ? RAX : RDX;
     }
-    *word = results->words++;
+    *word = results->words;
+    results->words += type == VALUE_V128 ? 2 : 1;
     return NO_REGISTER;
 }
 
@@ -150,7 +152,7 @@ void place_arguments(struct compiler *c, const struct function_type *type, struc
             argument_move(c, &moves[moves_count++], reg, value);
             continue;
         }
-        if ((word & 15) == 0 && !compiler_room(c, ROOM))
+        if ((i & 15) == 0 && !compiler_room(c, ROOM))
             return;
         store_value(c, operand_memory(RSP, words + 8 * (int32_t)word), value);
     }
@@ -184,10 +186,9 @@ static void push_results(struct compiler *c, const struct function_type *type, b
         value_type result = function_type_results(type)[i];
         unsigned reg = next_result(&results, result, &word), kind = type_of(result);
         if (reg == NO_REGISTER) {
-            if ((word & 15) == 0 && !compiler_room(c, ROOM))
+            if ((i & 15) == 0 && !compiler_room(c, ROOM))
                 return;
-            emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, operand_memory(RSP, 8 * (int32_t)word));
-            emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, c->count));
+            copy_value(c, kind, slot_operand(c, c->count), operand_memory(RSP, 8 * (int32_t)word));
             push_slot(c, kind);
             continue;
         }

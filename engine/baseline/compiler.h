@@ -52,9 +52,11 @@
 #define ROOM             512
 
 #define POOL_CONSTANTS 128
+#define POOL_VECTORS   128
 
-enum type { TYPE_I32, TYPE_I64, TYPE_F32, TYPE_F64 };
+enum type { TYPE_I32, TYPE_I64, TYPE_F32, TYPE_F64, TYPE_V128 };
 
+/* In an xmm register. */
 static inline bool type_is_float(unsigned type)
 {
     return type >= TYPE_F32;
@@ -73,6 +75,8 @@ static inline unsigned type_of(value_type type)
         return TYPE_F32;
     case VALUE_F64:
         return TYPE_F64;
+    case VALUE_V128:
+        return TYPE_V128;
     default: /* references are 32-bit numbers */
         return TYPE_I32;
     }
@@ -98,7 +102,8 @@ struct value {
         uint8_t bits;      /* else, when not 0: the value is below 2^bits */
     };
     uint32_t index;
-    uint64_t constant; /* floats: the bit pattern; i32: zero-extended; PLACE_MEMORY: the offset */
+    uint64_t constant; /* floats: the bit pattern; i32: zero-extended; v128: where its bytes stand in the module;
+                          PLACE_MEMORY: the offset */
 };
 
 struct local {
@@ -198,8 +203,10 @@ struct compiler {
     struct cold *cold;
     uint32_t cold_count, cold_capacity;
     uint64_t pool[POOL_CONSTANTS]; /* float constants, in memory behind the function */
-    uint32_t pool_chains[POOL_CONSTANTS];
+    uint32_t pool_chains[POOL_CONSTANTS + POOL_VECTORS];
     uint32_t pool_count;
+    uint64_t vectors[POOL_VECTORS][2]; /* v128 constants; number n of the pool is POOL_CONSTANTS + n */
+    uint32_t vector_count;
 
     /* Registers, as masks by number */
     uint32_t temporaries;     /* may hold values of the stack */
@@ -230,6 +237,7 @@ struct compiler {
     uint32_t zeroed_bytes;
     int32_t instance_home;
     int32_t slots;            /* of operand stack position 0 */
+    uint8_t slot_shift;       /* of a slot's size: 3, or 4 in functions that use vectors */
     int32_t outgoing;         /* stack results and arguments of calls; of tail calls, the arguments alone */
     int32_t incoming_results; /* first stack result of this function */
     int32_t incoming;         /* first stack argument, behind them */
@@ -304,6 +312,8 @@ void save_pinned(struct compiler *c);                     /* before a call */
 void forget_pinned(struct compiler *c);                   /* behind a call */
 void emit_load_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
 void emit_store_slot(struct compiler *c, unsigned type, unsigned reg, struct operand memory);
+/* From memory to memory through a scratch register; 16 bytes for TYPE_V128, else 8. */
+void copy_value(struct compiler *c, unsigned type, struct operand to, struct operand from);
 void move_register(struct compiler *c, unsigned type, unsigned to, unsigned from);
 
 static inline struct target target_find(struct compiler *c, unsigned type);
@@ -394,6 +404,12 @@ void compile_table_set(struct compiler *c, unsigned, unsigned);
 void compile_table_size(struct compiler *c, uint32_t table);
 unsigned table_address_type(const struct compiler *c, uint32_t table); /* of its indices */
 void compile_reference_function(struct compiler *c, unsigned, unsigned);
+
+/* simd.c: the instructions behind the prefix 0xfd */
+void compile_prefix_fd(struct compiler *c, unsigned, unsigned);
+/* A v128 constant, given by its place in the module. */
+struct operand vector_constant_operand(struct compiler *c, uint64_t constant);
+void emit_vector_constant(struct compiler *c, unsigned reg, uint64_t constant);
 
 /* call.c */
 void compile_call(struct compiler *c, unsigned, unsigned);
@@ -512,14 +528,34 @@ bool epilogue_is_trivial(const struct compiler *c);
 
 void log_position(struct compiler *c, uint32_t module_offset); /* baseline.c */
 
-/* Text that all functions share, at its start: masks for floats, 16-byte aligned. */
+/* Text that all functions share, at its start: masks and constants for floats and vectors, 16-byte aligned. */
 #define SHARED_ABS32      0
 #define SHARED_ABS64      16
 #define SHARED_SIGN32     32
 #define SHARED_SIGN64     48
 #define SHARED_TWO63_F32  64
 #define SHARED_TWO63_F64  80
-#define SHARED_TEXT_BYTES 96
+#define SHARED_VECTORS    96 /* enum shared_vector: constants of simd*.c, all lanes equal but for the last */
+#define SHARED_TEXT_BYTES (SHARED_VECTORS + 16 * SHARED_VECTOR_COUNT)
+#define SHARED_VECTOR(name) operand_text(SHARED_VECTORS + 16 * SHARED_##name)
+
+#define SHARED_VECTOR_LIST(X)                                                                                          \
+    X(BYTES_01, 0x0101010101010101)   /* ones of 8 bits */                                                             \
+    X(BYTES_0F, 0x0f0f0f0f0f0f0f0f)   /* low halves of bytes */                                                        \
+    X(BYTES_70, 0x7070707070707070)   /* makes lane numbers above 15 negative bytes, saturating */                     \
+    X(WORDS_ONE, 0x0001000100010001)  /* ones of 16 bits */                                                            \
+    X(WORDS_SIGN, 0x8000800080008000) /* signs of 16 bits */                                                           \
+    X(TWO16, 0x0001000000010000)      /* 2^16, 32 bits */                                                              \
+    X(TWO31_F32, 0x4f0000004f000000)  /* 2^31 */                                                                       \
+    X(MAX_S32_F64, 0x41dfffffffc00000) /* 2^31 - 1 */                                                                  \
+    X(MAX_U32_F64, 0x41efffffffe00000) /* 2^32 - 1 */                                                                  \
+    X(TWO52_F64, 0x4330000000000000)  /* 2^52 */                                                                       \
+    X(TWO52_HIGH, 0x4330000043300000) /* high words of 2^52 */                                                         \
+    X(BIT_COUNTS, 0x0302020102010100) /* number of bits in 0 to 7; then in 8 to 15 */
+#define SHARED_VECTOR_ENUM(name, bits) SHARED_##name,
+enum shared_vector { SHARED_VECTOR_LIST(SHARED_VECTOR_ENUM) SHARED_VECTOR_COUNT };
+#undef SHARED_VECTOR_ENUM
+#define SHARED_BIT_COUNTS_HIGH UINT64_C(0x0403030203020201)
 
 #include "engine/baseline/values.h"
 

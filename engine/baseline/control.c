@@ -90,10 +90,8 @@ static void move_single(struct compiler *c, value_type type, bool keep)
 
 static void copy_slot(struct compiler *c, uint32_t to, uint32_t from)
 {
-    if (to == from)
-        return;
-    emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot_operand(c, from));
-    emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, to));
+    if (to != from)
+        copy_value(c, c->slot_shift == 4 ? TYPE_V128 : TYPE_I64, slot_operand(c, to), slot_operand(c, from));
 }
 
 /* Several values, all in their slots already (constants_to_slots). */
@@ -119,9 +117,8 @@ static void move_slots(struct compiler *c, const struct control *control)
             emit_load_slot(c, type_of(type), reg, slot_operand(c, first + i));
             continue;
         }
-        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot_operand(c, first + i));
-        emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH,
-                         operand_memory(RSP, c->incoming_results + 8 * (int32_t)word));
+        copy_value(c, type_of(type), operand_memory(RSP, c->incoming_results + 8 * (int32_t)word),
+                   slot_operand(c, first + i));
     }
 }
 
@@ -598,6 +595,13 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
     case IMMEDIATE_F64:
         *cursor += 8;
         break;
+    case IMMEDIATE_V128:
+    case IMMEDIATE_SHUFFLE:
+        *cursor += 16;
+        break;
+    case IMMEDIATE_LANE:
+        *cursor += 1;
+        break;
     case IMMEDIATE_LABEL_TABLE:
         count = read_u32_trusted(cursor);
         for (uint32_t i = 0; i <= count; i++)
@@ -612,6 +616,12 @@ static void skip_immediate(const uint8_t **cursor, unsigned immediate)
         if (read_u32_trusted(cursor) & 64)
             read_u32_trusted(cursor);
         read_u64_trusted(cursor);
+        break;
+    case IMMEDIATE_MEMORY_ACCESS_LANE:
+        if (read_u32_trusted(cursor) & 64)
+            read_u32_trusted(cursor);
+        read_u64_trusted(cursor);
+        *cursor += 1;
         break;
     case IMMEDIATE_INDIRECT:
     case IMMEDIATE_DATA_MEMORY:

@@ -4,6 +4,8 @@
 
 struct operand float_constant_operand(struct compiler *c, unsigned type, uint64_t bits)
 {
+    if (type == TYPE_V128)
+        return vector_constant_operand(c, bits);
     uint32_t from = c->pool_count > 8 ? c->pool_count - 8 : 0;
     for (uint32_t i = from; i < c->pool_count; i++) {
         if (c->pool[i] == bits)
@@ -21,7 +23,9 @@ struct operand float_constant_operand(struct compiler *c, unsigned type, uint64_
 
 void emit_float_constant(struct compiler *c, unsigned type, unsigned reg, uint64_t bits)
 {
-    if (bits == 0) {
+    if (type == TYPE_V128) {
+        emit_vector_constant(c, reg, bits);
+    } else if (bits == 0) {
         emit_float(&c->as, X64_XORPS, reg, reg, operand_register(reg));
     } else if (c->pool_count < POOL_CONSTANTS) {
         emit_float_single(&c->as, X64_FLOAT(type == TYPE_F64, X64_FLOAT_LOAD), reg,

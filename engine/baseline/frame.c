@@ -136,6 +136,11 @@ static void pin_locals(struct compiler *c)
 }
 
 /* ---- Layout ---- */
+static unsigned home_bytes(const struct local *local)
+{
+    return local->type == TYPE_V128 ? 16 : 8;
+}
+
 /* Homes of locals; those that start as zero in memory come first, `*zeroed` bytes of them. */
 static uint64_t lay_out_homes(struct compiler *c, uint64_t at, uint64_t *zeroed)
 {
@@ -145,12 +150,13 @@ static uint64_t lay_out_homes(struct compiler *c, uint64_t at, uint64_t *zeroed)
         if (c->locals[i].pinned != NO_REGISTER)
             continue;
         c->locals[i].home = (int32_t)at;
-        at += 8;
+        at += home_bytes(&c->locals[i]);
     }
     *zeroed = at - start;
     for (uint64_t mask = c->pinned_volatile; mask; mask &= mask - 1) {
-        c->locals[c->pinned_local[__builtin_ctzll(mask)]].home = (int32_t)at;
-        at += 8;
+        struct local *local = &c->locals[c->pinned_local[__builtin_ctzll(mask)]];
+        local->home = (int32_t)at;
+        at += home_bytes(local);
     }
     struct arguments arguments = {0};
     uint32_t word;
@@ -159,7 +165,7 @@ static uint64_t lay_out_homes(struct compiler *c, uint64_t at, uint64_t *zeroed)
             c->locals[i].pinned != NO_REGISTER)
             continue;
         c->locals[i].home = (int32_t)at;
-        at += 8;
+        at += home_bytes(&c->locals[i]);
     }
     c->incoming_words = arguments.words;
     return at;
@@ -172,7 +178,7 @@ static uint64_t outgoing_bytes(const struct function_summary *summary)
         words += summary->maximum_call_parameters;
     if (summary->maximum_call_results > ABI_INTEGER_RESULTS)
         words += summary->maximum_call_results;
-    return words * 8;
+    return words * (summary->has_vectors ? 16 : 8);
 }
 
 /* Parameters that arrive on the stack have their homes there. */
@@ -191,6 +197,7 @@ bool choose_places(struct compiler *c)
 {
     const struct function_summary *summary = c->summary;
     c->leaf = !summary->has_calls;
+    c->slot_shift = summary->has_vectors ? 4 : 3;
     c->pinned = c->pinned_volatile = c->saved = 0;
     if (!create_locals(c))
         return false;
@@ -208,7 +215,11 @@ bool choose_places(struct compiler *c)
     c->zeroed_home = (int32_t)homes;
     c->zeroed_bytes = (uint32_t)zeroed;
     c->slots = (int32_t)at;
+<<<<<<< HEAD
     at += 8 * ((uint64_t)summary->maximum_operands + summary->maximum_catches + 1);
+=======
+    at += ((uint64_t)summary->maximum_operands + 1) << c->slot_shift;
+>>>>>>> 3aace53 (Vectors in the baseline compiler: all of SIMD and relaxed SIMD, with AVX and without)
     if (at > INT32_MAX / 2) {
         c->too_large = true;
         return false;

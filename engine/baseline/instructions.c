@@ -259,4 +259,5 @@ const struct instruction instructions[256] = {
     [OP_BR_ON_NULL] = {compile_br_on_null, 0, 0},
     [OP_BR_ON_NON_NULL] = {compile_br_on_non_null, 0, 0},
     [0xfc] = {compile_prefix_fc, 0, 0},
+    [0xfd] = {compile_prefix_fd, 0, 0},
 };

@@ -16,7 +16,7 @@ static inline bool compiler_room(struct compiler *c, size_t bytes)
 
 static inline struct operand slot_operand(const struct compiler *c, uint32_t index)
 {
-    return operand_memory(RSP, c->slots + 8 * (int32_t)index);
+    return operand_memory(RSP, c->slots + (int32_t)(index << c->slot_shift));
 }
 
 static inline void hold(struct compiler *c, unsigned reg)

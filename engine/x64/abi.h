@@ -16,14 +16,14 @@
 enum register64 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
 /* Integer and reference arguments go to these in order, then to the stack; rdi is left for the host's context.
- * Floats go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters, behind those of
- * the results, which begin at rsp + 8 on entry (rsp + 0 before the call). */
+ * Floats and vectors go to xmm0..xmm7, then to the stack. Stack arguments are 8-byte slots in order of parameters, two
+ * for a vector, behind those of the results, which begin at rsp + 8 on entry (rsp + 0 before the call). */
 #define ABI_INTEGER_ARGUMENTS          5
 #define ABI_INTEGER_ARGUMENT_REGISTERS {RSI, RDX, RCX, R8, R9}
 #define ABI_FLOAT_ARGUMENTS            8
-/* Results: integers in rax then rdx, floats in xmm0 then xmm1, each class counted on its own; all further results in
- * 8-byte slots directly above the return address, in order: a function that is tail-called finds its caller's there,
- * whatever the arguments are. */
+/* Results: integers in rax then rdx, floats and vectors in xmm0 then xmm1, each class counted on its own; all further
+ * results in 8-byte slots (two for a vector) directly above the return address, in order: a function that is tail-called
+ * finds its caller's there, whatever the arguments are. */
 #define ABI_INTEGER_RESULTS 2
 #define ABI_FLOAT_RESULTS   2
 /* Callee-saved: rbx, rbp, r12-r15. All else, and every xmm register, belongs to the callee. MXCSR is never changed. */
@@ -166,11 +166,11 @@ struct header_layout {
 struct call_frame {
     uint64_t code; /* entry address */
     uint64_t integers[ABI_INTEGER_ARGUMENTS];
-    uint64_t floats[ABI_FLOAT_ARGUMENTS]; /* low 64 bits */
-    uint64_t *stack;                      /* space for stack results, then stack arguments; copied to and fro */
-    uint64_t stack_words;                 /* arguments plus results */
+    uint64_t floats[ABI_FLOAT_ARGUMENTS][2];
+    uint64_t *stack;      /* space for stack results, then stack arguments; copied to and fro */
+    uint64_t stack_words; /* arguments plus results */
     uint64_t integer_results[ABI_INTEGER_RESULTS];
-    uint64_t float_results[ABI_FLOAT_RESULTS];
+    uint64_t float_results[ABI_FLOAT_RESULTS][2];
 };
 
 #endif

@@ -41,10 +41,10 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             "mov %%rax, %%rsp\n"
             "cld\n"
             "rep movsq\n"
-            "movsd %c[floats]+0(%%r10), %%xmm0\n movsd %c[floats]+8(%%r10), %%xmm1\n"
-            "movsd %c[floats]+16(%%r10), %%xmm2\n movsd %c[floats]+24(%%r10), %%xmm3\n"
-            "movsd %c[floats]+32(%%r10), %%xmm4\n movsd %c[floats]+40(%%r10), %%xmm5\n"
-            "movsd %c[floats]+48(%%r10), %%xmm6\n movsd %c[floats]+56(%%r10), %%xmm7\n"
+            "movups %c[floats]+0(%%r10), %%xmm0\n movups %c[floats]+16(%%r10), %%xmm1\n"
+            "movups %c[floats]+32(%%r10), %%xmm2\n movups %c[floats]+48(%%r10), %%xmm3\n"
+            "movups %c[floats]+64(%%r10), %%xmm4\n movups %c[floats]+80(%%r10), %%xmm5\n"
+            "movups %c[floats]+96(%%r10), %%xmm6\n movups %c[floats]+112(%%r10), %%xmm7\n"
             "mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
             "mov %c[integers]+16(%%r10), %%rcx\n mov %c[integers]+24(%%r10), %%r8\n"
             "mov %c[integers]+32(%%r10), %%r9\n"
@@ -58,7 +58,7 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             "mov %c[kernel_rsp](%%rcx), %%rsp\n"
             "mov %c[record_frame](%%rsp), %%rbx\n"
             "mov %%rax, %c[integer_results]+0(%%rbx)\n mov %%rdx, %c[integer_results]+8(%%rbx)\n"
-            "movsd %%xmm0, %c[float_results]+0(%%rbx)\n movsd %%xmm1, %c[float_results]+8(%%rbx)\n"
+            "movups %%xmm0, %c[float_results]+0(%%rbx)\n movups %%xmm1, %c[float_results]+16(%%rbx)\n"
             "mov %c[stack_words](%%rbx), %%rcx\n"
             "mov %c[stack](%%rbx), %%rdi\n"
             "rep movsq\n"
@@ -106,28 +106,38 @@ struct placement {
     uint32_t integer_limit, float_limit;
 };
 
-static uint64_t *place(struct placement *placement, value_type type, uint64_t *integers, uint64_t *floats,
+/* The value's first word; a vector has its second one behind it. */
+static uint64_t *place(struct placement *placement, value_type type, uint64_t *integers, uint64_t (*floats)[2],
                        uint64_t *words)
 {
-    if (value_type_is_float(type))
-        return placement->floats < placement->float_limit ? &floats[placement->floats++] : &words[placement->words++];
-    return placement->integers < placement->integer_limit ? &integers[placement->integers++]
-                                                          : &words[placement->words++];
+    if (value_type_is_float(type)) {
+        if (placement->floats < placement->float_limit)
+            return floats[placement->floats++];
+    } else if (placement->integers < placement->integer_limit) {
+        return &integers[placement->integers++];
+    }
+    uint64_t *word = words + placement->words;
+    placement->words += type == VALUE_V128 ? 2 : 1;
+    return word;
 }
 
-static uint64_t value_mask(value_type type)
+static void copy_value(uint64_t *to, const uint64_t *from, value_type type)
 {
-    return type == VALUE_I64 || type == VALUE_F64 ? UINT64_MAX : UINT32_MAX;
+    bool wide = type == VALUE_I64 || type == VALUE_F64 || type == VALUE_V128;
+    to[0] = wide ? from[0] : (uint32_t)from[0];
+    if (type == VALUE_V128)
+        to[1] = from[1];
 }
 
 static uint32_t stack_words(const value_type *types, uint32_t count, uint32_t integer_limit, uint32_t float_limit)
 {
-    uint32_t floats = 0;
-    for (uint32_t i = 0; i < count; i++)
-        floats += value_type_is_float(types[i]);
-    uint32_t integers = count - floats;
-    return (integers > integer_limit ? integers - integer_limit : 0) +
-           (floats > float_limit ? floats - float_limit : 0);
+    uint32_t integers = 0, floats = 0, words = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool in_register = value_type_is_float(types[i]) ? floats++ < float_limit : integers++ < integer_limit;
+        if (!in_register)
+            words += types[i] == VALUE_V128 ? 2 : 1;
+    }
+    return words;
 }
 
 static uint32_t argument_words(const struct function_type *type)
@@ -159,7 +169,7 @@ void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct fu
         stack[i] = 0;
     stack += result_words(type);
     for (uint32_t i = 0; i < type->parameter_count; i++)
-        *place(&placement, types[i], frame->integers, frame->floats, stack) = arguments[i][0] & value_mask(types[i]);
+        copy_value(place(&placement, types[i], frame->integers, frame->floats, stack), arguments[i], types[i]);
 }
 
 void call_frame_results(const struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
@@ -169,8 +179,7 @@ void call_frame_results(const struct call_frame *frame, const struct function_ty
     struct call_frame copy = *frame;
     uint64_t *words = frame->stack;
     for (uint32_t i = 0; i < type->result_count; i++) {
-        results[i][0] =
-            *place(&placement, types[i], copy.integer_results, copy.float_results, words) & value_mask(types[i]);
         results[i][1] = 0;
+        copy_value(results[i], place(&placement, types[i], copy.integer_results, copy.float_results, words), types[i]);
     }
 }
