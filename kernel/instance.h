@@ -27,6 +27,10 @@ struct compiled_module {
 /* Decode, validate, compile and make executable. `bytes` must stay valid as long as the module lives. */
 enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name,
                                    struct compiled_module **result, struct engine_error *error);
+/* CPU_* that modules are compiled for: what the CPU has. For tests, less: a choice that holds for the modules compiled
+ * afterwards, and for the backtraces of all, so it is made before there are any. */
+uint32_t compiled_module_cpu_features(void);
+void compiled_module_limit_cpu_features(uint32_t allowed);
 void compiled_module_acquire(struct compiled_module *module);
 void compiled_module_release(struct compiled_module *module);
 

@@ -97,6 +97,18 @@ static void text_remove(const struct compiled_module *module)
     text_map_publish(map);
 }
 
+static uint32_t allowed_cpu_features = UINT32_MAX;
+
+uint32_t compiled_module_cpu_features(void)
+{
+    return platform_cpu_features() & allowed_cpu_features;
+}
+
+void compiled_module_limit_cpu_features(uint32_t allowed)
+{
+    allowed_cpu_features = allowed;
+}
+
 /* Between functions: is anybody still waiting for the result? */
 static bool compile_progress(void *context, uint64_t done, uint64_t total)
 {
@@ -127,7 +139,7 @@ static enum status compile_text(struct compiled_module *module, struct engine_er
     }
     size_t committed = commit_text(text, module->text_reserved);
     struct compile_options options = {
-        .cpu_features = platform_cpu_features(),
+        .cpu_features = compiled_module_cpu_features(),
         .text = text,
         .text_capacity = committed,
         .progress = compile_progress,

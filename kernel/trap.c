@@ -105,8 +105,8 @@ static uint32_t module_offset(const struct trap_frame *frame, bool at_call)
     struct engine_error error = {0};
     uint32_t count, offset = 0;
     arena_initialize(&arena, &kernel_engine_allocator);
-    if (code_positions(frame->module->code, frame->function, platform_cpu_features(), &kernel_engine_allocator, &arena,
-                       &positions, &count, &error) == ENGINE_OK) {
+    if (code_positions(frame->module->code, frame->function, compiled_module_cpu_features(), &kernel_engine_allocator,
+                       &arena, &positions, &count, &error) == ENGINE_OK) {
         for (uint32_t i = 0; i < count && positions[i].text_offset <= frame->text_offset - at_call; i++) {
             offset = positions[i].module_offset;
         }
