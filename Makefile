@@ -95,7 +95,7 @@ test-guests: $(TEST_GUESTS:%=$(BUILD)/guests/%.wasm)
 define GUEST_RULES
 $(BUILD)/$(1)/%.wasm: $(2)/%.c | setup-build
 	$$(call SAY,WASM)
-	$(Q)$(CC) -std=gnu17 $(GUEST_FLAGS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
+	$(Q)$(CC) -std=gnu17 $(GUEST_FLAGS) $$(OPTIONS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
 $(BUILD)/$(1)/%.wasm: $(2)/%.cpp | setup-build
 	$$(call SAY,WASM)
 	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(GUEST_FLAGS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
@@ -109,6 +109,8 @@ $(eval $(call GUEST_RULES,guests,tests/guests))
 $(BUILD)/examples/%.wasm: $$(wildcard examples/$$*/*.c examples/$$*/*.h) | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
+
+$(BUILD)/guests/simd.wasm: OPTIONS := -msimd128 -mrelaxed-simd
 
 # ---- Running and testing ----
 include tests/spec/spec.mk

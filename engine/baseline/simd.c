@@ -137,25 +137,25 @@ static void compile_vector_constant(struct compiler *c, UNUSED, UNUSED_TOO)
     c->pc += 16;
 }
 
-#define ROW(name)              [OP_##name - OPCODE_BASE_0xfd]
-#define BINARY(name, opcode)   ROW(name) = {compile_vector_binary, opcode, 0}
-#define COMMUTES(name, opcode) ROW(name) = {compile_vector_binary, opcode, VECTOR_COMMUTES}
-#define SWAPPED(name, opcode)  ROW(name) = {compile_vector_binary, opcode, VECTOR_SWAPPED}
-#define UNARY(name, opcode)    ROW(name) = {compile_vector_unary, opcode, 0}
+#define ROW(name)                 [OP_##name - OPCODE_BASE_0xfd]
+#define BINARY(name, opcode)      ROW(name) = {compile_vector_binary, opcode, 0}
+#define COMMUTES(name, opcode)    ROW(name) = {compile_vector_binary, opcode, VECTOR_COMMUTES}
+#define SWAPPED(name, opcode)     ROW(name) = {compile_vector_binary, opcode, VECTOR_SWAPPED}
+#define UNARY(name, opcode)       ROW(name) = {compile_vector_unary, opcode, 0}
 #define LOAD(name, opcode, bytes) ROW(name) = {compile_vector_load, opcode, bytes}
 
 /* Comparisons and bounds of integer lanes: by "equal", "greater" and the minima and maxima. */
 #define COMPARISONS(shape, equal, greater, minimum_s, maximum_s, minimum_u, maximum_u)                                 \
-    COMMUTES(shape##_EQ, equal), ROW(shape##_NE) = {compile_vector_not_compare, equal, VECTOR_COMMUTES},               \
-    BINARY(shape##_GT_S, greater), SWAPPED(shape##_LT_S, greater),                                                     \
-    ROW(shape##_LE_S) = {compile_vector_bound, minimum_s, equal},                                                      \
-    ROW(shape##_GE_S) = {compile_vector_bound, maximum_s, equal},                                                      \
-    ROW(shape##_LE_U) = {compile_vector_bound, minimum_u, equal},                                                      \
-    ROW(shape##_GE_U) = {compile_vector_bound, maximum_u, equal},                                                      \
-    ROW(shape##_GT_U) = {compile_vector_bound, minimum_u, (equal) | VECTOR_INVERT},                                    \
-    ROW(shape##_LT_U) = {compile_vector_bound, maximum_u, (equal) | VECTOR_INVERT},                                    \
-    COMMUTES(shape##_MIN_S, minimum_s), COMMUTES(shape##_MAX_S, maximum_s), COMMUTES(shape##_MIN_U, minimum_u),        \
-    COMMUTES(shape##_MAX_U, maximum_u)
+    COMMUTES(shape##_EQ, equal),                                                                                       \
+        ROW(shape##_NE) = {compile_vector_not_compare, equal, VECTOR_COMMUTES}, BINARY(shape##_GT_S, greater),         \
+        SWAPPED(shape##_LT_S, greater), ROW(shape##_LE_S) = {compile_vector_bound, minimum_s, equal},                  \
+        ROW(shape##_GE_S) = {compile_vector_bound, maximum_s, equal},                                                  \
+        ROW(shape##_LE_U) = {compile_vector_bound, minimum_u, equal},                                                  \
+        ROW(shape##_GE_U) = {compile_vector_bound, maximum_u, equal},                                                  \
+        ROW(shape##_GT_U) = {compile_vector_bound, minimum_u, (equal) | VECTOR_INVERT},                                \
+        ROW(shape##_LT_U) = {compile_vector_bound, maximum_u, (equal) | VECTOR_INVERT},                                \
+        COMMUTES(shape##_MIN_S, minimum_s), COMMUTES(shape##_MAX_S, maximum_s), COMMUTES(shape##_MIN_U, minimum_u),    \
+        COMMUTES(shape##_MAX_U, maximum_u)
 
 #define SHIFTS(shape, bits)                                                                                            \
     ROW(shape##_SHL) = {compile_vector_shift, VECTOR_SHL, bits},                                                       \
@@ -164,8 +164,8 @@ static void compile_vector_constant(struct compiler *c, UNUSED, UNUSED_TOO)
 
 #define EXTENSIONS(shape, from, bits, opcode_s, opcode_u)                                                              \
     UNARY(shape##_EXTEND_LOW_##from##_S, opcode_s), UNARY(shape##_EXTEND_LOW_##from##_U, opcode_u),                    \
-    ROW(shape##_EXTEND_HIGH_##from##_S) = {compile_vector_extend_high, true, bits},                                    \
-    ROW(shape##_EXTEND_HIGH_##from##_U) = {compile_vector_extend_high, false, bits}
+        ROW(shape##_EXTEND_HIGH_##from##_S) = {compile_vector_extend_high, true, bits},                                \
+        ROW(shape##_EXTEND_HIGH_##from##_U) = {compile_vector_extend_high, false, bits}
 
 #define PRODUCTS(shape, from, function)                                                                                \
     ROW(shape##_EXTMUL_LOW_##from##_S) = {function, false, true},                                                      \
@@ -179,8 +179,9 @@ static void compile_vector_constant(struct compiler *c, UNUSED, UNUSED_TOO)
 #define WHOLE_LANES(shape, bits, type)                                                                                 \
     LANES(shape, bits, type), ROW(shape##_EXTRACT_LANE) = {compile_vector_extract, bits, type}
 #define SMALL_LANES(shape, bits)                                                                                       \
-    LANES(shape, bits, TYPE_I32), ROW(shape##_EXTRACT_LANE_U) = {compile_vector_extract, bits, TYPE_I32},              \
-    ROW(shape##_EXTRACT_LANE_S) = {compile_vector_extract, (bits) | LANE_SIGNED, TYPE_I32}
+    LANES(shape, bits, TYPE_I32),                                                                                      \
+        ROW(shape##_EXTRACT_LANE_U) = {compile_vector_extract, bits, TYPE_I32},                                        \
+        ROW(shape##_EXTRACT_LANE_S) = {compile_vector_extract, (bits) | LANE_SIGNED, TYPE_I32}
 
 #define LANE_ACCESS(bits)                                                                                              \
     ROW(V128_LOAD##bits##_LANE) = {compile_vector_load_lane, bits, 0},                                                 \

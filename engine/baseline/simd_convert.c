@@ -13,8 +13,7 @@ void compile_vector_extend_high(struct compiler *c, unsigned is_signed, unsigned
         vector_single(c, V38(bits == 8 ? 0x20 : bits == 16 ? 0x23 : 0x25), reg, operand_register(reg), NO_IMMEDIATE);
     } else {
         vector_zero(c, SCRATCH_XMM);
-        vector_registers(c, bits == 8 ? X64_PUNPCKHBW : bits == 16 ? X64_PUNPCKHWD : V0F(0x6a), reg, from,
-                         SCRATCH_XMM);
+        vector_registers(c, bits == 8 ? X64_PUNPCKHBW : bits == 16 ? X64_PUNPCKHWD : V0F(0x6a), reg, from, SCRATCH_XMM);
     }
     target_finish(c, &target, TYPE_V128, reg);
 }

@@ -368,9 +368,9 @@ static void shuffle_two(struct compiler *c, const struct shuffle *shuffle, struc
 
 static bool same_value(const struct value *a, const struct value *b)
 {
-    return a->place == b->place && ((a->place == PLACE_LOCAL && a->index == b->index) ||
-                                    (a->place == PLACE_REGISTER && a->reg == b->reg) ||
-                                    (a->place == PLACE_CONSTANT && a->constant == b->constant));
+    return a->place == b->place &&
+           ((a->place == PLACE_LOCAL && a->index == b->index) || (a->place == PLACE_REGISTER && a->reg == b->reg) ||
+            (a->place == PLACE_CONSTANT && a->constant == b->constant));
 }
 
 void compile_vector_shuffle(struct compiler *c, UNUSED, UNUSED_TOO)

@@ -80,8 +80,11 @@ void compile_vector_load_lane(struct compiler *c, unsigned bits, UNUSED)
     if (bits == 64) /* movlps, movhps */
         vector_operate(c, PACKED(false, lane ? 0x16 : 0x12), reg, from, memory);
     else
-        vector_operate_immediate(c, bits == 8 ? V3A(0x20) : bits == 16 ? V0F(0xc4) : V3A(0x22), reg, from, memory,
-                                 lane);
+        vector_operate_immediate(c,
+                                 bits == 8    ? V3A(0x20)
+                                 : bits == 16 ? V0F(0xc4)
+                                              : V3A(0x22),
+                                 reg, from, memory, lane);
     target_finish(c, &target, TYPE_V128, reg);
 }
 
