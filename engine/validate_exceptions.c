@@ -16,6 +16,7 @@ static bool read_tag(struct validator *validator, struct type_list *types)
     }
     const struct function_type *type = &module->types[module->tags[tag]];
     *types = (struct type_list){function_type_parameters(type), type->parameter_count};
+    validate_note_vectors(validator, *types);
     return true;
 }
 

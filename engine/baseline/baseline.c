@@ -117,11 +117,8 @@ void log_position(struct compiler *c, uint32_t module_offset)
 /* ---- A function ---- */
 static void emit_pool(struct compiler *c)
 {
-<<<<<<< HEAD
-    if (!c->pool_count || !compiler_room(c, ROOM))
+    if (!(c->pool_count || c->vector_count) || !compiler_room(c, ROOM))
         return;
-    while (assembler_position(&c->as) & 7)
-=======
     while (c->vector_count && assembler_position(&c->as) & 15)
         emit_byte(&c->as, 0xcc);
     for (uint32_t i = 0; i < c->vector_count && compiler_room(c, ROOM); i++) {
@@ -129,8 +126,7 @@ static void emit_pool(struct compiler *c)
         emit_word64(&c->as, c->vectors[i][0]);
         emit_word64(&c->as, c->vectors[i][1]);
     }
-    while (c->pool_count && assembler_position(&c->as) & 7)
->>>>>>> 3aace53 (Vectors in the baseline compiler: all of SIMD and relaxed SIMD, with AVX and without)
+    while (assembler_position(&c->as) & 7)
         emit_byte(&c->as, 0xcc);
     for (uint32_t i = 0; i < c->pool_count && compiler_room(c, ROOM); i++) {
         bind_chain(&c->as, c->pool_chains[i], assembler_position(&c->as));

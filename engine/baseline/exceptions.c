@@ -97,8 +97,7 @@ void compile_throw(struct compiler *c, UNUSED, UNUSED_TOO)
     for (uint32_t i = 0; i < type->parameter_count; i++) {
         if ((i & 15) == 0 && !compiler_room(c, ROOM))
             return;
-        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, slot_operand(c, first + i));
-        emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, payload_operand(RAX, i));
+        copy_value(c, type_of(function_type_parameters(type)[i]), payload_operand(RAX, i), slot_operand(c, first + i));
     }
     drop_to(c, first);
     if (!compiler_room(c, ROOM))
@@ -161,6 +160,14 @@ static void load_pad_value(struct compiler *c, unsigned type, unsigned reg, uint
         emit_move(&c->as, false, reg, RCX);
 }
 
+static void store_pad_value(struct compiler *c, unsigned type, struct operand to, uint32_t i, uint32_t count)
+{
+    if (i < count)
+        copy_value(c, type, to, payload_operand(RDX, i));
+    else
+        emit_instruction(&c->as, X64_MOV_STORE, RCX, to);
+}
+
 /* The values of the function's own label go to where the ABI wants the results; rdx last, it has been the address. */
 static void load_function_results(struct compiler *c, const struct control *control, uint32_t count)
 {
@@ -175,10 +182,10 @@ static void load_function_results(struct compiler *c, const struct control *cont
             second = i;
             continue;
         }
-        load_pad_value(c, reg == NO_REGISTER ? TYPE_I64 : type_of(type), reg == NO_REGISTER ? SCRATCH : reg, i, count);
         if (reg == NO_REGISTER)
-            emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH,
-                             operand_memory(RSP, c->incoming_results + 8 * (int32_t)word));
+            store_pad_value(c, type_of(type), operand_memory(RSP, c->incoming_results + 8 * (int32_t)word), i, count);
+        else
+            load_pad_value(c, type_of(type), reg, i, count);
     }
     if (second < arity)
         load_pad_value(c, type_of(label_type(control, second)), RDX, second, count);
@@ -200,8 +207,7 @@ static void emit_clause(struct compiler *c, struct control *target, uint32_t cou
         for (uint32_t i = 0; i < arity; i++) {
             if ((i & 15) == 0 && !compiler_room(c, ROOM))
                 return;
-            load_pad_value(c, TYPE_I64, SCRATCH, i, count);
-            emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, target->height + i));
+            store_pad_value(c, type_of(label_type(target, i)), slot_operand(c, target->height + i), i, count);
         }
     }
     settle_for(c, target);
@@ -272,9 +278,9 @@ void compile_catch(struct compiler *c, unsigned all, UNUSED)
     for (uint32_t i = 0; i < type->parameter_count; i++) {
         if ((i & 15) == 0 && !compiler_room(c, ROOM))
             return;
-        emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, SCRATCH, payload_operand(RDX, i));
-        push_slot(c, type_of(function_type_parameters(type)[i]));
-        emit_instruction(&c->as, X64_MOV_STORE | X64_WIDE, SCRATCH, slot_operand(c, c->count - 1));
+        unsigned kind = type_of(function_type_parameters(type)[i]);
+        push_slot(c, kind);
+        copy_value(c, kind, slot_operand(c, c->count - 1), payload_operand(RDX, i));
     }
 }
 

@@ -215,11 +215,7 @@ bool choose_places(struct compiler *c)
     c->zeroed_home = (int32_t)homes;
     c->zeroed_bytes = (uint32_t)zeroed;
     c->slots = (int32_t)at;
-<<<<<<< HEAD
-    at += 8 * ((uint64_t)summary->maximum_operands + summary->maximum_catches + 1);
-=======
-    at += ((uint64_t)summary->maximum_operands + 1) << c->slot_shift;
->>>>>>> 3aace53 (Vectors in the baseline compiler: all of SIMD and relaxed SIMD, with AVX and without)
+    at += ((uint64_t)summary->maximum_operands + summary->maximum_catches + 1) << c->slot_shift;
     if (at > INT32_MAX / 2) {
         c->too_large = true;
         return false;
