@@ -9,6 +9,7 @@
 
 #include "engine/compile.h"
 #include "engine/x64/enter.h"
+#include "engine/x64/tail.h"
 #include "engine/trap.h"
 #include "tests/engine/support.h"
 
@@ -98,6 +99,8 @@ static inline void machine_create(struct machine *machine)
     struct instance_header *instance = (struct instance_header *)(machine->reservation + header) - 1;
     instance->thread = (uintptr_t)&machine->thread;
     instance->instance_index = 1;
+    instance->tail_return[TAIL_AREA_SMALL] = (uintptr_t)tail_return_small;
+    instance->tail_return[TAIL_AREA_LARGE] = (uintptr_t)tail_return_large;
     instance->memory = (struct memory_slot){.base = (uintptr_t)(instance + 1), .bytes = 65536};
     syscall(SYS_arch_prctl, ARCH_SET_GS, instance + 1);
 }
