@@ -131,14 +131,34 @@ enum {
     LIMITS_PAGE_SIZE = 8,
 };
 
-/* Limits of a table or memory, each at most `bound` (spec 3.2.1). */
-static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flags, uint64_t bound, uint64_t bound_64,
-                                   const char *what)
+/* What limits may say: flags, and the greatest size for 32-bit and for 64-bit indices. */
+struct limits_rule {
+    const char *what;
+    uint8_t flags;
+    uint64_t bound, bound_64;
+};
+
+/* The logarithm of a page's size; of the sizes that there may be one day, two are there (custom-page-sizes). */
+static bool decode_page_size(struct decoder *decoder)
 {
+    uint32_t offset = decode_offset(decoder);
+    uint32_t logarithm = decode_u32(decoder, "page size");
+    if (logarithm > 64) {
+        decode_fail(decoder, ENGINE_MALFORMED, offset, "invalid custom page size 2^%u", logarithm);
+    } else if (logarithm != 0 && logarithm != 16) {
+        decode_fail(decoder, ENGINE_INVALID, offset, "invalid custom page size 2^%u", logarithm);
+    }
+    return logarithm == 0;
+}
+
+/* Limits of a table or memory (spec 3.2.1); `byte_pages` NULL where there are no pages. */
+static struct limits decode_limits(struct decoder *decoder, struct limits_rule rule, bool *byte_pages)
+{
+    const char *what = rule.what;
     uint32_t offset = decode_offset(decoder);
     struct limits limits = {.maximum = UINT64_MAX};
     uint8_t flags = decode_byte(decoder, "limits");
-    if (flags & ~allowed_flags) {
+    if (flags & ~rule.flags) {
         decode_fail(decoder, ENGINE_MALFORMED, offset, "malformed limits flags 0x%x", flags);
     }
     limits.minimum = decode_u64(decoder, "limits");
@@ -148,14 +168,19 @@ static struct limits decode_limits(struct decoder *decoder, uint8_t allowed_flag
     }
     limits.is_64 = flags & LIMITS_64;
     limits.shared = flags & LIMITS_SHARED;
-    bound = limits.is_64 ? bound_64 : bound;
+    if ((flags & LIMITS_PAGE_SIZE) && byte_pages != NULL && decode_page_size(decoder)) {
+        *byte_pages = true;
+        rule.bound = UINT32_MAX;
+        rule.bound_64 = UINT64_MAX;
+    }
+    uint64_t bound = limits.is_64 ? rule.bound_64 : rule.bound;
     if (limits.is_64 && !feature_supported(FEATURE_MEMORY64)) {
         decode_unsupported(decoder, FEATURE_MEMORY64, offset, what);
     } else if (limits.shared && !feature_supported(FEATURE_THREADS)) {
         decode_unsupported(decoder, FEATURE_THREADS, offset, what);
     } else if (limits.shared && !limits.has_maximum) {
         decode_fail(decoder, ENGINE_INVALID, offset, "shared memory must have maximum");
-    } else if (flags & LIMITS_PAGE_SIZE) {
+    } else if ((flags & LIMITS_PAGE_SIZE) && !feature_supported(FEATURE_CUSTOM_PAGE_SIZES)) {
         decode_unsupported(decoder, FEATURE_CUSTOM_PAGE_SIZES, offset, what);
     } else if (limits.minimum > bound || (limits.has_maximum && limits.maximum > bound)) {
         decode_fail(decoder, ENGINE_INVALID, offset, "%s size must be at most %llu", what, (unsigned long long)bound);
@@ -169,14 +194,18 @@ struct table_type decode_table_type(struct decoder *decoder)
 {
     struct table_type type;
     type.element = decode_reference_type(decoder);
-    type.limits = decode_limits(decoder, LIMITS_MAXIMUM | LIMITS_64, UINT32_MAX, UINT64_MAX, "table");
+    type.limits =
+        decode_limits(decoder, (struct limits_rule){"table", LIMITS_MAXIMUM | LIMITS_64, UINT32_MAX, UINT64_MAX}, NULL);
     return type;
 }
 
 struct memory_type decode_memory_type(struct decoder *decoder)
 {
     uint8_t flags = LIMITS_MAXIMUM | LIMITS_SHARED | LIMITS_64 | LIMITS_PAGE_SIZE;
-    return (struct memory_type){decode_limits(decoder, flags, WASM_PAGES_MAXIMUM, WASM_PAGES_MAXIMUM_64, "memory")};
+    struct memory_type type = {.byte_pages = false};
+    type.limits = decode_limits(
+        decoder, (struct limits_rule){"memory", flags, WASM_PAGES_MAXIMUM, WASM_PAGES_MAXIMUM_64}, &type.byte_pages);
+    return type;
 }
 
 struct global_type decode_global_type(struct decoder *decoder)

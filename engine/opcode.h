@@ -34,9 +34,17 @@ enum feature { ENGINE_FEATURES(FEATURE_ENUM) FEATURE_COUNT };
 /* What validator, compiler and kernel all have. A feature is added here when the last of the three has it; until then a
  * module that uses it is refused with ENGINE_UNSUPPORTED and the feature's name. */
 #define ENGINE_FEATURES_SUPPORTED                                                                                      \
-    (1u << FEATURE_CORE | 1u << FEATURE_SIMD | 1u << FEATURE_RELAXED_SIMD | 1u << FEATURE_MULTI_MEMORY |               \
-     1u << FEATURE_MEMORY64 | 1u << FEATURE_TAIL_CALL | 1u << FEATURE_FUNCTION_REFERENCES | 1u << FEATURE_EXCEPTIONS | \
-     1u << FEATURE_LEGACY_EXCEPTIONS)
+    (1u << FEATURE_CORE |                                                                                              \
+     1u << FEATURE_SIMD |                                                                                              \
+     1u << FEATURE_RELAXED_SIMD |                                                                                      \
+     1u << FEATURE_MULTI_MEMORY |                                                                                      \
+     1u << FEATURE_MEMORY64 |                                                                                          \
+     1u << FEATURE_TAIL_CALL |                                                                                         \
+     1u << FEATURE_FUNCTION_REFERENCES |                                                                               \
+     1u << FEATURE_EXCEPTIONS |                                                                                        \
+     1u << FEATURE_LEGACY_EXCEPTIONS |                                                                                 \
+     1u << FEATURE_CUSTOM_PAGE_SIZES |                                                                                 \
+     1u << FEATURE_WIDE_ARITHMETIC)
 
 static inline bool feature_supported(unsigned feature)
 {

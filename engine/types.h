@@ -166,12 +166,18 @@ struct table_type {
 };
 
 struct memory_type {
-    struct limits limits; /* in pages of 64 KiB */
+    struct limits limits; /* in pages */
+    bool byte_pages;      /* pages of a byte instead of 64 KiB (custom-page-sizes) */
 };
 
 #define WASM_PAGE_BYTES       UINT64_C(65536)
 #define WASM_PAGES_MAXIMUM    UINT64_C(65536)
 #define WASM_PAGES_MAXIMUM_64 (UINT64_C(1) << 48)
+
+static inline uint64_t memory_page_bytes(const struct memory_type *type)
+{
+    return type->byte_pages ? 1 : WASM_PAGE_BYTES;
+}
 
 struct global_type {
     value_type value;

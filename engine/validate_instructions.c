@@ -295,6 +295,18 @@ static bool validate_ref_func(struct validator *validator)
     return validate_push(validator, function_reference_value_type(validator->module, index));
 }
 
+/* ---- Wide arithmetic ---- */
+/* `operands` halves give the two of the result. */
+static bool validate_wide(struct validator *validator, unsigned operands)
+{
+    for (unsigned i = 0; i < operands; i++) {
+        if (!validate_pop_expect(validator, VALUE_I64)) {
+            return false;
+        }
+    }
+    return validate_push(validator, VALUE_I64) && validate_push(validator, VALUE_I64);
+}
+
 /* ---- Select ---- */
 static bool validate_select_typed(struct validator *validator)
 {
@@ -381,6 +393,12 @@ bool validate_special(struct validator *validator, unsigned opcode)
         return validate_ref_is_null(validator);
     case OP_REF_FUNC:
         return validate_ref_func(validator);
+    case OP_I64_ADD128:
+    case OP_I64_SUB128:
+        return validate_wide(validator, 4);
+    case OP_I64_MUL_WIDE_S:
+    case OP_I64_MUL_WIDE_U:
+        return validate_wide(validator, 2);
     case OP_RETURN_CALL:
         return validate_call(validator, opcode);
     case OP_RETURN_CALL_INDIRECT:

@@ -171,9 +171,11 @@ static bool import_matches(struct process *process, const struct compiled_module
         return offered->table->type.element == type_translate(compiled->signatures, wanted->element) &&
                limits_match(offered->table->slot->length, &offered->table->type.limits, &wanted->limits);
     }
-    case EXTERNAL_MEMORY:
-        return limits_match(offered->memory->bytes / WASM_PAGE_BYTES, &offered->memory->type.limits,
-                            &module->memories[import->index].limits);
+    case EXTERNAL_MEMORY: {
+        const struct memory_type *type = &offered->memory->type, *wanted = &module->memories[import->index];
+        return type->byte_pages == wanted->byte_pages &&
+               limits_match(offered->memory->bytes / memory_page_bytes(type), &type->limits, &wanted->limits);
+    }
     case EXTERNAL_GLOBAL: {
         const struct global_type *wanted = &module->globals[import->index].type;
         value_type value = type_translate(compiled->signatures, wanted->value);

@@ -9,14 +9,16 @@
  * 64-bit addresses takes what it may grow to, and does not grow beyond ABI_MEMORY64_MAXIMUM_BYTES. */
 static uint64_t memory_capacity(const struct memory_type *type)
 {
-    return type->limits.is_64
-               ? min_u64(type->limits.maximum, ABI_MEMORY64_MAXIMUM_BYTES / WASM_PAGE_BYTES) * WASM_PAGE_BYTES
-               : ABI_MEMORY_RESERVE_BYTES;
+    uint64_t page = memory_page_bytes(type);
+    if (type->limits.is_64) {
+        return min_u64(type->limits.maximum, ABI_MEMORY64_MAXIMUM_BYTES / page) * page;
+    }
+    return type->byte_pages ? UINT32_MAX : ABI_MEMORY_RESERVE_BYTES;
 }
 
 static size_t place_bytes(size_t header_bytes, uint64_t capacity)
 {
-    return align_up(header_bytes, PLATFORM_PAGE_BYTES) + capacity +
+    return align_up(header_bytes, PLATFORM_PAGE_BYTES) + align_up(capacity, PLATFORM_PAGE_BYTES) +
            align_up(ABI_MEMORY_GUARD_BYTES, PLATFORM_PAGE_BYTES);
 }
 
@@ -24,7 +26,7 @@ static size_t place_bytes(size_t header_bytes, uint64_t capacity)
 static uint8_t *place_create(size_t header_bytes, uint64_t capacity, uint64_t bytes)
 {
     uint8_t *reservation = platform_reserve_for_guest(place_bytes(header_bytes, capacity));
-    size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + bytes;
+    size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + align_up(bytes, PLATFORM_PAGE_BYTES);
     if (reservation && platform_commit(reservation, committed, PROTECTION_READ_WRITE) != STATUS_OK) {
         platform_release(reservation, place_bytes(header_bytes, capacity));
         return NULL;
@@ -35,8 +37,8 @@ static uint8_t *place_create(size_t header_bytes, uint64_t capacity, uint64_t by
 enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
                                  struct memory_object **result)
 {
-    uint64_t bytes = type->limits.minimum * WASM_PAGE_BYTES, capacity = memory_capacity(type);
-    if (type->limits.minimum > capacity / WASM_PAGE_BYTES || !process_charge_memory(process, bytes)) {
+    uint64_t page = memory_page_bytes(type), bytes = type->limits.minimum * page, capacity = memory_capacity(type);
+    if (type->limits.minimum > capacity / page || !process_charge_memory(process, bytes)) {
         return STATUS_LIMIT;
     }
     struct memory_object *memory = arena_allocate(&process->arena, sizeof(*memory));
@@ -68,12 +70,12 @@ enum status memory_object_window(struct memory_object *memory, size_t header_byt
         return STATUS_NO_MEMORY;
     }
     uint8_t *base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES);
-    if (memory->bytes && platform_alias(base, memory->base, memory->bytes) != STATUS_OK) {
+    uint64_t bytes = align_up(memory->bytes, PLATFORM_PAGE_BYTES);
+    if (bytes && platform_alias(base, memory->base, bytes) != STATUS_OK) {
         platform_release(reservation, place_bytes(header_bytes, memory->capacity));
         return STATUS_NO_MEMORY;
     }
-    *window = (struct memory_window){memory->windows, base, reservation,
-                                       place_bytes(header_bytes, memory->capacity)};
+    *window = (struct memory_window){memory->windows, base, reservation, place_bytes(header_bytes, memory->capacity)};
     memory->windows = window;
     *result = window;
     return STATUS_OK;
@@ -91,22 +93,27 @@ enum status memory_object_view(struct memory_object *memory, struct memory_slot 
     return STATUS_OK;
 }
 
-/* Pages behind the present end, in the home and in all windows, or in none. */
-static bool extend(struct memory_object *memory, uint64_t bytes)
+/* The pages that further bytes need, in the home and in all windows, or in none. */
+static bool extend(struct memory_object *memory, uint64_t added)
 {
-    uint8_t *end = memory->base + memory->bytes;
+    uint64_t offset = align_up(memory->bytes, PLATFORM_PAGE_BYTES);
+    uint64_t bytes = align_up(memory->bytes + added, PLATFORM_PAGE_BYTES) - offset;
+    uint8_t *end = memory->base + offset;
     struct memory_window *window = memory->windows;
+    if (bytes == 0) { /* in a page that is there: a memory with pages of a byte */
+        return true;
+    }
     if (platform_commit(end, bytes, PROTECTION_READ_WRITE) != STATUS_OK) {
         return false;
     }
-    while (window && platform_alias(window->base + memory->bytes, end, bytes) == STATUS_OK) {
+    while (window && platform_alias(window->base + offset, end, bytes) == STATUS_OK) {
         window = window->next;
     }
     if (!window) {
         return true;
     }
     for (struct memory_window *undo = memory->windows; undo != window; undo = undo->next) {
-        platform_decommit(undo->base + memory->bytes, bytes);
+        platform_decommit(undo->base + offset, bytes);
     }
     platform_decommit(end, bytes);
     return false;
@@ -114,9 +121,9 @@ static bool extend(struct memory_object *memory, uint64_t bytes)
 
 uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
 {
-    uint64_t old = memory->bytes / WASM_PAGE_BYTES;
-    uint64_t maximum = min_u64(memory->type.limits.maximum, memory->capacity / WASM_PAGE_BYTES);
-    uint64_t bytes = pages * WASM_PAGE_BYTES;
+    uint64_t page = memory_page_bytes(&memory->type), old = memory->bytes / page;
+    uint64_t maximum = min_u64(memory->type.limits.maximum, memory->capacity / page);
+    uint64_t bytes = pages * page;
     if (pages == 0) {
         return old;
     }

@@ -3,7 +3,8 @@
  *  - 32-bit addresses and pages of 64 KiB: no check, the reservation catches what is outside.
  *  - 64-bit addresses: the address is compared with the size; the guard behind the reservation catches an offset and a
  *    width that lead over the end.
- *  - Offsets beyond the guard: the end of the access is compared with the size.
+ *  - Offsets beyond the guard, and pages of a byte, behind which no guard can lie: the end of the access is compared
+ *    with the size.
  *
  * A compared value is also clamped to the size without a branch, so that a mispredicted check stays inside the
  * reservation. Memory 0 lies at GS; the base of any other is loaded right before the access. */
@@ -65,7 +66,10 @@ static bool constant_is_inside(const struct compiler *c, uint64_t address, struc
     const struct limits *limits = &c->module->memories[argument.memory].limits;
     if (address >= ABI_OFFSET_MAXIMUM || argument.offset >= ABI_OFFSET_MAXIMUM - address)
         return false;
-    return !limits->is_64 || (address + argument.offset + bytes - 1) / WASM_PAGE_BYTES < limits->minimum;
+    if (!limits->is_64 && !c->module->memories[argument.memory].byte_pages)
+        return true;
+    uint64_t last = address + argument.offset + bytes - 1;
+    return last / memory_page_bytes(&c->module->memories[argument.memory]) < limits->minimum;
 }
 
 struct operand address_operand(struct compiler *c, struct value *address, struct memory_argument argument,
@@ -81,7 +85,7 @@ struct operand address_operand(struct compiler *c, struct value *address, struct
     unsigned reg = value_register(c, address);
     if (LIKELY(memory_is_plain(c, argument)))
         return operand_gs(reg, (int32_t)argument.offset);
-    if (argument.offset >= ABI_OFFSET_MAXIMUM)
+    if (argument.offset >= ABI_OFFSET_MAXIMUM || c->module->memories[argument.memory].byte_pages)
         return check_end(c, reg, argument, bytes);
     if (c->module->memories[argument.memory].limits.is_64) {
         emit_move(&c->as, true, SCRATCH, reg);
@@ -104,7 +108,8 @@ void compile_memory_size(struct compiler *c, UNUSED, UNUSED_TOO)
     struct target target = target_find(c, type);
     unsigned reg = target_register(c, &target, type);
     emit_instruction(&c->as, X64_MOV_LOAD | X64_WIDE, reg, memory_size(c, memory));
-    emit_shift_immediate(&c->as, SHIFT_SHR, true, reg, 16);
+    if (!c->module->memories[memory].byte_pages)
+        emit_shift_immediate(&c->as, SHIFT_SHR, true, reg, 16);
     target_finish(c, &target, type, reg);
 }
 

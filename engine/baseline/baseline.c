@@ -42,7 +42,7 @@ struct compiler *baseline_create(const struct module *module, const struct heade
     c->module = module;
     c->layout = layout;
     c->features = cpu_features;
-    c->plain_memory = module->memory_count && !module->memories[0].limits.is_64;
+    c->plain_memory = module->memory_count && !module->memories[0].limits.is_64 && !module->memories[0].byte_pages;
     c->as.avx = cpu_features & CPU_AVX;
     c->as.pool_chains = c->pool_chains;
     return c;

@@ -353,6 +353,9 @@ void compile_select(struct compiler *c, unsigned, unsigned);
 void finish_condition(struct compiler *c, unsigned condition); /* the CPU flags are an i32 result */
 unsigned pop_condition(struct compiler *c); /* set CPU flags by the top value; gives the condition for "not 0" */
 
+/* wide.c: an instruction of wide-arithmetic */
+void compile_wide(struct compiler *c, unsigned opcode);
+
 /* divide.c */
 enum division { DIVIDE_SIGNED, DIVIDE_UNSIGNED, REMAINDER_SIGNED, REMAINDER_UNSIGNED };
 void compile_divide(struct compiler *c, unsigned division, unsigned type);

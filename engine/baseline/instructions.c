@@ -102,6 +102,10 @@ static void compile_bulk(struct compiler *c, unsigned opcode)
 static void compile_prefix_fc(struct compiler *c, UNUSED, UNUSED_TOO)
 {
     unsigned opcode = opcode_number(0xfc, read_u32_trusted(&c->pc));
+    if (opcode >= OP_I64_ADD128) {
+        compile_wide(c, opcode);
+        return;
+    }
     if (opcode > OP_I64_TRUNC_SAT_F64_U) {
         compile_bulk(c, opcode);
         return;

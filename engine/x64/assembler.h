@@ -35,7 +35,7 @@ enum { MAP_ONE, MAP_0F, MAP_0F38, MAP_0F3A };
 #define X64_IF(on, bit) ((on) ? (bit) : 0u)
 
 /* Integer arithmetic group: number n is `op r, r/m` = 8 * n + 3, `op r/m, r` = 8 * n + 1, and /n of 81 and 83. */
-enum alu { ALU_ADD = 0, ALU_OR = 1, ALU_AND = 4, ALU_SUB = 5, ALU_XOR = 6, ALU_CMP = 7 };
+enum alu { ALU_ADD = 0, ALU_OR = 1, ALU_ADC = 2, ALU_SBB = 3, ALU_AND = 4, ALU_SUB = 5, ALU_XOR = 6, ALU_CMP = 7 };
 /* /n of the shift group C1, D3. */
 enum shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_SAR = 7 };
 

@@ -1,5 +1,5 @@
-/* Where tail frames return. rsp is at the area then; the callee's results are in registers, and its stack results at the
- * start of the area. Free are rcx, rsi, rdi, r8 to r11. */
+/* Where tail frames return. rsp is at the area then; the callee's results are in registers, and its stack results at
+ * the start of the area. Free are rcx, rsi, rdi, r8 to r11. */
 #include "engine/x64/tail.h"
 
 #include "engine/base.h"

@@ -61,7 +61,7 @@ static int walk(uintptr_t pc, uintptr_t rsp)
     for (bool at_call = false; code_find_function(compiled.code, at_call ? pc - 1 : pc, &function); at_call = true) {
         if (!code_unwind(compiled.code, &pc, &rsp, at_call) || ++frames > 100)
             return 0;
-        while (tail_frame_unwind(&pc, &rsp)) {
+        while (tail_frame_unwind(&pc, &rsp, NULL)) {
         }
     }
     return pc == outside ? frames : 0;

@@ -1,5 +1,5 @@
-/* Tail calls: chains of a million in a stack that holds far fewer frames, within an instance, between two of them and to
- * the host; stack arguments and results on the way; what is left of the caller; and backtraces over tail frames. */
+/* Tail calls: chains of a million in a stack that holds far fewer frames, within an instance, between two of them and
+ * to the host; stack arguments and results on the way; what is left of the caller; and backtraces over tail frames. */
 #include "kernel/host.h"
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"

@@ -20,6 +20,8 @@ COMMANDS = ["module", "module_definition", "module_instance", "register", "actio
             "assert_exhaustion", "assert_invalid", "assert_malformed", "assert_unlinkable", "assert_uninstantiable",
             "assert_exception", "text"]
 TYPES = ["i32", "i64", "f32", "f64", "v128", "externref", "funcref", "other", "refnull", "either"]
+# Where scripts are, from SUITE_FOLDER; they are called by their path from there.
+FOLDERS = [".", "proposals/custom-page-sizes", "proposals/wide-arithmetic"]
 EXACT, NAN_CANONICAL, NAN_ARITHMETIC, NULL, NOT_NULL = range(5)
 
 
@@ -118,10 +120,16 @@ def script(suite, name, excused):
     return text(name) + struct.pack("<I", len(data)) + data
 
 
+def scripts_of(suite, folder):
+    path = os.path.join(suite, folder)
+    names = os.listdir(path) if os.path.isdir(path) else []
+    return sorted(os.path.normpath(os.path.join(folder, name)) for name in names
+                  if os.path.exists(os.path.join(path, name, name + ".json")))
+
+
 def main():
     suite, output_path, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
-    names = wanted or sorted(name for name in os.listdir(suite)
-                             if os.path.exists(os.path.join(suite, name, name + ".json")))
+    names = wanted or [name for folder in FOLDERS for name in scripts_of(suite, folder)]
     excused = excuses()
     scripts = b"".join(script(suite, name, excused) for name in names)
     with open(output_path + ".new", "wb") as output:

@@ -52,7 +52,7 @@ enum status spectest_create(struct process *process, struct spectest *spectest)
     table.limits.is_64 = true;
     if (status == STATUS_OK)
         status = table_create(process, &table, add(spectest, "table64"));
-    struct memory_type memory = {{.minimum = 1, .maximum = 2, .has_maximum = true}};
+    struct memory_type memory = {.limits = {.minimum = 1, .maximum = 2, .has_maximum = true}};
     if (status == STATUS_OK)
         status = memory_create(process, &memory, add(spectest, "memory"));
     return status;
