@@ -13,7 +13,7 @@ struct suite_module {
 };
 
 #define SUITE_MODULES_MAXIMUM       1024
-#define SUITE_REGISTRATIONS_MAXIMUM 64
+#define SUITE_REGISTRATIONS_MAXIMUM 1024
 
 struct suite_process {
     struct process *process;
