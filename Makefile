@@ -13,7 +13,15 @@ AR := llvm-ar-22
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wthread-safety -Werror
 COMMON := -std=c17 -I. -MMD -MP -g $(WARNINGS)
-LINUX_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -march=x86-64-v2 -fno-plt
+# The command is linked with musl: glibc's start-up asks CPUID dozens of times, each of which leaves a virtual machine, and
+# that takes as long as running a small program. Linux's own headers are those beside glibc's.
+MUSL_LIBRARY := /usr/lib/x86_64-linux-musl
+MUSL_CFLAGS := -nostdinc -isystem /usr/include/x86_64-linux-musl -isystem /usr/lib/llvm-22/lib/clang/22/include \
+               -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
+LINUX_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -march=x86-64-v2 $(MUSL_CFLAGS)
+# A static program from all of $^.
+LINK_LINUX = $(CC) -fuse-ld=lld-22 -static -nostdlib -o $@ $(MUSL_LIBRARY)/crt1.o $(MUSL_LIBRARY)/crti.o $^ \
+             $(MUSL_LIBRARY)/libc.a $(MUSL_LIBRARY)/crtn.o
 PC_CFLAGS := $(COMMON) -O2 --target=x86_64-unknown-none-elf -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
 SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -march=x86-64-v2 -fsanitize=address,undefined \
@@ -66,10 +74,10 @@ $(LINUX_LIBRARY) $(SANITIZE_LIBRARY) $(PC_LIBRARY):
 
 $(BUILD)/tessera: $(call objects,linux,$(TOOLS)) $(LINUX_LIBRARY)
 	$(call SAY,LINK)
-	$(Q)$(CC) -fuse-ld=lld-22 -static -o $@ $^ $(TOOLS_LIBRARIES)
+	$(Q)$(LINK_LINUX)
 $(BUILD)/sanitize/tessera: $(call objects,sanitize,$(TOOLS)) $(SANITIZE_LIBRARY)
 	$(call SAY,LINK)
-	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^ $(TOOLS_LIBRARIES)
+	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^
 
 # An image from all of $^; NAME.debug beside it is the same with what gdb wants. An object before the kernel's library
 # replaces what the library has of the same names.

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -307,7 +308,7 @@ static enum status host_read_directory(struct vfs_node *directory, uint64_t cook
     size_t used = 0;
     for (bool full = false; !full;) {
         _Alignas(struct dirent64) uint8_t entries[4096];
-        ssize_t got = getdents64(file, entries, sizeof entries);
+        ssize_t got = syscall(SYS_getdents64, file, entries, sizeof entries);
         if (got < 0)
             return status_of_errno();
         if (got == 0)
@@ -359,7 +360,7 @@ static enum status host_append(struct vfs_node *node, const void *buffer, size_t
     int file = host_node(node)->file;
     /* The descriptor's own position, which nothing else uses, ends up behind what was written. */
     struct iovec vector = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
-    ssize_t written = pwritev2(file, &vector, 1, -1, RWF_APPEND);
+    ssize_t written = syscall(SYS_pwritev2, file, &vector, 1L, -1L, -1L, RWF_APPEND);
     off_t end = lseek(file, 0, SEEK_CUR);
     *offset = end < 0 ? 0 : (uint64_t)end;
     return transferred(written, done);

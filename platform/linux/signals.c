@@ -8,10 +8,15 @@
 #include "engine/base.h"
 #include "engine/format.h"
 
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#ifndef sigev_notify_thread_id /* glibc has the member, but not its name */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 #define SIGNAL_STACK_BYTES 65536
 
@@ -159,7 +164,7 @@ void platform_timer_arm(uint64_t monotonic_nanoseconds)
         if (monotonic_nanoseconds == UINT64_MAX)
             return;
         struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
-        event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+        event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
         if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
             platform_panic("no timer");
         timer_exists = true;

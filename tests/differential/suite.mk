@@ -2,6 +2,6 @@
 $(BUILD)/make_modules: $(call objects,linux,tests/differential/make_modules.c tests/fuzz/generate.c tests/fuzz/wrap.c) \
                        $(LINUX_LIBRARY)
 	$(call SAY,LINK)
-	$(Q)$(CC) -fuse-ld=lld-22 -static -o $@ $^
+	$(Q)$(LINK_LINUX)
 
 TEST_FILES += $(BUILD)/make_modules $(BUILD)/spec-linux

@@ -4,7 +4,7 @@ SUITE ?= ../shared/spec/testsuite.tar.xz
 
 $(BUILD)/spec-linux: $(call objects,linux,$(SPEC) tests/support/boot_linux.c) $(LINUX_LIBRARY)
 	$(call SAY,LINK)
-	$(Q)$(CC) -fuse-ld=lld-22 -static -o $@ $^
+	$(Q)$(LINK_LINUX)
 $(BUILD)/spec-kernel.elf: $(call objects,pc,$(SPEC) $(PC)) $(PC_LIBRARY) platform/pc/kernel.ld
 	$(call SAY,LINK)
 	$(Q)$(LINK_IMAGE)
