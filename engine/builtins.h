@@ -18,7 +18,11 @@
     X(TABLE_INIT, table_init, "iiIii", "-")    /* table, segment, to, from, count                         */ \
     X(ELEM_DROP, elem_drop, "i", "-")          /* segment                                                 */ \
     X(THROW, throw, "i", "-")                  /* tag; its values are in the thread's payload; no return  */ \
-    X(THROW_REF, throw_ref, "i", "-")          /* reference to an exception; does not return              */
+    X(THROW_REF, throw_ref, "i", "-")          /* reference to an exception; does not return              */ \
+    X(MEMORY_NOTIFY, memory_notify, "iIi", "i") /* memory, address, count -> threads that were woken      */ \
+    X(MEMORY_WAIT32, memory_wait32, "iIiI", "i") /* memory, address, expected, nanoseconds (signed; below 0: for ever) \
+                                                    -> 0 woken, 1 not as expected, 2 too late */                       \
+    X(MEMORY_WAIT64, memory_wait64, "iIII", "i")
 
 #define BUILTIN_ENUM(name, function, parameters, result) BUILTIN_##name,
 enum builtin { ENGINE_BUILTINS(BUILTIN_ENUM) BUILTIN_COUNT };

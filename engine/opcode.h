@@ -39,6 +39,7 @@ enum feature { ENGINE_FEATURES(FEATURE_ENUM) FEATURE_COUNT };
      1u << FEATURE_RELAXED_SIMD |                                                                                      \
      1u << FEATURE_MULTI_MEMORY |                                                                                      \
      1u << FEATURE_MEMORY64 |                                                                                          \
+     1u << FEATURE_THREADS |                                                                                           \
      1u << FEATURE_TAIL_CALL |                                                                                         \
      1u << FEATURE_FUNCTION_REFERENCES |                                                                               \
      1u << FEATURE_EXCEPTIONS |                                                                                        \

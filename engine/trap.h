@@ -27,6 +27,8 @@
     X(NULL_I31, "null i31 reference")                                           \
     X(CAST_FAILURE, "cast failure")                                             \
     X(ARRAY_OUT_OF_BOUNDS, "out of bounds array access")                        \
+    X(UNALIGNED_ATOMIC, "unaligned atomic")                                     \
+    X(EXPECTED_SHARED, "expected shared memory")                                \
     X(OUT_OF_MEMORY, "out of memory")                                           \
     X(TIMEOUT, "time limit exceeded")                                           \
     X(INTERRUPTED, "interrupted")                                               \

@@ -71,9 +71,22 @@ static bool access_by_signature(struct validator *validator, unsigned opcode, va
            (signature->push == 0 || validate_push(validator, signature->push));
 }
 
+/* Builtins enter the kernel and take their toll of registers as calls do. */
+static void note_builtin(struct validator *validator)
+{
+    struct function_summary *summary = validator->summary;
+    summary->has_calls = true;
+    if (__builtin_add_overflow(summary->call_weight, validator->weight, &summary->call_weight)) {
+        summary->call_weight = UINT32_MAX;
+    }
+}
+
 bool validate_memory_access(struct validator *validator, unsigned opcode)
 {
     value_type address;
+    if (opcode >= OP_MEMORY_ATOMIC_NOTIFY && opcode <= OP_MEMORY_ATOMIC_WAIT64) {
+        note_builtin(validator);
+    }
     return read_memory_access(validator, opcode, &address) && access_by_signature(validator, opcode, address);
 }
 
@@ -138,16 +151,6 @@ static bool pop_bulk(struct validator *validator, value_type to, value_type from
 static value_type narrower(value_type a, value_type b)
 {
     return a == VALUE_I64 ? b : a;
-}
-
-/* Builtins enter the kernel and take their toll of registers as calls do. */
-static void note_builtin(struct validator *validator)
-{
-    struct function_summary *summary = validator->summary;
-    summary->has_calls = true;
-    if (__builtin_add_overflow(summary->call_weight, validator->weight, &summary->call_weight)) {
-        summary->call_weight = UINT32_MAX;
-    }
 }
 
 /* ---- Variables ---- */

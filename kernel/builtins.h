@@ -23,5 +23,11 @@ void builtin_elem_drop(struct instance *instance, uint32_t segment);
 /* kernel/exceptions.c; they look at the caller's registers and go on where the exception is caught. */
 void builtin_throw(struct instance *instance, uint32_t tag);
 void builtin_throw_ref(struct instance *instance, uint32_t reference);
+/* futex.c */
+uint32_t builtin_memory_notify(struct instance *instance, uint32_t memory, uint64_t address, uint32_t count);
+uint32_t builtin_memory_wait32(struct instance *instance, uint32_t memory, uint64_t address, uint32_t expected,
+                               uint64_t timeout);
+uint32_t builtin_memory_wait64(struct instance *instance, uint32_t memory, uint64_t address, uint64_t expected,
+                               uint64_t timeout);
 
 #endif

@@ -52,6 +52,12 @@ struct thread {
     struct thread *wait_thread; /* for its death; NULL: none */
     bool wait_ends;             /* ready too when its guest is to end */
 
+    /* In memory.atomic.wait. The thread leaves the memory's queue when it is woken, or else when its wait is over. */
+    struct memory_object *futex_memory; /* in whose queue it is; NULL: none */
+    struct thread *futex_next;
+    uint64_t futex_address;
+    bool futex_woken;
+
     /* What kernel_exception gives to the trap entry. */
     enum trap trap;
     const char *trap_detail;
@@ -107,11 +113,17 @@ void thread_interruption_initialize(void); /* interrupt.c */
 /* Give the CPU away until the current thread, whose state is set, is chosen again. */
 void schedule(void);
 void scheduler_make_ready(struct thread *thread);
+/* End the wait of a thread that is THREAD_WAITING. */
+void scheduler_wake(struct thread *thread);
 /* Arm the timer for what comes next on this CPU: end of slice, end of a wait, time limit. */
 void scheduler_arm_timer(void);
 /* What is pending, before wasm code goes on: called by the host-call stubs and by the preemption entry. */
 void thread_pending_in_host_call(void);
 void thread_pending_interrupted(void);
+
+/* ---- futex.c ---- */
+/* Out of the queue that it is in, if any. */
+void futex_leave(struct thread *thread);
 
 /* ---- trap.c ---- */
 /* End the innermost activation of the current thread: note what happened with a backtrace, and let its wasm_enter

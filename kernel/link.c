@@ -42,8 +42,8 @@ static void describe_function(char *text, size_t size, const struct function_typ
 
 static void describe_limits(char *text, size_t size, const char *kind, const struct limits *limits)
 {
-    size_t length = format_text(text, size, " %s %s%llu", kind, limits->is_64 ? "i64 " : "",
-                                (unsigned long long)limits->minimum);
+    size_t length = format_text(text, size, " %s%s %s%llu", limits->shared ? "shared " : "", kind,
+                                limits->is_64 ? "i64 " : "", (unsigned long long)limits->minimum);
     if (limits->has_maximum && length < size) {
         format_text(text + length, size - length, " to %llu", (unsigned long long)limits->maximum);
     }
@@ -151,7 +151,7 @@ enum status link_host_imports(struct process *process, const struct module *modu
 /* Limits of what is offered, with its present size, against those asked for (spec 3.4.1). */
 static bool limits_match(uint64_t size, const struct limits *offered, const struct limits *wanted)
 {
-    return offered->is_64 == wanted->is_64 && size >= wanted->minimum &&
+    return offered->is_64 == wanted->is_64 && offered->shared == wanted->shared && size >= wanted->minimum &&
            (!wanted->has_maximum || (offered->has_maximum && offered->maximum <= wanted->maximum));
 }
 

@@ -38,6 +38,7 @@ struct memory_object {
     size_t reservation_bytes;
     struct memory_window *windows;
     struct memory_viewer *viewers;
+    struct thread *waiting_first, *waiting_last; /* memory.atomic.wait; by thread.futex_next, first come first */
 };
 
 struct table_object {

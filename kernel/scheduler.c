@@ -17,6 +17,17 @@ void scheduler_make_ready(struct thread *thread)
     cpu->ready_last = thread;
 }
 
+void scheduler_wake(struct thread *thread)
+{
+    struct thread **link = &platform_cpu()->waiting;
+    while (*link != thread) {
+        link = &(*link)->next;
+    }
+    *link = thread->next;
+    scheduler_make_ready(thread);
+    scheduler_arm_timer();
+}
+
 static struct thread *take_ready(struct cpu *cpu)
 {
     struct thread *thread = cpu->ready_first;

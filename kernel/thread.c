@@ -158,6 +158,7 @@ static void thread_wait(struct thread *thread)
     thread->wait_deadline = UINT64_MAX;
     thread->wait_stream = STREAM_COUNT;
     thread->wait_thread = NULL;
+    futex_leave(thread);
 }
 
 /* The same for a guest: if it is to end, it does so here. */

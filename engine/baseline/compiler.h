@@ -440,6 +440,9 @@ void compile_return_call_indirect(struct compiler *c, unsigned, unsigned);
 void compile_return_call_reference(struct compiler *c, unsigned, unsigned);
 void emit_tail_elsewhere(struct compiler *c, const struct function_type *type); /* for cold.c */
 
+/* atomics.c */
+void compile_prefix_fe(struct compiler *c, unsigned, unsigned);
+
 /* Several moves at once: no destination is written before its old value was read. */
 struct move {
     struct value value;

@@ -264,4 +264,5 @@ const struct instruction instructions[256] = {
     [OP_BR_ON_NON_NULL] = {compile_br_on_non_null, 0, 0},
     [0xfc] = {compile_prefix_fc, 0, 0},
     [0xfd] = {compile_prefix_fd, 0, 0},
+    [0xfe] = {compile_prefix_fe, 0, 0},
 };

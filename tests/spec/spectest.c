@@ -36,7 +36,7 @@ static struct external *add(struct spectest *spectest, const char *name)
 
 enum status spectest_create(struct process *process, struct spectest *spectest)
 {
-    _Static_assert(ARRAY_COUNT(functions) + ARRAY_COUNT(globals) + 3 <= SPECTEST_ITEMS_MAXIMUM, "room for all");
+    _Static_assert(ARRAY_COUNT(functions) + ARRAY_COUNT(globals) + 4 <= SPECTEST_ITEMS_MAXIMUM, "room for all");
     spectest->count = 0;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < ARRAY_COUNT(functions) && status == STATUS_OK; i++)
@@ -55,6 +55,9 @@ enum status spectest_create(struct process *process, struct spectest *spectest)
     struct memory_type memory = {.limits = {.minimum = 1, .maximum = 2, .has_maximum = true}};
     if (status == STATUS_OK)
         status = memory_create(process, &memory, add(spectest, "memory"));
+    memory.limits.shared = true;
+    if (status == STATUS_OK)
+        status = memory_create(process, &memory, add(spectest, "shared_memory"));
     return status;
 }
 
