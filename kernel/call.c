@@ -65,20 +65,27 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
 static uint64_t newest_gs_base(const struct process *process)
 {
     const struct instance *instance = process->instances;
-    while (instance && !instance->header) { /* its creation failed */
+    while (instance && (!instance->header || instance->own_thread)) { /* its creation failed, or it is not for all */
         instance = instance->next;
     }
     return instance ? (uintptr_t)instance->gs_base : 0;
 }
 
-enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
+/* A host function is called in the name of the instance at `host_gs_base`. */
+static enum trap call_reference(struct process *process, uint64_t host_gs_base, uint32_t function,
+                                const union value *arguments, union value *results)
 {
     const struct function_reference *record = &process->references[function];
-    uint64_t gs_base = record->instance ? process->directory[record->instance] : newest_gs_base(process);
+    uint64_t gs_base = record->instance ? process->directory[record->instance] : host_gs_base;
     if (!record->signature || !gs_base) {
         return refuse_call(process, TRAP_NULL_REFERENCE);
     }
     return call_code(process, gs_base, record->code, signature_type(record->signature), arguments, results);
+}
+
+enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
+{
+    return call_reference(process, newest_gs_base(process), function, arguments, results);
 }
 
 enum trap instance_start(struct instance *instance)
@@ -88,7 +95,8 @@ enum trap instance_start(struct instance *instance)
         return TRAP_NONE;
     }
     if (module->start < module->function_import_count) {
-        return function_call(instance->process, instance_function_reference(instance, module->start), NULL, NULL);
+        return call_reference(instance->process, (uintptr_t)instance->gs_base,
+                              instance_function_reference(instance, module->start), NULL, NULL);
     }
     return call_code(instance->process, (uintptr_t)instance->gs_base, instance_function_code(instance, module->start),
                      &module->types[module->functions[module->start].type], NULL, NULL);

@@ -42,6 +42,8 @@ struct thread {
     uint64_t saved_gs_base;           /* the same; 0: not in wasm */
 
     enum thread_state state;
+    struct process *member;  /* whose further thread it is; NULL: none's */
+    uint32_t number;         /* as such, for messages */
     struct thread *next; /* in the queue of its state */
     struct activation *activation;
     struct process *process; /* of the innermost activation, or whose end ends this thread's wait; NULL: kernel's own */

@@ -4,6 +4,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "engine/x64/tail.h"
+#include "kernel/cpu.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
@@ -110,7 +111,8 @@ static enum status fill_header(struct instance *instance)
     header->switch_instance = host_switch_stub();
     header->tail_return[TAIL_AREA_SMALL] = (uintptr_t)tail_return_small;
     header->tail_return[TAIL_AREA_LARGE] = (uintptr_t)tail_return_large;
-    header->thread = (uintptr_t)instance->process->thread;
+    instance->own_thread = thread_current()->member == instance->process;
+    header->thread = (uintptr_t)(instance->own_thread ? thread_current() : instance->process->thread);
     header->kernel_instance = (uintptr_t)instance;
     header->gs_base = (uintptr_t)instance->gs_base;
     header->instance_index = instance->index;
@@ -454,6 +456,48 @@ enum status instance_create(struct process *process, struct compiled_module *mod
     *result = instance;
     *trap = run_segments(instance);
     return *trap ? STATUS_TRAPPED : STATUS_OK;
+}
+
+enum trap instance_renew(struct instance *instance)
+{
+    const struct module *module = instance->types;
+    for (uint32_t i = module->table_import_count; i < module->table_count; i++) {
+        struct table_object *table = instance->tables[i];
+        memset(table_entries(table), 0, table->slot->length * sizeof(uint32_t));
+        table->slot->length = table->type.limits.minimum;
+    }
+    for (uint32_t i = module->global_import_count; i < module->global_count; i++) {
+        union value value = instance_constant(instance, module->globals[i].initializer);
+        memcpy(instance->globals[i]->cell, &value, HEADER_GLOBAL_BYTES);
+    }
+    memset(instance->dropped_elements, 0, module->element_segment_count);
+    memset(instance->dropped_data, 0, module->data_segment_count);
+    initialize_tables(instance);
+    return run_segments(instance);
+}
+
+void instance_imports(const struct instance *instance, struct external *imports)
+{
+    for (uint32_t i = 0; i < instance->types->import_count; i++) {
+        const struct import *import = &instance->types->imports[i];
+        imports[i].kind = import->kind;
+        switch (import->kind) {
+        case EXTERNAL_FUNCTION:
+            imports[i].function = import_slots(instance)[import->index].reference;
+            break;
+        case EXTERNAL_TABLE:
+            imports[i].table = instance->tables[import->index];
+            break;
+        case EXTERNAL_MEMORY:
+            imports[i].memory = instance->memories[import->index];
+            break;
+        case EXTERNAL_GLOBAL:
+            imports[i].global = instance->globals[import->index];
+            break;
+        case EXTERNAL_TAG:
+            break;
+        }
+    }
 }
 
 enum status instance_create_with_host(struct process *process, struct compiled_module *module, struct instance **result,

@@ -81,6 +81,8 @@ static void run_instance(struct process *process, struct instance *instance, str
     if (trap == TRAP_NONE && entry) {
         trap = function_call(process, entry, NULL, NULL);
     }
+    process_finish(process, trap);
+    process_join_threads(process);
     if (trap != TRAP_NONE) {
         end_by_trap(process, trap, result);
     }

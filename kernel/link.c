@@ -124,6 +124,15 @@ enum status link_host_imports(struct process *process, const struct module *modu
         const struct import *import = &module->imports[i];
         uint32_t number;
         enum status status = STATUS_NOT_FOUND;
+        if (import->kind == EXTERNAL_MEMORY && module->memories[import->index].limits.shared) {
+            /* As wasi-threads has it: made for the program, and the same for each of its threads. */
+            status = memory_create(process, &module->memories[import->index], &(*imports)[i]);
+            if (status == STATUS_OK) {
+                continue;
+            }
+            format_text(error->message, sizeof(error->message), "its shared memory: %s", status_text(status));
+            return status;
+        }
         if (import->kind == EXTERNAL_FUNCTION) {
             status = host_function_find(&import->module, &import->field,
                                         &module->types[module->functions[import->index].type], &number);

@@ -73,6 +73,7 @@ struct instance {
     struct table_object **tables;
     struct global_object **globals;
     struct tag_object **tags;
+    bool own_thread;           /* header.thread is not the process's: it was made by or for a further thread */
     uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
     uint8_t *dropped_data;
 };
@@ -82,7 +83,11 @@ struct process {
     struct process *parent; /* the foreground process before this one */
     const struct launch *launch;
     struct arena arena;
-    struct thread *thread; /* that the headers of its instances name */
+    struct thread *thread; /* that the headers of its instances name, but for those of further threads */
+    struct process_thread *threads; /* spawn.c */
+    uint32_t thread_count, thread_number;
+    bool spawn_failed;
+    bool ended; /* one of its threads ended it: `report` and the exit status stay */
 
     struct instance *instances;
     struct memory_object *memories;
@@ -127,6 +132,16 @@ uint32_t process_host_reference(struct process *process, uint32_t number);
 /* Room for linear memory, within the limit. */
 bool process_charge_memory(struct process *process, uint64_t bytes);
 
+/* ---- spawn.c ---- */
+/* One of its threads came to an end that is the process's (`trap`; TRAP_NONE: it returned): the others end where they
+ * are, and what the report says of this one stays. */
+void process_finish(struct process *process, enum trap trap);
+/* Wait for all further threads, and free them. */
+void process_join_threads(struct process *process);
+/* The current thread, which runs no guest, is a further thread of the process from now on (NULL: no more): instances
+ * that it makes are its own. For those that process_spawn does not start. */
+void process_adopt_thread(struct process *process);
+
 /* ---- memory.c ---- */
 /* A memory whose home lies behind `header_bytes` bytes for an instance header (0: none), which are committed too. */
 enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
@@ -158,6 +173,10 @@ void instance_destroy(struct instance *instance); /* its reservation and module;
 uint64_t instance_function_code(const struct instance *instance, uint32_t index);
 /* The funcref of function `index` of an instance; its reference must be one that can be taken. */
 uint32_t instance_function_reference(const struct instance *instance, uint32_t index);
+/* Back to what instantiation made of it: tables, globals, segments. Its own memories stay as they are. */
+enum trap instance_renew(struct instance *instance);
+/* What it was made with: one external for each import of the module. */
+void instance_imports(const struct instance *instance, struct external *imports);
 /* The references of an element segment, `count` from `first` on, written to `to`. */
 void instance_element_references(struct instance *instance, uint32_t segment, uint32_t first, uint32_t count,
                                  uint32_t *to);

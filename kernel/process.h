@@ -1,7 +1,7 @@
 /* Processes: who owns instances, memories and a budget, and what ended them.
  *
  * A process is made by process_create, or by launch_run with the description of a program. Everything made in it lives
- * until process_destroy. One thread runs in it for now; the budget is already kept here. */
+ * until process_destroy. */
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
 
@@ -41,6 +41,19 @@ uint32_t process_exit_status(const struct process *process);
 /* Ask for a process to end with `trap` (TRAP_TIMEOUT, TRAP_INTERRUPTED): it does at its next wasm instruction, wait or
  * return from a host call. Allowed at interrupt time. */
 void process_request_end(struct process *process, enum trap trap);
+
+/* ---- Threads ----
+ * A process starts with one thread. A further one has an instance of its own: of the same module, with the same imports,
+ * so that what they have in common is the shared memory. When any thread traps or exits, or the first one returns, all
+ * end. */
+#define PROCESS_THREADS_MAXIMUM 256 /* further ones at a time */
+#define PROCESS_THREAD_NUMBERS  (UINT32_C(1) << 29)
+
+/* Start a thread: the module of `instance` is instantiated once more, and `wasi_thread_start` of that instance is called
+ * with the thread's number and `argument`. Returns the number, from 1 to PROCESS_THREAD_NUMBERS - 1, or 0 when it is
+ * refused: by a limit, for want of memory, because the module has no such export of type (i32, i32) -> (), or because it
+ * shares more than host functions and shared memories. */
+uint32_t process_spawn(struct instance *instance, uint32_t argument);
 
 /* ---- How the last guest call ended ---- */
 

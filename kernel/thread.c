@@ -250,10 +250,10 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
         .outer_gs_base = thread->activation ? running_gs_base() : 0,
         .outer_host_function = thread->area.host_function,
     };
-    if (process->thread != thread) { /* made by another thread */
+    if (process->thread != thread && thread->member != process) { /* made by another thread */
         process->thread = thread;
         for (struct instance *instance = process->instances; instance; instance = instance->next) {
-            if (instance->header) { /* its creation did not fail */
+            if (instance->header && !instance->own_thread) { /* its creation did not fail */
                 instance->header->thread = (uintptr_t)thread;
             }
         }

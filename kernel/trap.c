@@ -71,16 +71,25 @@ static void add_backtrace(struct trap_report *report, const struct thread *threa
     }
 }
 
-_Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position)
+static void fill_report(struct trap_report *report, const struct thread *thread, enum trap trap, const char *detail,
+                        enum guest_position position)
 {
-    struct thread *thread = thread_current();
-    struct trap_report *report = &thread->activation->process->report;
     *report = (struct trap_report){.trap = trap, .in_host = position == GUEST_IN_HOST};
     if (detail) {
         format_text(report->detail, sizeof(report->detail), "%s", detail);
+    } else if (thread->number) {
+        format_text(report->detail, sizeof(report->detail), "thread %u", thread->number);
     }
     if (trap != TRAP_EXIT) {
         add_backtrace(report, thread, position);
+    }
+}
+
+_Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position)
+{
+    struct thread *thread = thread_current();
+    if (!thread->activation->process->ended) { /* else another of its threads ended it: that one counts */
+        fill_report(&thread->activation->process->report, thread, trap, detail, position);
     }
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);

@@ -7,5 +7,6 @@
 extern const struct host_interface wasi_preview1_interface; /* wasi_snapshot_preview1 */
 extern const struct host_interface wasi_unstable_interface;
 extern const struct host_interface wasi_wasmedge_interface; /* wasi_snapshot_preview1, sockets as WasmEdge has them */
+extern const struct host_interface wasi_threads_interface;  /* wasi: thread-spawn */
 
 #endif

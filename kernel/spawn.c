@@ -1,0 +1,184 @@
+/* Further threads of a process (kernel/process.h). Each is a kernel thread with an instance of its own, whose header
+ * names that thread; the shared memories of all are the same objects, seen through a window for each.
+ *
+ * A thread that ended leaves its instance to the next one, which finds it as instantiation makes it: so a process that
+ * starts threads for ever needs no more than it had at a time. All of this is allocated in the process's arena. Where
+ * making an instance failed, it is not tried again: what was made of it stays until the process ends.
+ *
+ * Kernel code is not preempted, so between the trap of a thread and process_finish nothing else of the process runs. */
+#include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/objects.h"
+
+#define ENTRY_NAME "wasi_thread_start"
+
+struct process_thread {
+    struct process_thread *next;
+    struct process *process;
+    struct instance *instance;
+    struct thread *thread; /* NULL: it ended and was freed */
+    uint32_t entry;        /* funcref */
+    uint32_t number, argument;
+};
+
+void process_adopt_thread(struct process *process)
+{
+    thread_current()->member = process;
+    thread_current()->process = process;
+}
+
+void process_finish(struct process *process, enum trap trap)
+{
+    if (!process->ended && process->threads) {
+        process->ended = true;
+        process_request_end(process, trap ? trap : TRAP_EXIT);
+    }
+}
+
+static void run_thread(void *argument)
+{
+    struct process_thread *self = argument;
+    struct process *process = self->process;
+    process_adopt_thread(process);
+    if (!thread_end_is_due(thread_current())) {
+        enum trap trap = instance_start(self->instance);
+        if (trap == TRAP_NONE) {
+            union value arguments[] = {{.i32 = self->number}, {.i32 = self->argument}};
+            trap = function_call(process, self->entry, arguments, NULL);
+        }
+        if (trap != TRAP_NONE) {
+            process_finish(process, trap);
+        }
+    }
+    process_adopt_thread(NULL);
+}
+
+static void join(struct process_thread *record)
+{
+    if (record->thread) {
+        thread_join(record->thread);
+        record->thread = NULL;
+    }
+}
+
+void process_join_threads(struct process *process)
+{
+    for (struct process_thread *record = process->threads; record; record = record->next) {
+        join(record);
+    }
+}
+
+/* ---- Starting ---- */
+
+/* Another thread must not run this one's instances: it may have host functions and shared memories in common with it,
+ * and nothing else. */
+static bool can_be_instantiated_again(const struct instance *instance, const struct external *imports)
+{
+    for (uint32_t i = 0; i < instance->types->import_count; i++) {
+        bool shareable = imports[i].kind == EXTERNAL_FUNCTION
+                             ? instance->process->references[imports[i].function].instance == 0
+                             : imports[i].kind == EXTERNAL_MEMORY && imports[i].memory->type.limits.shared;
+        if (!shareable) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The entry of an instance, or 0: a function of its own, of the right type. */
+static uint32_t find_entry(struct instance *instance)
+{
+    struct external entry;
+    if (!instance_find_export(instance, ENTRY_NAME, strlen(ENTRY_NAME), &entry) || entry.kind != EXTERNAL_FUNCTION ||
+        instance->process->references[entry.function].instance != instance->index) {
+        return 0;
+    }
+    const struct function_type *type = function_reference_type(instance->process, entry.function);
+    return type->parameter_count == 2 && type->result_count == 0 && type->types[0] == VALUE_I32 &&
+                   type->types[1] == VALUE_I32
+               ? entry.function
+               : 0;
+}
+
+/* A record with an instance as new, left by a thread that ended. */
+static struct process_thread *take_record(struct process *process, const struct instance *instance)
+{
+    const struct module *module = instance->types;
+    for (struct process_thread *record = process->threads; record; record = record->next) {
+        if (record->thread && record->thread->state == THREAD_DEAD) {
+            join(record);
+        }
+        if (!record->thread && record->instance->module == instance->module &&
+            module->memory_count == module->memory_import_count &&
+            instance_renew(record->instance) == TRAP_NONE) {
+            return record;
+        }
+    }
+    return NULL;
+}
+
+static struct process_thread *create_record(struct process *process, const struct instance *instance)
+{
+    struct arena *arena = &process->arena;
+    struct external *imports =
+        arena_allocate_array(arena, max_u64(instance->types->import_count, 1), sizeof(*imports));
+    struct process_thread *record = arena_allocate(arena, sizeof(*record));
+    struct link_error error;
+    enum trap trap;
+    if (!imports || !record) {
+        return NULL;
+    }
+    instance_imports(instance, imports);
+    if (!can_be_instantiated_again(instance, imports) ||
+        instance_create(process, instance->module, imports, &record->instance, &trap, &error) != STATUS_OK) {
+        return NULL;
+    }
+    record->instance->own_thread = true;
+    record->process = process;
+    record->entry = find_entry(record->instance);
+    record->next = process->threads;
+    process->threads = record;
+    process->thread_count++;
+    return record;
+}
+
+/* A number that no thread has. */
+static uint32_t next_number(struct process *process)
+{
+    for (;;) {
+        process->thread_number = process->thread_number % (PROCESS_THREAD_NUMBERS - 1) + 1;
+        struct process_thread *record = process->threads;
+        while (record && !(record->thread && record->number == process->thread_number)) {
+            record = record->next;
+        }
+        if (!record) {
+            return process->thread_number;
+        }
+    }
+}
+
+uint32_t process_spawn(struct instance *instance, uint32_t argument)
+{
+    struct process *process = instance->process;
+    if (!find_entry(instance)) {
+        return 0;
+    }
+    struct process_thread *record = take_record(process, instance);
+    if (!record && process->thread_count < PROCESS_THREADS_MAXIMUM && !process->spawn_failed) {
+        record = create_record(process, instance);
+        process->spawn_failed = !record;
+    }
+    if (!record) {
+        return 0;
+    }
+    record->number = next_number(process);
+    record->argument = argument;
+    if (thread_start(run_thread, record, &record->thread) != STATUS_OK) {
+        record->thread = NULL;
+        return 0;
+    }
+    record->thread->number = record->number;
+    record->instance->header->thread = (uintptr_t)record->thread;
+    scheduler_arm_timer(); /* the new thread takes turns with this one */
+    return record->number;
+}
