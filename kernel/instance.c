@@ -495,6 +495,7 @@ void instance_imports(const struct instance *instance, struct external *imports)
             imports[i].global = instance->globals[import->index];
             break;
         case EXTERNAL_TAG:
+            imports[i].tag = instance->tags[import->index];
             break;
         }
     }
