@@ -36,7 +36,7 @@ def measure_program(name, options, folder, found, expected):
     except process.Failed as error:
         result["failure"] = str(error)
         return result
-    runners = [engine for engine in found if engine.run_command(program, []) is not None]
+    runners = [engine for engine in found if engine.vectors or not programs.uses_vectors(name)]
     for engine in runners:
         try:
             engine.prepare(program)
@@ -72,7 +72,8 @@ def measure(options, folder, found, only):
         raise SystemExit(f"no such part or program: {', '.join(sorted(unknown))}")
     means = {}
     for engine in found:
-        ratios = [row["engines"].get(engine.key, {}).get("ratio") for row in table.values()]
+        ratios = [row["engines"].get(engine.key, {}).get("ratio") for name, row in table.items()
+                  if not programs.uses_vectors(name)]
         if ratios and all(ratios):  # a mean over fewer programs could not be compared
             means[engine.key] = geometric_mean(ratios)
     return {"scale": options.scale, "rounds": options.rounds, "programs": table, "means": means,

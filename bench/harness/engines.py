@@ -44,6 +44,7 @@ class Engine:
     key = label = None
     slow = False  # an interpreter: fewer rounds in long runs
     processor_clock = True  # programs can read their processor time
+    vectors = True  # has SIMD
     optimizing = False  # compiles for minutes where others take seconds
 
     def __init__(self, folder):
@@ -103,7 +104,7 @@ class Tessera(Engine):
 
 
 class Wasm3(Engine):
-    key, label, slow = "wasm3", "wasm3", True
+    key, label, slow, vectors = "wasm3", "wasm3", True, False
 
     def set_up(self):
         self.driver = self.folder / "wasm3"
@@ -147,7 +148,7 @@ class TurboFan(Node):
 
 
 class Wasm2c(Engine):
-    key, label = "wasm2c", "wasm2c + clang -O2"
+    key, label, vectors = "wasm2c", "wasm2c + clang -O2", False
     RUNTIME = pathlib.Path("/usr/share/wabt/wasm2c/wasm-rt-impl.c")
 
     def set_up(self):

@@ -111,7 +111,7 @@ def tell_cpu(data, labels):
         seconds = row["engines"].get("native", {}).get("median")
         rows.append([name, figure(seconds, 3)] + [figure(row["engines"].get(key, {}).get("ratio"))
                                                   for key in keys if key != "native"])
-    rows.append(["geometric mean", ""] + [figure(cpu["means"].get(key)) for key in keys if key != "native"])
+    rows.append(["geometric mean, without simd_*", ""] + [figure(cpu["means"].get(key)) for key in keys if key != "native"])
     disturbed = sum(entry.get("disturbed", 0) for row in cpu["programs"].values() for entry in row["engines"].values())
     return (table(["program", "native s"] + [labels[key] for key in keys if key != "native"], rows)
             + f"\n\nTime as a multiple of native; medians of {cpu['rounds']} interleaved rounds; {disturbed} disturbed runs "
