@@ -70,11 +70,13 @@ def measure(options, folder, found, only):
     unknown = only - set(programs.names())
     if unknown:
         raise SystemExit(f"no such part or program: {', '.join(sorted(unknown))}")
-    means = {}
-    for engine in found:
-        ratios = [row["engines"].get(engine.key, {}).get("ratio") for name, row in table.items()
-                  if not programs.uses_vectors(name)]
-        if ratios and all(ratios):  # a mean over fewer programs could not be compared
-            means[engine.key] = geometric_mean(ratios)
+    means, vector_means = {}, {}
+    for vectors, result in ((False, means), (True, vector_means)):
+        rows = [row for name, row in table.items() if programs.uses_vectors(name) == vectors]
+        for engine in found:
+            ratios = [row["engines"].get(engine.key, {}).get("ratio") for row in rows]
+            if ratios and all(ratios):  # a mean over fewer programs could not be compared
+                result[engine.key] = geometric_mean(ratios)
     return {"scale": options.scale, "rounds": options.rounds, "programs": table, "means": means,
+            "vector_means": vector_means,
             "complete": not only}

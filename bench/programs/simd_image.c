@@ -33,16 +33,20 @@ static words across(words left, words middle, words right)
     return left + middle + middle + right;
 }
 
+struct sums {
+    words low, high;
+};
+
+static struct sums row_sums(const uint8_t *at)
+{
+    bytes left = load(at - 1), middle = load(at), right = load(at + 1);
+    return (struct sums){across(low(left), low(middle), low(right)), across(high(left), high(middle), high(right))};
+}
+
 static bytes smooth(const uint8_t *at)
 {
-    words sums[2] = {{0}, {0}};
-    for (int row = -1; row <= 1; row++) {
-        bytes left = load(at + row * WIDTH - 1), middle = load(at + row * WIDTH), right = load(at + row * WIDTH + 1);
-        words a = across(low(left), low(middle), low(right)), b = across(high(left), high(middle), high(right));
-        sums[0] += row ? a : a + a;
-        sums[1] += row ? b : b + b;
-    }
-    words a = (sums[0] + 8) >> 4, b = (sums[1] + 8) >> 4;
+    struct sums above = row_sums(at - WIDTH), here = row_sums(at), below = row_sums(at + WIDTH);
+    words a = (across(above.low, here.low, below.low) + 8) >> 4, b = (across(above.high, here.high, below.high) + 8) >> 4;
     half c = __builtin_convertvector(a, half), d = __builtin_convertvector(b, half);
     return __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
@@ -68,8 +72,12 @@ uint64_t compute(uint32_t scale)
     uint8_t *images[2] = {allocate(WIDTH * HEIGHT), allocate(WIDTH * HEIGHT)};
     for (int i = 0; i < WIDTH * HEIGHT; i++)
         images[0][i] = images[1][i] = (uint8_t)(next_random(&state) >> 24 ^ i);
-    for (uint32_t round = 0; round < 600 * scale; round++)
+    for (uint32_t round = 0; round < 600 * scale; round++) {
+        uint8_t *noise = images[round & 1] + (1 + round % (HEIGHT - 2)) * WIDTH;
+        for (int i = 0; i < WIDTH; i++)
+            noise[i] = (uint8_t)(next_random(&state) >> 24);
         filter(images[~round & 1], images[round & 1]);
+    }
     for (int i = 0; i < WIDTH * HEIGHT; i += 4) {
         uint32_t word;
         memcpy(&word, images[0] + i, 4);
