@@ -119,6 +119,7 @@ $(BUILD)/examples/%.wasm: $$(wildcard examples/$$*/*.c examples/$$*/*.h) | setup
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
 
 $(BUILD)/guests/simd.wasm: OPTIONS := -msimd128 -mrelaxed-simd
+$(BUILD)/guests/musttail.wasm: OPTIONS := -mtail-call
 
 # ---- Running and testing ----
 include tests/spec/spec.mk

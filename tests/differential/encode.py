@@ -1,8 +1,8 @@
 """Just enough of the binary format to write modules (spec chapter 5)."""
 import struct
 
-I32, I64, F32, F64, FUNCREF = 0x7f, 0x7e, 0x7d, 0x7c, 0x70
-NAMES = {I32: "i32", I64: "i64", F32: "f32", F64: "f64"}
+I32, I64, F32, F64, V128, FUNCREF = 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70
+NAMES = {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128"}
 FUNCTION, TABLE, MEMORY = 0, 1, 2
 END = b"\x0b"
 
@@ -36,6 +36,8 @@ def constant(kind, bits):
         return b"\x41" + signed(as_signed(bits, 32))
     if kind == I64:
         return b"\x42" + signed(as_signed(bits, 64))
+    if kind == V128:
+        return b"\xfd\x0c" + bits.to_bytes(16, "little")
     return b"\x43" + struct.pack("<I", bits) if kind == F32 else b"\x44" + struct.pack("<Q", bits)
 
 
@@ -83,4 +85,7 @@ def module(**sections):
 
 def value(kind, bits):
     """A constant or an expectation in a script."""
+    if kind == V128:
+        lanes = [bits & (1 << 64) - 1, bits >> 64]
+        return {"type": "v128", "lane_type": "i64", "value": list(map(str, lanes))}
     return {"type": NAMES[kind], "value": str(bits)}

@@ -1,17 +1,21 @@
 """Accesses to memories of every kind, against a model: a module with some memories of 32 and 64 bits and both page sizes,
 functions that access them in the shapes that the compiler treats differently, and calls with addresses near every
 border."""
-from encode import (F32, F64, FUNCTION, I32, I64, as_signed, body, constant, function_type, limits, local_get, module,
+from encode import (F32, F64, FUNCTION, I32, I64, V128, as_signed, body, constant, function_type, limits, local_get, module,
                     name, unsigned, value)
 
 # opcode, type, bytes, signed
 LOADS = [(0x28, I32, 4, 0), (0x29, I64, 8, 0), (0x2a, F32, 4, 0), (0x2b, F64, 8, 0), (0x2c, I32, 1, 1), (0x2d, I32, 1, 0),
          (0x2e, I32, 2, 1), (0x2f, I32, 2, 0), (0x30, I64, 1, 1), (0x31, I64, 1, 0), (0x32, I64, 2, 1), (0x33, I64, 2, 0),
-         (0x34, I64, 4, 1), (0x35, I64, 4, 0)]
+         (0x34, I64, 4, 1), (0x35, I64, 4, 0), (0xfd00, V128, 16, 0), (0xfd5c, V128, 4, 0), (0xfd5d, V128, 8, 0)]
 STORES = [(0x36, I32, 4), (0x37, I64, 8), (0x38, F32, 4), (0x39, F64, 8), (0x3a, I32, 1), (0x3b, I32, 2), (0x3c, I64, 1),
-          (0x3d, I64, 2), (0x3e, I64, 4)]
-WIDTH = {I32: 32, I64: 64, F32: 32, F64: 64}
+          (0x3d, I64, 2), (0x3e, I64, 4), (0xfd0b, V128, 16)]
+WIDTH = {I32: 32, I64: 64, F32: 32, F64: 64, V128: 128}
 TRAP = "out of bounds memory access"
+
+
+def instruction(opcode):
+    return bytes([opcode]) if opcode < 0x100 else bytes([opcode >> 8]) + unsigned(opcode & 0xff)
 
 
 class Memory:
@@ -97,7 +101,7 @@ class Made:
         index, memory = self.pick_memory()
         offset = self.pick_offset(memory, width)
         code, address = self.address_code(memory, offset, width)
-        code += bytes([opcode]) + self.argument(0, index, offset)
+        code += instruction(opcode) + self.argument(0, index, offset)
         combine = self.random.random() < 0.4 and kind in (I32, I64)
         if combine:
             code = local_get(2) + code + (b"\x73" if kind == I32 else b"\x85")
@@ -119,7 +123,7 @@ class Made:
         code, address = self.address_code(memory, offset, width)
         fixed = self.random.getrandbits(WIDTH[kind]) if self.random.random() < 0.3 else None
         code += local_get(2) if fixed is None else constant(kind, fixed)
-        code += bytes([opcode]) + self.argument(0, index, offset)
+        code += instruction(opcode) + self.argument(0, index, offset)
 
         def model(a, b, c):
             place = memory.range(address(a, b) + offset, width)

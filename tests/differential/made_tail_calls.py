@@ -2,17 +2,17 @@
 arguments on in another order and number until a counter is 0, directly, as imports, and through a table."""
 import struct
 
-from encode import (F32, F64, FUNCREF, FUNCTION, I32, I64, TABLE, body, constant, function_type, limits, local_get,
+from encode import (F32, F64, FUNCREF, FUNCTION, I32, I64, TABLE, V128, body, constant, function_type, limits, local_get,
                     module, name, unsigned, value)
 
-KINDS = [I32, I32, I64, I64, F32, F64]
+KINDS = [I32, I32, I64, I64, F32, F64, V128]
 FUNCTIONS = 12
 
 
 def random_bits(random, kind):
     if kind in (F32, F64):
         return int.from_bytes(struct.pack("<f" if kind == F32 else "<d", random.randrange(-1000, 1000) / 4), "little")
-    return random.getrandbits(32 if kind == I32 else 64)
+    return random.getrandbits({I32: 32, I64: 64, V128: 128}[kind])
 
 
 class Link:
