@@ -130,6 +130,20 @@ def runno(build, name):
     return once(f"{build}/programs/{name.removesuffix('.tar.gz')}", unpack)
 
 
+def clang(build):
+    """Clang and LLD as one module, and the folder of their headers and libraries."""
+    folder = npm(build, "@yowasp/clang", "22.0.0-git20542-10", {
+        "gen/llvm.core.wasm": "24fbed474c7b5b4968fd73fc4827440b93fb351c1b6264516130300eff3e7bf5",
+        "gen/llvm-resources.tar": "79eef0c336fe55cf03ff8f5b42b784c8168f929a3603138b2c6301f4601e4c86",
+    }) + "/gen"
+
+    def unpack(temporary):
+        with tarfile.open(f"{folder}/llvm-resources.tar") as archive:
+            archive.extractall(temporary)
+
+    return f"{folder}/llvm.core.wasm", once(f"{build}/programs/clang-resources", unpack)
+
+
 @functools.cache
 def zlib(build, test):
     """test/NAME.c of zlib, with the library."""
