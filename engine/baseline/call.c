@@ -136,8 +136,10 @@ void argument_move(struct compiler *c, struct move *move, unsigned to, const str
     unsigned pinned = local ? c->locals[value->index].pinned : NO_REGISTER;
     if (pinned == NO_REGISTER || !(c->stale & REGISTER_BIT(pinned)))
         move->from = (uint8_t)value_in(c, value);
-    if (move->from == NO_REGISTER && local)
+    if (move->from == NO_REGISTER && local) {
         move->value.place = PLACE_HOME;
+        move->value.type = c->locals[value->index].type; /* an extended i32: its home's high half is unspecified */
+    }
 }
 
 void place_arguments(struct compiler *c, const struct function_type *type, struct move *moves, unsigned moves_count,
