@@ -217,6 +217,7 @@ void compile_divide(struct compiler *c, unsigned division, unsigned type)
         value_load(c, SCRATCH, &b);
         divisor = SCRATCH;
     }
+    hold(c, divisor); /* as a local's cache it would be free to take */
     claim_register(c, RAX);
     claim_register(c, RDX);
     value_load(c, RAX, &a);

@@ -345,6 +345,7 @@ void compile_shift(struct compiler *c, unsigned shift, unsigned type)
         if (b.place == PLACE_REGISTER)
             unhold(c, b.reg);
     }
+    hold(c, RCX); /* as a local's cache it would be free to take */
     unsigned reg = target.reg != NO_REGISTER              ? target.reg
                    : value_is_free(c, &a) && a.reg != RCX ? a.reg
                                                           : take_register(c, false);
