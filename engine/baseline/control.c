@@ -473,6 +473,8 @@ void compile_loop(struct compiler *c, UNUSED, UNUSED_TOO)
     struct control control = read_block(c, CONTROL_LOOP);
     control.height = c->count - control.parameter_count;
     constants_to_slots(c, control.height);
+    for (uint32_t i = control.height; i < c->count; i++)
+        c->stack[i].bits = 0; /* a parameter's later values may be anything */
     settle(c);
     forget_at_label(c);
     emit_alignment(&c->as, LOOP_ALIGNMENT);
