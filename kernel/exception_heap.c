@@ -46,6 +46,7 @@ struct exception_heap {
     uint64_t block_bytes;
     uint32_t pending; /* while marking: cells whose values are to be looked at */
     uint32_t words;   /* looked at, for checkpoints */
+    bool may_pause;
 };
 
 static uint32_t value_count(const struct tag_object *tag)
@@ -65,10 +66,11 @@ static uint64_t (*cell_values(struct cell *cell))[2]
 
 /* ---- Marking ---- */
 
-/* The collection can be given up at any checkpoint, with its guest: it changes nothing but marks before it sweeps. */
+/* The collection can be given up at any checkpoint, with its guest: it changes nothing but marks before it sweeps. Where
+ * the process has further threads, none of them may run meanwhile. */
 static void count_word(struct exception_heap *heap)
 {
-    if (++heap->words % WORDS_PER_CHECKPOINT == 0) {
+    if (++heap->words % WORDS_PER_CHECKPOINT == 0 && heap->may_pause) {
         thread_checkpoint();
     }
 }
@@ -100,10 +102,15 @@ static void mark_values(struct exception_heap *heap, const uint64_t (*values)[2]
     }
 }
 
-/* The wasm stack, and of the kernel stack what lies between here and the outermost entry: there are the registers of
- * frames that called host functions. */
-static void mark_stacks(struct exception_heap *heap, const struct thread *thread)
+/* The wasm stack, of the kernel stack what lies below the outermost entry, where the registers of frames are that called
+ * host functions, and the registers of code that was interrupted. Such code may have its frame below rsp. */
+static void mark_thread(void *context, const struct thread *thread)
 {
+    struct exception_heap *heap = context;
+    bool running = thread == thread_current();
+    if (!thread->area.kernel_rsp) { /* not in wasm */
+        return;
+    }
     uint64_t outermost = thread->area.kernel_rsp;
     for (;;) {
         const struct enter_record *record = (const struct enter_record *)outermost;
@@ -112,8 +119,16 @@ static void mark_stacks(struct exception_heap *heap, const struct thread *thread
         }
         outermost = record->kernel_rsp;
     }
-    mark_words(heap, thread->area.wasm_rsp, thread->area.stack_base);
-    mark_words(heap, (uintptr_t)__builtin_frame_address(0), outermost);
+    uint64_t lowest = thread->area.wasm_rsp;
+    if (!running) { /* it was interrupted, or waits in a host function */
+        uint64_t interrupted = thread->interrupted.registers[RSP] - PLATFORM_PAGE_BYTES;
+        lowest = interrupted >= thread->area.stack_limit ? min_u64(lowest, interrupted) : thread->area.stack_limit;
+        for (unsigned i = 0; i < ARRAY_COUNT(thread->interrupted.registers); i++) {
+            mark(heap, (uint32_t)thread->interrupted.registers[i]);
+        }
+    }
+    mark_words(heap, lowest, thread->area.stack_base);
+    mark_words(heap, running ? (uintptr_t)__builtin_frame_address(0) : thread->saved_rsp, outermost);
 }
 
 static bool holds_exceptions(value_type type)
@@ -142,13 +157,14 @@ static void mark_parts(struct exception_heap *heap, const struct process *proces
 static void mark_all(struct exception_heap *heap, const struct process *process, const uint64_t (*values)[2],
                      uint32_t count)
 {
+    heap->may_pause = !process->threads;
     for (uint32_t i = 0; i < heap->used; i++) {
         heap->cells[i].marked = false;
         count_word(heap);
     }
     heap->pending = NO_CELL;
     mark_values(heap, values, count);
-    mark_stacks(heap, thread_current());
+    process_visit_threads(process, mark_thread, heap);
     mark_parts(heap, process);
     while (heap->pending != NO_CELL) {
         struct cell *cell = &heap->cells[heap->pending];
