@@ -21,7 +21,7 @@ COMMANDS = ["module", "module_definition", "module_instance", "register", "actio
             "assert_exception", "text"]
 TYPES = ["i32", "i64", "f32", "f64", "v128", "externref", "funcref", "other", "refnull", "either"]
 # Where scripts are, from SUITE_FOLDER; they are called by their path from there.
-FOLDERS = [".", "proposals/custom-page-sizes", "proposals/threads", "proposals/wide-arithmetic"]
+FOLDERS = [".", "../legacy-eh", "proposals/custom-page-sizes", "proposals/threads", "proposals/wide-arithmetic"]
 EXACT, NAN_CANONICAL, NAN_ARITHMETIC, NULL, NOT_NULL = range(5)
 
 
