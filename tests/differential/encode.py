@@ -70,7 +70,7 @@ def body(code, local_kinds=()):
 
 def module(**sections):
     """Sections by name, each a list of encoded items."""
-    order = ["types", "imports", "functions", "tables", "memories", None, "exports", None, "elements", "code", "data"]
+    order = ["types", "imports", "functions", "tables", "memories", "globals", "exports", None, "elements", "code", "data"]
     data = b"\0asm\x01\0\0\0"
     for identifier, section in enumerate(order, 1):
         items = sections.get(section) if section else None
