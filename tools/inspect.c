@@ -85,7 +85,12 @@ static void print_limits(const struct limits *limits, const char *unit)
     printf("%" PRIu64, limits->minimum);
     if (limits->has_maximum)
         printf(" to %" PRIu64, limits->maximum);
-    printf(" %s", unit);
+    printf(" %s%s%s", unit, limits->is_64 ? ", 64-bit" : "", limits->shared ? ", shared" : "");
+}
+
+static void print_memory_type(const struct memory_type *type)
+{
+    print_limits(&type->limits, type->byte_pages ? "bytes" : "pages of 64 KiB");
 }
 
 static void print_external_type(const struct module *module, enum external_kind kind, uint32_t index)
@@ -102,7 +107,7 @@ static void print_external_type(const struct module *module, enum external_kind 
         break;
     case EXTERNAL_MEMORY:
         fputs("memory, ", stdout);
-        print_limits(&module->memories[index].limits, "pages");
+        print_memory_type(&module->memories[index]);
         break;
     case EXTERNAL_GLOBAL:
         printf("%s global %s", module->globals[index].type.mutable_ ? "mutable" : "immutable",
@@ -225,7 +230,7 @@ static void print_memories(const struct module *module)
     printf("\nMemories: %" PRIu32 "\n", module->memory_count);
     for (uint32_t i = 0; i < module->memory_count; i++) {
         printf("  %" PRIu32 ": ", i);
-        print_limits(&module->memories[i].limits, "pages of 64 KiB");
+        print_memory_type(&module->memories[i]);
         printf("%s\n", i < module->memory_import_count ? " (imported)" : "");
     }
     printf("  data: %" PRIu64 " bytes in %" PRIu32 " segments\n", data, module->data_segment_count);
