@@ -119,7 +119,7 @@ static void mark_thread(void *context, const struct thread *thread)
         }
         outermost = record->kernel_rsp;
     }
-    uint64_t lowest = thread->area.wasm_rsp;
+    uint64_t lowest = thread->area.wasm_rsp ? thread->area.wasm_rsp : thread->area.stack_base; /* 0: no host call yet */
     if (!running) { /* it was interrupted, or waits in a host function */
         uint64_t interrupted = thread->interrupted.registers[RSP] - PLATFORM_PAGE_BYTES;
         lowest = interrupted >= thread->area.stack_limit ? min_u64(lowest, interrupted) : thread->area.stack_limit;
