@@ -154,7 +154,8 @@ static void *exit_here(void *argument)
 }
 static void *unaligned(void *argument)
 {
-    return (void *)(intptr_t)LOAD((int *)((char *)&gate + 1 + (intptr_t)argument));
+    volatile uintptr_t address = (uintptr_t)&gate + 1 + (uintptr_t)argument;
+    return (void *)(intptr_t)LOAD((int *)address);
 }
 
 static int run_others(void *(*function)(void *))
