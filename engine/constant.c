@@ -217,11 +217,6 @@ static void constant_push_code(struct decoder *decoder, uint32_t offset, struct 
     }
 }
 
-static value_type unpacked(value_type storage)
-{
-    return storage == VALUE_I8 || storage == VALUE_I16 ? VALUE_I32 : storage;
-}
-
 /* The type index of a structure or array; `*type` NULL after an error. */
 static uint32_t constant_type(struct decoder *decoder, uint32_t offset, unsigned kind, const struct defined_type **type)
 {
@@ -259,7 +254,7 @@ static void constant_struct(struct decoder *decoder, uint32_t offset, unsigned o
         check_defaultable(decoder, offset, type);
     }
     for (uint32_t i = type->field_count; i > 0 && opcode == OP_STRUCT_NEW && decode_ok(decoder); i--) {
-        constant_pop(decoder, offset, stack, unpacked(type->fields[i - 1].storage));
+        constant_pop(decoder, offset, stack, unpacked_type(type->fields[i - 1].storage));
     }
     constant_push_code(decoder, offset, stack, reference_type(index, false));
 }
@@ -281,7 +276,7 @@ static void constant_array(struct decoder *decoder, uint32_t offset, unsigned op
         check_defaultable(decoder, offset, type);
     }
     for (uint32_t i = 0; i < elements && decode_ok(decoder); i++) {
-        constant_pop(decoder, offset, stack, unpacked(type->fields[0].storage));
+        constant_pop(decoder, offset, stack, unpacked_type(type->fields[0].storage));
     }
     constant_push_code(decoder, offset, stack, reference_type(index, false));
 }

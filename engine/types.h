@@ -132,6 +132,12 @@ struct field_type {
 /* What an object of the collected heap starts with, before its fields: see engine/x64/abi.h. */
 #define OBJECT_HEADER_BYTES 8
 
+/* The type that a field's value has on the operand stack. */
+static inline value_type unpacked_type(value_type storage)
+{
+    return storage == VALUE_I8 || storage == VALUE_I16 ? VALUE_I32 : storage;
+}
+
 enum defined_kind { DEFINED_FUNCTION, DEFINED_STRUCT, DEFINED_ARRAY };
 
 struct defined_type {

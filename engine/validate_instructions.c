@@ -71,8 +71,7 @@ static bool access_by_signature(struct validator *validator, unsigned opcode, va
            (signature->push == 0 || validate_push(validator, signature->push));
 }
 
-/* Builtins enter the kernel and take their toll of registers as calls do. */
-static void note_builtin(struct validator *validator)
+void validate_note_builtin(struct validator *validator)
 {
     struct function_summary *summary = validator->summary;
     summary->has_calls = true;
@@ -85,7 +84,7 @@ bool validate_memory_access(struct validator *validator, unsigned opcode)
 {
     value_type address;
     if (opcode >= OP_MEMORY_ATOMIC_NOTIFY && opcode <= OP_MEMORY_ATOMIC_WAIT64) {
-        note_builtin(validator);
+        validate_note_builtin(validator);
     }
     return read_memory_access(validator, opcode, &address) && access_by_signature(validator, opcode, address);
 }
@@ -252,11 +251,11 @@ static bool validate_table(struct validator *validator, unsigned opcode)
     case OP_TABLE_SIZE:
         return validate_push(validator, address);
     case OP_TABLE_GROW:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return validate_pop_expect(validator, address) && validate_pop_expect(validator, element) &&
                validate_push(validator, address);
     default: /* OP_TABLE_FILL */
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return pop_bulk(validator, address, element, address);
     }
 }
@@ -363,32 +362,32 @@ bool validate_special(struct validator *validator, unsigned opcode)
     case OP_TABLE_FILL:
         return validate_table(validator, opcode);
     case OP_TABLE_INIT:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return validate_table_init(validator);
     case OP_TABLE_COPY:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return validate_table_copy(validator);
     case OP_ELEM_DROP:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_element_index(validator, &index);
     case OP_MEMORY_SIZE:
         return read_memory_index(validator, &to) && validate_push(validator, to);
     case OP_MEMORY_GROW:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_memory_index(validator, &to) && validate_pop_expect(validator, to) && validate_push(validator, to);
     case OP_MEMORY_FILL:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_memory_index(validator, &to) && pop_bulk(validator, to, VALUE_I32, to);
     case OP_MEMORY_COPY:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_memory_index(validator, &to) && read_memory_index(validator, &from) &&
                pop_bulk(validator, to, from, narrower(to, from));
     case OP_MEMORY_INIT:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_data_index(validator) && read_memory_index(validator, &to) &&
                pop_bulk(validator, to, VALUE_I32, VALUE_I32);
     case OP_DATA_DROP:
-        note_builtin(validator);
+        validate_note_builtin(validator);
         return read_data_index(validator);
     case OP_REF_NULL:
         return validate_ref_null(validator);

@@ -121,6 +121,8 @@ bool validate_reference(struct validator *validator, unsigned opcode);
 
 /* ---- All others (validate_instructions.c) ---- */
 bool validate_memory_access(struct validator *validator, unsigned opcode);
+/* A builtin is called here: builtins enter the kernel and take their toll of registers as calls do. */
+void validate_note_builtin(struct validator *validator);
 /* Immediates of a vector instruction (prefix 0xfd), then its signature. */
 bool validate_vector(struct validator *validator, unsigned opcode);
 bool validate_select(struct validator *validator);

@@ -141,11 +141,6 @@ static bool validate_br_on_cast(struct validator *validator, bool on_failure)
 }
 
 /* ---- Structures and arrays ---- */
-static value_type unpacked(value_type storage)
-{
-    return storage == VALUE_I8 || storage == VALUE_I16 ? VALUE_I32 : storage;
-}
-
 static bool read_type(struct validator *validator, unsigned kind, const struct defined_type **type)
 {
     uint32_t index;
@@ -180,31 +175,21 @@ static bool check_mutable(struct validator *validator, const struct field_type *
 /* get_s and get_u are for packed fields, get is for all others. */
 static bool check_packing(struct validator *validator, const struct field_type *field, bool extends)
 {
-    bool packed = field->storage != unpacked(field->storage);
+    bool packed = field->storage != unpacked_type(field->storage);
     return packed == extends ||
            validate_fail(validator, ENGINE_INVALID,
                          packed ? "type mismatch: field is packed" : "type mismatch: field is not packed");
 }
 
-/* Builtins that allocate or copy take their toll as calls do. */
-static void note_builtin(struct validator *validator)
-{
-    struct function_summary *summary = validator->summary;
-    summary->has_calls = true;
-    if (__builtin_add_overflow(summary->call_weight, validator->weight, &summary->call_weight)) {
-        summary->call_weight = UINT32_MAX;
-    }
-}
-
 static bool validate_struct_new(struct validator *validator, bool defaults)
 {
     const struct defined_type *type;
-    note_builtin(validator);
+    validate_note_builtin(validator);
     if (!read_type(validator, DEFINED_STRUCT, &type) || (defaults && !check_defaults(validator, type))) {
         return false;
     }
     for (uint32_t i = type->field_count; i > 0 && !defaults; i--) {
-        if (!validate_pop_expect(validator, unpacked(type->fields[i - 1].storage))) {
+        if (!validate_pop_expect(validator, unpacked_type(type->fields[i - 1].storage))) {
             return false;
         }
     }
@@ -223,23 +208,24 @@ static bool validate_struct_access(struct validator *validator, unsigned opcode)
     }
     const struct field_type *field = &type->fields[index];
     if (opcode == OP_STRUCT_SET) {
-        return check_mutable(validator, field, "field") && validate_pop_expect(validator, unpacked(field->storage)) &&
+        return check_mutable(validator, field, "field") &&
+               validate_pop_expect(validator, unpacked_type(field->storage)) &&
                validate_pop_expect(validator, type_reference(type, true));
     }
     return check_packing(validator, field, opcode != OP_STRUCT_GET) &&
            validate_pop_expect(validator, type_reference(type, true)) &&
-           validate_push(validator, unpacked(field->storage));
+           validate_push(validator, unpacked_type(field->storage));
 }
 
 static bool validate_array_new(struct validator *validator, unsigned opcode)
 {
     const struct defined_type *type;
     uint32_t length;
-    note_builtin(validator);
+    validate_note_builtin(validator);
     if (!read_type(validator, DEFINED_ARRAY, &type)) {
         return false;
     }
-    value_type element = unpacked(type->fields[0].storage);
+    value_type element = unpacked_type(type->fields[0].storage);
     if (opcode == OP_ARRAY_NEW_FIXED) {
         if (!validate_u32(validator, &length)) {
             return false;
@@ -267,12 +253,13 @@ static bool validate_array_access(struct validator *validator, unsigned opcode)
     }
     const struct field_type *field = &type->fields[0];
     if (opcode == OP_ARRAY_SET) {
-        return check_mutable(validator, field, "array") && validate_pop_expect(validator, unpacked(field->storage)) &&
+        return check_mutable(validator, field, "array") &&
+               validate_pop_expect(validator, unpacked_type(field->storage)) &&
                validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, type_reference(type, true));
     }
     return check_packing(validator, field, opcode != OP_ARRAY_GET) && validate_pop_expect(validator, VALUE_I32) &&
            validate_pop_expect(validator, type_reference(type, true)) &&
-           validate_push(validator, unpacked(field->storage));
+           validate_push(validator, unpacked_type(field->storage));
 }
 
 static bool pop_numbers(struct validator *validator, unsigned count)
@@ -288,17 +275,17 @@ static bool pop_numbers(struct validator *validator, unsigned count)
 static bool validate_array_fill(struct validator *validator)
 {
     const struct defined_type *type;
-    note_builtin(validator);
+    validate_note_builtin(validator);
     return read_type(validator, DEFINED_ARRAY, &type) && check_mutable(validator, &type->fields[0], "array") &&
            validate_pop_expect(validator, VALUE_I32) &&
-           validate_pop_expect(validator, unpacked(type->fields[0].storage)) &&
+           validate_pop_expect(validator, unpacked_type(type->fields[0].storage)) &&
            validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, type_reference(type, true));
 }
 
 static bool validate_array_copy(struct validator *validator)
 {
     const struct defined_type *to, *from;
-    note_builtin(validator);
+    validate_note_builtin(validator);
     if (!read_type(validator, DEFINED_ARRAY, &to) || !read_type(validator, DEFINED_ARRAY, &from) ||
         !check_mutable(validator, &to->fields[0], "array")) {
         return false;
@@ -319,7 +306,7 @@ static bool validate_array_segment(struct validator *validator, unsigned opcode)
     uint32_t segment;
     bool data = opcode == OP_ARRAY_NEW_DATA || opcode == OP_ARRAY_INIT_DATA;
     bool makes = opcode == OP_ARRAY_NEW_DATA || opcode == OP_ARRAY_NEW_ELEM;
-    note_builtin(validator);
+    validate_note_builtin(validator);
     if (!read_type(validator, DEFINED_ARRAY, &type) || !validate_u32(validator, &segment) ||
         (!makes && !check_mutable(validator, &type->fields[0], "array"))) {
         return false;
