@@ -22,7 +22,16 @@
     X(MEMORY_NOTIFY, memory_notify, "iIi", "i") /* memory, address, count -> threads that were woken      */ \
     X(MEMORY_WAIT32, memory_wait32, "iIiI", "i") /* memory, address, expected, nanoseconds (signed; below 0: for ever) \
                                                     -> 0 woken, 1 not as expected, 2 too late */                       \
-    X(MEMORY_WAIT64, memory_wait64, "iIII", "i")
+    X(MEMORY_WAIT64, memory_wait64, "iIII", "i") \
+    X(STRUCT_NEW, struct_new, "i", "i")        /* type -> structure, all of it zero                       */ \
+    X(ARRAY_NEW, array_new, "iIi", "i")        /* type, element's bits, length -> array                   */ \
+    X(ARRAY_NEW_DEFAULT, array_new_default, "ii", "i")       /* type, length -> array                     */ \
+    X(ARRAY_NEW_DATA, array_new_data, "iiii", "i")           /* type, segment, from, length -> array      */ \
+    X(ARRAY_NEW_ELEMENT, array_new_element, "iiii", "i")     /* type, segment, from, length -> array      */ \
+    X(ARRAY_FILL, array_fill, "iiIi", "-")     /* array, index, element's bits, count                     */ \
+    X(ARRAY_COPY, array_copy, "iiiii", "-")    /* to array, to, from array, from, count                   */ \
+    X(ARRAY_INIT_DATA, array_init_data, "iiiii", "-")        /* segment, array, to, from, count           */ \
+    X(ARRAY_INIT_ELEMENT, array_init_element, "iiiii", "-")  /* segment, array, to, from, count           */
 
 #define BUILTIN_ENUM(name, function, parameters, result) BUILTIN_##name,
 enum builtin { ENGINE_BUILTINS(BUILTIN_ENUM) BUILTIN_COUNT };

@@ -107,8 +107,8 @@ static void constant_ref_func(struct decoder *decoder, uint32_t offset, struct c
 }
 
 /* ---- Arithmetic ---- */
-/* Operands of an expression at one time; real ones have two. */
-#define CONSTANT_DEPTH_MAXIMUM 16
+/* Operands of an expression at one time. */
+#define CONSTANT_DEPTH_MAXIMUM 256
 
 struct constant_stack {
     struct constant_expression values[CONSTANT_DEPTH_MAXIMUM];
@@ -168,31 +168,130 @@ static void constant_arithmetic(struct decoder *decoder, uint32_t offset, uint8_
     }
 }
 
-uint64_t constant_evaluate(const struct module *module, const struct constant_expression *expression,
-                           uint64_t (*read_global)(const void *context, uint32_t index), const void *context)
+/* ---- Evaluation of what was checked ---- */
+struct evaluation {
+    const struct module *module;
+    const struct constant_environment *environment;
+    const uint8_t *cursor;
+    uint64_t values[CONSTANT_DEPTH_MAXIMUM][2];
+    unsigned depth;
+};
+
+static void push_number(struct evaluation *evaluation, uint64_t number)
 {
-    uint64_t values[CONSTANT_DEPTH_MAXIMUM];
-    unsigned depth = 0;
-    const uint8_t *cursor = module->bytes + expression->offset;
-    for (;;) {
-        uint8_t opcode = *cursor++;
-        switch (opcode) {
-        case OP_END:
-            return values[0];
-        case OP_I32_CONST:
-            values[depth++] = (uint32_t)read_s32_trusted(&cursor);
-            break;
-        case OP_I64_CONST:
-            values[depth++] = (uint64_t)read_s64_trusted(&cursor);
-            break;
-        case OP_GLOBAL_GET:
-            values[depth++] = read_global(context, read_u32_trusted(&cursor));
-            break;
-        default:
-            depth--;
-            values[depth - 1] = calculate(opcode, values[depth - 1], values[depth]);
-        }
+    evaluation->values[evaluation->depth][0] = number;
+    evaluation->values[evaluation->depth++][1] = 0;
+}
+
+/* Take `operands` values and push an object made of `count` of them. */
+static void push_object(struct evaluation *evaluation, uint32_t type, uint32_t length, uint32_t operands, uint32_t count)
+{
+    evaluation->depth -= operands;
+    const struct constant_environment *environment = evaluation->environment;
+    uint32_t reference = environment->make_object(environment->context, type, length,
+                                                  (const uint64_t(*)[2])&evaluation->values[evaluation->depth], count);
+    push_number(evaluation, reference);
+}
+
+static void evaluate_object(struct evaluation *evaluation, unsigned opcode)
+{
+    uint32_t type = read_u32_trusted(&evaluation->cursor);
+    uint32_t fields = evaluation->module->defined_types[type].field_count;
+    uint32_t top = evaluation->depth ? (uint32_t)evaluation->values[evaluation->depth - 1][0] : 0;
+    switch (opcode) {
+    case OP_STRUCT_NEW:
+        push_object(evaluation, type, 0, fields, fields);
+        break;
+    case OP_STRUCT_NEW_DEFAULT:
+        push_object(evaluation, type, 0, 0, 0);
+        break;
+    case OP_ARRAY_NEW:
+        push_object(evaluation, type, top, 2, 1);
+        break;
+    case OP_ARRAY_NEW_DEFAULT:
+        push_object(evaluation, type, top, 1, 0);
+        break;
+    default: { /* OP_ARRAY_NEW_FIXED */
+        uint32_t length = read_u32_trusted(&evaluation->cursor);
+        push_object(evaluation, type, length, length, length);
     }
+    }
+}
+
+static void evaluate_prefixed(struct evaluation *evaluation, uint8_t prefix)
+{
+    unsigned opcode = opcode_number(prefix, read_u32_trusted(&evaluation->cursor));
+    uint64_t *top = evaluation->depth ? evaluation->values[evaluation->depth - 1] : NULL;
+    switch (opcode) {
+    case OP_V128_CONST:
+        memcpy(evaluation->values[evaluation->depth++], evaluation->cursor, 16);
+        evaluation->cursor += 16;
+        break;
+    case OP_REF_I31:
+        top[0] = (uint32_t)top[0] << 1 | 1;
+        top[0] = (uint32_t)top[0];
+        break;
+    case OP_ANY_CONVERT_EXTERN: /* both have the same references */
+    case OP_EXTERN_CONVERT_ANY:
+        break;
+    default:
+        evaluate_object(evaluation, opcode);
+    }
+}
+
+static void evaluate_instruction(struct evaluation *evaluation, uint8_t opcode)
+{
+    const struct constant_environment *environment = evaluation->environment;
+    const uint8_t **cursor = &evaluation->cursor;
+    uint64_t *top = evaluation->values[evaluation->depth];
+    switch (opcode) {
+    case OP_I32_CONST:
+        push_number(evaluation, (uint32_t)read_s32_trusted(cursor));
+        break;
+    case OP_I64_CONST:
+        push_number(evaluation, (uint64_t)read_s64_trusted(cursor));
+        break;
+    case OP_F32_CONST:
+        push_number(evaluation, read_fixed32_trusted(cursor));
+        break;
+    case OP_F64_CONST:
+        push_number(evaluation, read_fixed64_trusted(cursor));
+        break;
+    case OP_REF_NULL:
+        read_s33_trusted(cursor);
+        push_number(evaluation, 0);
+        break;
+    case OP_REF_FUNC:
+        push_number(evaluation, environment->function_reference(environment->context, read_u32_trusted(cursor)));
+        break;
+    case OP_GLOBAL_GET:
+        environment->read_global(environment->context, read_u32_trusted(cursor), top);
+        evaluation->depth++;
+        break;
+    default:
+        if (opcode_is_prefix(opcode)) {
+            evaluate_prefixed(evaluation, opcode);
+            break;
+        }
+        evaluation->depth--;
+        top = evaluation->values[evaluation->depth - 1];
+        top[0] = calculate(opcode, top[0], evaluation->values[evaluation->depth][0]);
+    }
+}
+
+void constant_evaluate(const struct module *module, const struct constant_expression *expression,
+                       const struct constant_environment *environment, uint64_t value[2])
+{
+    struct evaluation evaluation;
+    evaluation.module = module;
+    evaluation.environment = environment;
+    evaluation.cursor = module->bytes + expression->offset;
+    evaluation.depth = 0;
+    for (uint8_t opcode; (opcode = *evaluation.cursor++) != OP_END;) {
+        evaluate_instruction(&evaluation, opcode);
+    }
+    value[0] = evaluation.values[0][0];
+    value[1] = evaluation.values[0][1];
 }
 
 /* ---- References (spec 3.3.10: the constant instructions of 3.0) ---- */

@@ -148,10 +148,19 @@ enum engine_status module_decode(const uint8_t *bytes, size_t size, const struct
                                  struct module **result, struct engine_error *error);
 void module_release(struct module *module);
 
-/* The value of a CONSTANT_CODE expression, an i32 (zero-extended) or i64. `read_global` gives the value of an immutable
- * global of that type with a smaller index. */
-uint64_t constant_evaluate(const struct module *module, const struct constant_expression *expression,
-                           uint64_t (*read_global)(const void *context, uint32_t index), const void *context);
+/* What a CONSTANT_CODE expression asks of the instance that it is evaluated for; `context` is handed to each. */
+struct constant_environment {
+    const void *context;
+    /* The value of an immutable global with a smaller index; an i32 is zero-extended. */
+    void (*read_global)(const void *context, uint32_t index, uint64_t value[2]);
+    uint32_t (*function_reference)(const void *context, uint32_t function);
+    /* A new object of a structure or array type, or null without memory. `count` values: for each field or element one,
+     * or a single one for all elements, or none: zeros. `length` is that of an array. */
+    uint32_t (*make_object)(const void *context, uint32_t type, uint32_t length, const uint64_t (*values)[2],
+                            uint32_t count);
+};
+void constant_evaluate(const struct module *module, const struct constant_expression *expression,
+                       const struct constant_environment *environment, uint64_t value[2]);
 
 /* The name of function `index` from the name section, else from an export or import, else length 0. A damaged name
  * section is no error (spec A.4): it just names nothing. Linear in the section: for diagnostics. */

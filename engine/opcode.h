@@ -42,6 +42,7 @@ enum feature { ENGINE_FEATURES(FEATURE_ENUM) FEATURE_COUNT };
      1u << FEATURE_THREADS |                                                                                           \
      1u << FEATURE_TAIL_CALL |                                                                                         \
      1u << FEATURE_FUNCTION_REFERENCES |                                                                               \
+     1u << FEATURE_GC |                                                                                                \
      1u << FEATURE_EXCEPTIONS |                                                                                        \
      1u << FEATURE_LEGACY_EXCEPTIONS |                                                                                 \
      1u << FEATURE_CUSTOM_PAGE_SIZES |                                                                                 \

@@ -212,6 +212,7 @@ static bool validate_struct_access(struct validator *validator, unsigned opcode)
                validate_pop_expect(validator, unpacked_type(field->storage)) &&
                validate_pop_expect(validator, type_reference(type, true));
     }
+    validator->summary->has_vectors |= field->storage == VALUE_V128;
     return check_packing(validator, field, opcode != OP_STRUCT_GET) &&
            validate_pop_expect(validator, type_reference(type, true)) &&
            validate_push(validator, unpacked_type(field->storage));
@@ -257,6 +258,7 @@ static bool validate_array_access(struct validator *validator, unsigned opcode)
                validate_pop_expect(validator, unpacked_type(field->storage)) &&
                validate_pop_expect(validator, VALUE_I32) && validate_pop_expect(validator, type_reference(type, true));
     }
+    validator->summary->has_vectors |= field->storage == VALUE_V128;
     return check_packing(validator, field, opcode != OP_ARRAY_GET) && validate_pop_expect(validator, VALUE_I32) &&
            validate_pop_expect(validator, type_reference(type, true)) &&
            validate_push(validator, unpacked_type(field->storage));

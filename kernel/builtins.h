@@ -20,6 +20,21 @@ void builtin_table_copy(struct instance *instance, uint32_t to_table, uint32_t f
 void builtin_table_init(struct instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint32_t from,
                         uint32_t count);
 void builtin_elem_drop(struct instance *instance, uint32_t segment);
+uint32_t builtin_struct_new(struct instance *instance, uint32_t type);
+uint32_t builtin_array_new(struct instance *instance, uint32_t type, uint64_t element, uint32_t length);
+uint32_t builtin_array_new_default(struct instance *instance, uint32_t type, uint32_t length);
+uint32_t builtin_array_new_data(struct instance *instance, uint32_t type, uint32_t segment, uint32_t from,
+                                uint32_t length);
+uint32_t builtin_array_new_element(struct instance *instance, uint32_t type, uint32_t segment, uint32_t from,
+                                   uint32_t length);
+void builtin_array_fill(struct instance *instance, uint32_t reference, uint32_t index, uint64_t element,
+                        uint32_t count);
+void builtin_array_copy(struct instance *instance, uint32_t to_reference, uint32_t to, uint32_t from_reference,
+                        uint32_t from, uint32_t count);
+void builtin_array_init_data(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,
+                             uint32_t from, uint32_t count);
+void builtin_array_init_element(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,
+                                uint32_t from, uint32_t count);
 /* kernel/exceptions.c; they look at the caller's registers and go on where the exception is caught. */
 void builtin_throw(struct instance *instance, uint32_t tag);
 void builtin_throw_ref(struct instance *instance, uint32_t reference);

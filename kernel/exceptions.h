@@ -1,8 +1,7 @@
 /* Exceptions of compiled code (docs/abi.md, Exceptions): what the rest of the kernel needs of them.
  *
- * An exnref is a number that names an entry of the process's heap of exceptions; 0 is null. Only exceptions that were
- * caught with a reference are there. Entries that nobody refers to any more are found by a conservative look at whatever
- * may hold a reference: wasm stack, kernel stack, globals, tables, and the values of other exceptions. */
+ * An exnref is a reference to an object of the process's collected heap (kernel/gc.h); 0 is null. Only exceptions that
+ * were caught with a reference are there. */
 #ifndef KERNEL_EXCEPTIONS_H
 #define KERNEL_EXCEPTIONS_H
 
@@ -19,8 +18,5 @@ struct tag_object {
     uint32_t signature; /* canonical number of its type */
 };
 enum status tag_object_create(struct process *process, uint32_t signature, struct tag_object **result);
-
-/* At the end of a process. */
-void exceptions_destroy(struct process *process);
 
 #endif

@@ -5,6 +5,7 @@
 #include "engine/format.h"
 #include "engine/x64/tail.h"
 #include "kernel/cpu.h"
+#include "kernel/gc.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
 #include "kernel/platform.h"
@@ -107,6 +108,7 @@ static enum status fill_header(struct instance *instance)
     }
     header->instance_directory = (uintptr_t)instance->process->directory;
     header->type_displays = (uintptr_t)type_displays();
+    header->heap = instance->process->heap ? gc_heap_base(instance->process) : 0;
     header->function_references = (uintptr_t)instance->process->references;
     header->switch_instance = host_switch_stub();
     header->tail_return[TAIL_AREA_SMALL] = (uintptr_t)tail_return_small;
@@ -120,9 +122,10 @@ static enum status fill_header(struct instance *instance)
     instance->process->directory[instance->index] = (uintptr_t)instance->gs_base;
     struct signature_slot *signatures = header_part(instance, layout->signatures);
     for (uint32_t i = 0; i < module->type_count; i++) {
+        bool is_function = module->defined_types[i].kind == DEFINED_FUNCTION;
         signatures[i] = (struct signature_slot){
             .signature = instance->module->signatures[i],
-            .instance = instance->index,
+            .instance = is_function ? instance->index : 0,
         };
     }
     struct memory_slot *further = header_part(instance, layout->memories);
@@ -189,6 +192,7 @@ static enum status create_globals(struct instance *instance, const struct extern
             struct global_object *global = objects++;
             *global = (struct global_object){.type = *type, .cell = cells};
             global->type.value = type_translate(instance->module->signatures, type->value);
+            global_object_register(instance->process, global);
             union value value = instance_constant(instance, module->globals[i].initializer);
             memcpy(cells, &value, HEADER_GLOBAL_BYTES);
             instance->globals[i] = global;
@@ -202,38 +206,6 @@ static enum status create_globals(struct instance *instance, const struct extern
         }
     }
     return STATUS_OK;
-}
-
-/* For constant_evaluate: an integer, in its low bits. */
-static uint64_t read_global(const void *context, uint32_t index)
-{
-    const struct instance *instance = context;
-    union value value;
-    memcpy(&value, instance->globals[index]->cell, sizeof(value));
-    return instance->globals[index]->type.value == VALUE_I32 ? value.i32 : value.bits[0];
-}
-
-union value instance_constant(const struct instance *instance, const struct constant_expression *expression)
-{
-    union value value = {.bits = {0, 0}};
-    switch (expression->kind) {
-    case CONSTANT_VALUE:
-        value.bits[0] = expression->bits[0];
-        value.bits[1] = expression->bits[1];
-        break;
-    case CONSTANT_REF_FUNC:
-        value.i32 = instance_function_reference(instance, expression->index);
-        break;
-    case CONSTANT_GLOBAL_GET:
-        memcpy(&value, instance->globals[expression->index]->cell, sizeof(value));
-        break;
-    case CONSTANT_CODE:
-        value.bits[0] = constant_evaluate(instance->types, expression, read_global, instance);
-        break;
-    case CONSTANT_REF_NULL:
-        break;
-    }
-    return value;
 }
 
 static enum status create_tags(struct instance *instance, const struct external *imports)
@@ -254,13 +226,6 @@ static enum status create_tags(struct instance *instance, const struct external 
 
 /* ---- Segments ---- */
 
-static uint32_t element_reference(const struct instance *instance, const struct element_segment *segment,
-                                  uint32_t index)
-{
-    return segment->functions ? instance_function_reference(instance, segment->functions[index])
-                              : instance_constant(instance, &segment->expressions[index]).i32;
-}
-
 static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
 {
     return start <= size && count <= size - start;
@@ -275,9 +240,7 @@ bool instance_table_init(struct instance *instance, uint32_t table, uint32_t seg
     if (!range_is_inside(from, count, available) || !range_is_inside(to, count, object->slot->length)) {
         return false;
     }
-    for (uint64_t i = 0; i < count; i++) {
-        table_entries(object)[to + i] = element_reference(instance, segment, (uint32_t)(from + i));
-    }
+    instance_element_references(instance, segment_index, (uint32_t)from, (uint32_t)count, table_entries(object) + to);
     return true;
 }
 
@@ -400,10 +363,11 @@ static struct instance *instance_allocate(struct process *process, struct compil
     instance->globals = instance_array(instance, types->global_count, sizeof(*instance->globals));
     instance->tags = instance_array(instance, types->tag_count, sizeof(*instance->tags));
     instance->dropped_elements = instance_array(instance, types->element_segment_count, 1);
+    instance->elements = instance_array(instance, types->element_segment_count, sizeof(*instance->elements));
     instance->dropped_data = instance_array(instance, types->data_segment_count, 1);
     instance->reference_base = process_allocate_references(process, types->function_reference_count);
     instance->index = process_allocate_instance(process);
-    if (!instance->memories || !instance->tables || !instance->globals || !instance->tags ||
+    if (!instance->memories || !instance->tables || !instance->globals || !instance->tags || !instance->elements ||
         !instance->dropped_elements || !instance->dropped_data || !instance->reference_base || !instance->index) {
         return NULL;
     }
@@ -411,6 +375,16 @@ static struct instance *instance_allocate(struct process *process, struct compil
     instance->next = process->instances;
     process->instances = instance;
     return instance;
+}
+
+static bool makes_objects(const struct module *module)
+{
+    for (uint32_t i = 0; i < module->type_count; i++) {
+        if (module->defined_types[i].kind != DEFINED_FUNCTION) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* All parts, in the order in which they need each other. */
@@ -424,6 +398,9 @@ static enum status instance_build(struct instance *instance, const struct extern
     if (status == STATUS_OK) {
         status = fill_header(instance);
     }
+    if (status == STATUS_OK && makes_objects(instance->types)) {
+        status = gc_heap_require(instance->process);
+    }
     if (status == STATUS_OK) {
         fill_import_slots(instance, imports);
         fill_references(instance);
@@ -435,6 +412,9 @@ static enum status instance_build(struct instance *instance, const struct extern
     if (status == STATUS_OK) {
         initialize_tables(instance);
         status = create_tags(instance, imports);
+    }
+    if (status == STATUS_OK) {
+        status = instance_prepare_elements(instance);
     }
     return status;
 }
@@ -448,13 +428,20 @@ enum status instance_create(struct process *process, struct compiled_module *mod
         return status;
     }
     struct instance *instance = instance_allocate(process, module);
+    process->constants_failed = false;
+    gc_hold(process); /* what constants make is held by nobody at first */
     status = instance ? instance_build(instance, imports) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK && process->constants_failed) {
+        status = STATUS_NO_MEMORY;
+    }
     if (status != STATUS_OK) {
+        gc_release_hold(process);
         format_text(error->message, sizeof(error->message), "cannot be instantiated: %s", status_text(status));
         return status;
     }
     *result = instance;
     *trap = run_segments(instance);
+    gc_release_hold(process);
     return *trap ? STATUS_TRAPPED : STATUS_OK;
 }
 

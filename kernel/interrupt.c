@@ -4,6 +4,7 @@
 #include "engine/base.h"
 #include "engine/compile.h"
 #include "kernel/cpu.h"
+#include "kernel/gc.h"
 #include "kernel/objects.h"
 
 #define RFLAGS_DIRECTION UINT64_C(0x400)
@@ -126,6 +127,13 @@ static enum trap page_fault_trap(const struct thread *thread, uint64_t address)
     if (address - thread->area.stack_limit < thread->area.stack_base - thread->area.stack_limit) {
         return TRAP_OUT_OF_MEMORY; /* committed, but the platform had no frame */
     }
+    uint64_t heap = thread->process->heap ? gc_heap_base(thread->process) : 0;
+    if (address - heap < HEAP_NULL_BYTES) { /* the place of the null reference */
+        return address - heap == OBJECT_LENGTH_OFFSET ? TRAP_NULL_ARRAY : TRAP_NULL_STRUCTURE;
+    }
+    if (gc_heap_contains(thread->process, address)) {
+        return TRAP_OUT_OF_MEMORY;
+    }
     for (const struct memory_object *memory = thread->process->memories; memory; memory = memory->next) {
         bool committed;
         if (memory_object_contains(memory, address, &committed)) {
@@ -153,7 +161,7 @@ bool kernel_exception(struct machine_state *state, enum exception exception, uin
         trap = page_fault_trap(thread, address);
         /* Kernel code looks before it touches guest memory; only a frame can be missing then. wasm_enter may run out
          * of wasm stack. */
-        if (!in_wasm && trap == TRAP_MEMORY_OUT_OF_BOUNDS) {
+        if (!in_wasm && trap != TRAP_OUT_OF_MEMORY && trap != TRAP_STACK_OVERFLOW) {
             return false;
         }
     } else if (in_wasm && exception != EXCEPTION_OTHER) {

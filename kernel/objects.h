@@ -53,6 +53,7 @@ struct table_object {
 };
 
 struct global_object {
+    struct global_object *next; /* of the process, when it may refer to objects */
     struct global_type type;
     uint64_t *cell; /* 16 bytes: in the header of the defining instance, or `own_cell` */
     uint64_t own_cell[2];
@@ -74,6 +75,7 @@ struct instance {
     struct global_object **globals;
     struct tag_object **tags;
     bool own_thread;           /* header.thread is not the process's: it was made by or for a further thread */
+    uint32_t **elements;       /* by segment: its references, made at instantiation, when they may be to objects */
     uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
     uint8_t *dropped_data;
 };
@@ -92,7 +94,10 @@ struct process {
     struct instance *instances;
     struct memory_object *memories;
     struct table_object *tables;
-    struct exception_heap *exceptions;   /* NULL: none yet */
+    struct global_object *globals; /* those that may refer to objects */
+    struct gc_heap *heap;          /* NULL: no instance needs one */
+    uint32_t heap_holds;           /* while not 0, nothing is collected */
+    bool constants_failed;         /* a constant expression found no memory for an object */
     uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
 
     /* One reservation: instance directory, then function references. */
@@ -172,7 +177,15 @@ static inline uint32_t *table_entries(const struct table_object *table)
     return (uint32_t *)(uintptr_t)table->slot->entries;
 }
 
-/* ---- instance.c ---- */
+/* ---- global.c ---- */
+/* A global whose type is known, before it has a value: the collector finds it. */
+void global_object_register(struct process *process, struct global_object *global);
+
+/* ---- gc_builtins.c ---- */
+/* A new object of a registered structure or array type, its fields zero; 0: out of memory. */
+uint32_t object_create(struct process *process, uint32_t number, uint32_t length);
+
+/* ---- instance.c, constants.c ---- */
 void instance_destroy(struct instance *instance); /* its reservation and module; itself lies in the arena */
 /* Entry address of function `index`, which is not an import. */
 uint64_t instance_function_code(const struct instance *instance, uint32_t index);
@@ -185,6 +198,8 @@ void instance_imports(const struct instance *instance, struct external *imports)
 /* The references of an element segment, `count` from `first` on, written to `to`. */
 void instance_element_references(struct instance *instance, uint32_t segment, uint32_t first, uint32_t count,
                                  uint32_t *to);
+/* Make the references of element segments that may be to objects. */
+enum status instance_prepare_elements(struct instance *instance);
 /* Value of a constant expression in this instance. */
 union value instance_constant(const struct instance *instance, const struct constant_expression *expression);
 /* Segment instructions, shared by instantiation and builtins: false when out of bounds, and nothing written. */

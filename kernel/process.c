@@ -2,6 +2,7 @@
 
 #include "engine/base.h"
 #include "kernel/cpu.h"
+#include "kernel/gc.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/objects.h"
@@ -80,7 +81,7 @@ void process_destroy(struct process *process)
     for (struct table_object *table = process->tables; table; table = table->next) {
         table_object_destroy(table);
     }
-    exceptions_destroy(process);
+    gc_heap_destroy(process);
     if (process->reservation) {
         platform_release(process->reservation, RESERVATION_BYTES);
     }

@@ -520,6 +520,9 @@ static inline void call_site(struct compiler *c, uint32_t try_index)
         call_site_add(c, try_index);
 }
 
+/* objects.c */
+void compile_prefix_fb(struct compiler *c, unsigned, unsigned);
+
 /* cold.c */
 struct cold *cold_add(struct compiler *c, enum cold_kind kind); /* NULL when memory is out */
 void trap_if(struct compiler *c, enum condition condition, enum trap trap);

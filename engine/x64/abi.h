@@ -104,6 +104,7 @@ struct instance_header {
     uint64_t kernel_instance; /* struct instance * of the kernel */
     uint64_t gs_base;         /* own GS base: readable where rdgsbase is not */
     uint64_t type_displays;   /* address of uint64_t[]: by type number, the address of the type's display */
+    uint64_t vector[2];       /* a v128 on its way to a builtin, which follows at once */
     uint64_t heap;            /* address of the process's collected heap; 0 while it has none */
     uint32_t instance_index;  /* own index in the directory, from 1 */
     uint32_t reference_base;  /* funcref of function f = reference_base + module.functions[f].reference */
@@ -119,12 +120,28 @@ _Static_assert(sizeof(struct instance_header) % 16 == 0, "globals below must be 
 /* What the record of a function of this type holds when it can be called through a table without a switch of instance:
  * compared with `signature` and `instance` of struct function_reference in one instruction. */
 struct signature_slot {
-    uint32_t signature; /* canonical number of the type */
+    uint32_t signature; /* canonical number of the type, which may be any */
     uint32_t instance;  /* own index in the directory */
 };
 _Static_assert(offsetof(struct function_reference, instance) ==
                    offsetof(struct function_reference, signature) + offsetof(struct signature_slot, instance),
                "compared as one word");
+
+/* ---- References other than those to functions ----
+ * Null is 0. The low bits tell what else it is: an object of the process's collected heap, by its distance from the
+ * heap's base; a 31-bit number, doubled, with bit 0 set; or a number of the host's, times 4, with bit 1 set. An
+ * externref and an anyref of the same thing are the same.
+ *
+ * An object begins with its type's number and, for an array, its length; for a structure OBJECT_NO_LENGTH. Fields lie at
+ * struct field_type.offset, elements from OBJECT_HEADER_BYTES on. The heap's first HEAP_NULL_BYTES are never
+ * accessible, so that an access through null faults. */
+#define REFERENCE_TAG_MASK   3
+#define REFERENCE_TAG_I31    1
+#define REFERENCE_TAG_HOST   2
+#define OBJECT_LENGTH_OFFSET 4
+#define OBJECT_NO_LENGTH     UINT32_MAX
+#define HEAP_NULL_BYTES      UINT64_C(262144)
+#define HEAP_BYTES           (UINT64_C(1) << 32)
 
 /* ---- Types at run time ----
  * A type's display is an array of type numbers: its supertype at each depth, last itself. It has at least

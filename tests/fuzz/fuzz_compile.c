@@ -96,18 +96,40 @@ static enum engine_status validate_all(const struct module *module, const struct
     return status;
 }
 
-static uint64_t read_global(const void *context, uint32_t index)
+static void read_global(const void *context, uint32_t index, uint64_t value[2])
 {
     const struct module *module = context;
     REQUIRE(index < module->global_count && !module->globals[index].type.mutable_);
-    return index;
+    value[0] = index;
+    value[1] = 0;
+}
+
+static uint32_t function_reference(const void *context, uint32_t function)
+{
+    const struct module *module = context;
+    REQUIRE(function < module->function_count && module->functions[function].reference != NO_REFERENCE);
+    return function + 1;
+}
+
+static uint32_t make_object(const void *context, uint32_t type, uint32_t length, const uint64_t (*values)[2],
+                            uint32_t count)
+{
+    const struct module *module = context;
+    uint64_t sum = length;
+    REQUIRE(type < module->type_count && module->defined_types[type].kind != DEFINED_FUNCTION);
+    for (uint32_t i = 0; i < count; i++) {
+        sum += values[i][0];
+    }
+    return (uint32_t)sum;
 }
 
 static void check_constants(const struct module *module)
 {
     for (uint32_t i = module->global_import_count; i < module->global_count; i++) {
         if (module->globals[i].initializer->kind == CONSTANT_CODE) {
-            constant_evaluate(module, module->globals[i].initializer, read_global, module);
+            struct constant_environment environment = {module, read_global, function_reference, make_object};
+            uint64_t value[2];
+            constant_evaluate(module, module->globals[i].initializer, &environment, value);
         }
     }
 }

@@ -52,12 +52,12 @@ def value(item):
         parts = [lane(item["value"], 4)]
     elif kind in ("i64", "f64"):
         parts = [lane(item["value"], 8)]
-    elif kind == "refnull" or item.get("value") == "null":
+    elif kind in ("refnull", "nullref", "nullfuncref", "nullexternref", "nullexnref") or item.get("value") == "null":
         parts = [struct.pack("<BBQ", NULL, 4, 0)]
     elif item.get("value") is None:
         parts = [struct.pack("<BBQ", NOT_NULL, 4, 0)]
-    else:  # the host's reference number n is n + 1: 0 is null
-        parts = [lane(int(item["value"]) + 1, 4)]
+    else:  # a number of the host's, as engine/x64/abi.h has them
+        parts = [lane(int(item["value"]) * 4 + 2, 4)]
     return struct.pack("<BB", code, len(parts)) + b"".join(parts)
 
 

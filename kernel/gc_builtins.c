@@ -1,0 +1,181 @@
+/* The builtins that make, fill and copy objects. Indices are those of the module and were validated; references are of
+ * the right type, or null, which is a trap. */
+#include "engine/base.h"
+#include "kernel/builtins.h"
+#include "kernel/gc.h"
+#include "kernel/objects.h"
+#include "kernel/thread.h"
+#include "kernel/type_registry.h"
+
+#define PIECE_BYTES UINT64_C(1048576)
+
+static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
+{
+    return start <= size && count <= size - start;
+}
+
+static uint32_t type_number(const struct instance *instance, uint32_t type)
+{
+    return instance->module->signatures[type];
+}
+
+static uint32_t required(struct instance *instance, uint32_t reference)
+{
+    if (!reference) {
+        instance_trap(instance, TRAP_OUT_OF_MEMORY, "collected heap");
+    }
+    return reference;
+}
+
+/* An array as C sees it. */
+struct array {
+    uint32_t length;
+    uint32_t bytes; /* of an element */
+    uint8_t *elements;
+};
+
+static struct array array_of(struct instance *instance, uint32_t reference)
+{
+    if (!reference) {
+        instance_trap(instance, TRAP_NULL_ARRAY, NULL);
+    }
+    uint8_t *object = gc_object(instance->header->heap, reference);
+    uint32_t header[2];
+    memcpy(header, object, sizeof(header));
+    return (struct array){header[1], type_of_number(header[0])->bytes, object + OBJECT_HEADER_BYTES};
+}
+
+/* `count` elements from `start` on; the guest ends when they are not all there. */
+static uint8_t *array_range(struct instance *instance, const struct array *array, uint32_t start, uint32_t count)
+{
+    if (!range_is_inside(start, count, array->length)) {
+        instance_trap(instance, TRAP_ARRAY_OUT_OF_BOUNDS, NULL);
+    }
+    return array->elements + (uint64_t)start * array->bytes;
+}
+
+uint32_t object_create(struct process *process, uint32_t number, uint32_t length)
+{
+    const struct runtime_type *type = type_of_number(number);
+    uint64_t bytes = type->bytes;
+    if (type->kind == DEFINED_ARRAY) {
+        bytes = OBJECT_HEADER_BYTES + bytes * length;
+    }
+    return length == OBJECT_NO_LENGTH && type->kind == DEFINED_ARRAY ? 0 : gc_allocate(process, number, length, bytes);
+}
+
+/* Elements all alike: the first one, then copies of what is there already. */
+static void fill(uint8_t *to, uint32_t bytes, const void *element, uint64_t count)
+{
+    if (bytes == 1) {
+        memset(to, *(const uint8_t *)element, count);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(to + i * bytes, element, bytes);
+        if ((i + 1) * bytes % PIECE_BYTES == 0) {
+            thread_checkpoint();
+        }
+    }
+}
+
+/* The same for an element's bits; those of a vector are in the header. */
+static void fill_elements(const struct instance *instance, uint8_t *to, uint32_t bytes, uint64_t element,
+                          uint64_t count)
+{
+    uint64_t vector[2];
+    if (bytes == sizeof(vector)) { /* copied, since the guest may run while there is a checkpoint */
+        memcpy(vector, instance->header->vector, sizeof(vector));
+        fill(to, bytes, vector, count);
+    } else {
+        fill(to, bytes, &element, count);
+    }
+}
+
+uint32_t builtin_struct_new(struct instance *instance, uint32_t type)
+{
+    return required(instance, object_create(instance->process, type_number(instance, type), OBJECT_NO_LENGTH));
+}
+
+uint32_t builtin_array_new_default(struct instance *instance, uint32_t type, uint32_t length)
+{
+    return required(instance, object_create(instance->process, type_number(instance, type), length));
+}
+
+uint32_t builtin_array_new(struct instance *instance, uint32_t type, uint64_t element, uint32_t length)
+{
+    uint32_t reference = builtin_array_new_default(instance, type, length);
+    struct array array = array_of(instance, reference);
+    fill_elements(instance, array.elements, array.bytes, element, length);
+    return reference;
+}
+
+/* `count` elements' bytes in a data segment. */
+static const uint8_t *data_range(struct instance *instance, uint32_t segment_index, uint32_t from, uint32_t count,
+                                 uint32_t bytes)
+{
+    const struct data_segment *segment = &instance->types->data_segments[segment_index];
+    uint64_t size = instance->dropped_data[segment_index] ? 0 : segment->size;
+    if (!range_is_inside(from, (uint64_t)count * bytes, size)) {
+        instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
+    }
+    return segment->bytes + from;
+}
+
+static void check_elements(struct instance *instance, uint32_t segment, uint32_t from, uint32_t count)
+{
+    uint64_t size = instance->dropped_elements[segment] ? 0 : instance->types->element_segments[segment].count;
+    if (!range_is_inside(from, count, size)) {
+        instance_trap(instance, TRAP_TABLE_OUT_OF_BOUNDS, NULL);
+    }
+}
+
+uint32_t builtin_array_new_data(struct instance *instance, uint32_t type, uint32_t segment, uint32_t from,
+                                uint32_t length)
+{
+    uint32_t bytes = instance->types->defined_types[type].bytes;
+    const uint8_t *source = data_range(instance, segment, from, length, bytes);
+    uint32_t reference = builtin_array_new_default(instance, type, length);
+    memcpy(array_of(instance, reference).elements, source, (uint64_t)length * bytes);
+    return reference;
+}
+
+uint32_t builtin_array_new_element(struct instance *instance, uint32_t type, uint32_t segment, uint32_t from,
+                                   uint32_t length)
+{
+    check_elements(instance, segment, from, length);
+    uint32_t reference = builtin_array_new_default(instance, type, length);
+    instance_element_references(instance, segment, from, length, (uint32_t *)array_of(instance, reference).elements);
+    return reference;
+}
+
+void builtin_array_fill(struct instance *instance, uint32_t reference, uint32_t index, uint64_t element, uint32_t count)
+{
+    struct array array = array_of(instance, reference);
+    fill_elements(instance, array_range(instance, &array, index, count), array.bytes, element, count);
+}
+
+void builtin_array_copy(struct instance *instance, uint32_t to_reference, uint32_t to, uint32_t from_reference,
+                        uint32_t from, uint32_t count)
+{
+    struct array target = array_of(instance, to_reference), source = array_of(instance, from_reference);
+    uint8_t *at = array_range(instance, &target, to, count);
+    memmove(at, array_range(instance, &source, from, count), (uint64_t)count * target.bytes);
+}
+
+void builtin_array_init_data(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,
+                             uint32_t from, uint32_t count)
+{
+    struct array array = array_of(instance, reference);
+    uint8_t *at = array_range(instance, &array, to, count);
+    memcpy(at, data_range(instance, segment, from, count, array.bytes), (uint64_t)count * array.bytes);
+}
+
+void builtin_array_init_element(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,
+                                uint32_t from, uint32_t count)
+{
+    struct array array = array_of(instance, reference);
+    uint8_t *at = array_range(instance, &array, to, count);
+    check_elements(instance, segment, from, count);
+    instance_element_references(instance, segment, from, count, (uint32_t *)at);
+}
