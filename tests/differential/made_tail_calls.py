@@ -1,5 +1,5 @@
 """Chains of tail calls against a model: functions with random parameters, spread over two instances, which hand their
-arguments on in another order and number until a counter is 0, directly, as imports, and through a table."""
+arguments on in another order and number until a counter is 0, directly, as imports, by reference, and through a table."""
 import struct
 
 from encode import (F32, F64, FUNCREF, FUNCTION, I32, I64, TABLE, V128, body, constant, function_type, limits, local_get,
@@ -80,7 +80,9 @@ def encode_side(links, side, results, imported):
     for i in own:
         link, target = links[i], links[i].target
         number = links.index(target)
-        if number in numbers and not link.by_table:
+        if number in own and link.how == "reference":
+            call = b"\xd2" + unsigned(numbers[number]) + b"\x15" + unsigned(number + 1)
+        elif number in numbers and link.how != "table":
             call = b"\x12" + unsigned(numbers[number])
         else:
             call = constant(I32, number) + b"\x13" + unsigned(number + 1) + b"\x00"
@@ -99,7 +101,7 @@ def make(random, line):
     results = [random.choice(KINDS) for _ in range(random.choice([0, 1, 1, 2, 3, 8]))]
     links = [Link(random, results) for _ in range(FUNCTIONS)]
     for link in links:
-        link.side, link.by_table = random.choice("ab"), random.random() < 0.4
+        link.side, link.how = random.choice("ab"), random.choice(["direct", "direct", "table", "table", "reference"])
         link.connect(random, random.choice(links))
     commands = []
     for number, link in enumerate(links):
