@@ -190,6 +190,5 @@ uint32_t process_spawn(struct instance *instance, uint32_t argument)
     }
     record->thread->number = record->number;
     record->instance->header->thread = (uintptr_t)record->thread;
-    scheduler_arm_timer(); /* the new thread takes turns with this one */
     return record->number;
 }

@@ -141,6 +141,7 @@ enum status thread_start(void (*entry)(void *argument), void *argument, struct t
     *--top = (uintptr_t)thread_begin;
     thread->saved_rsp = (uintptr_t)(top - (SWITCH_STACK_WORDS - 1));
     scheduler_make_ready(thread);
+    scheduler_arm_timer(); /* it takes turns with this one */
     *result = thread;
     return STATUS_OK;
 }

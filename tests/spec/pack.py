@@ -18,7 +18,7 @@ MAGIC = 0x43505354  # "TSPC"
 # Both lists stand in tests/spec/script.h in the same order.
 COMMANDS = ["module", "module_definition", "module_instance", "register", "action", "assert_return", "assert_trap",
             "assert_exhaustion", "assert_invalid", "assert_malformed", "assert_unlinkable", "assert_uninstantiable",
-            "assert_exception", "text"]
+            "assert_exception", "thread", "wait", "text"]
 TYPES = ["i32", "i64", "f32", "f64", "v128", "externref", "funcref", "other", "refnull", "either"]
 # Where scripts are, from SUITE_FOLDER; they are called by their path from there.
 FOLDERS = [".", "../legacy-eh", "proposals/custom-page-sizes", "proposals/threads", "proposals/wide-arithmetic"]
@@ -95,6 +95,12 @@ def encode(folder, command, excuse):
             body += values(command["expected"])
         elif kind in ("assert_trap", "assert_exhaustion"):
             body += text(command["text"])
+    elif kind == "thread":
+        body = (text(command.get("name")) + text(command.get("shared_module")) +
+                struct.pack("<I", len(command["commands"])) +
+                b"".join(encode(folder, item, None) for item in command["commands"]))
+    elif kind == "wait":
+        body = text(command["thread"])
     else:
         sys.exit(f"pack.py: {folder}: command {kind} at line {command['line']} is not known")
     return struct.pack("<BI", COMMANDS.index(kind), command["line"]) + text(excuse) + struct.pack("<I", len(body)) + body

@@ -90,6 +90,16 @@ void report_skip_feature(struct report *report, const char *feature)
     count_skip(report, "needs ", (struct name){feature, (uint32_t)strlen(feature)});
 }
 
+void report_add(struct report *report, const struct report *thread)
+{
+    report->modules += thread->modules;
+    report->passed += thread->passed;
+    report->failed += thread->failed;
+    for (uint32_t i = 0; i < thread->reason_count; i++)
+        for (uint32_t k = 0; k < thread->reasons[i].count; k++)
+            count_skip(report, thread->reasons[i].prefix, thread->reasons[i].reason);
+}
+
 void report_totals(const struct report *report)
 {
     report_print("%u scripts, %u modules loaded\n", (unsigned)report->scripts, (unsigned)report->modules);

@@ -30,6 +30,8 @@ void report_fail(struct report *report, const char *format, ...) __attribute__((
 void report_skip(struct report *report, struct name reason);
 /* The same for a feature of WebAssembly that is not there yet; a static string. */
 void report_skip_feature(struct report *report, const char *feature);
+/* Add the counts of a thread's report. */
+void report_add(struct report *report, const struct report *thread);
 void report_totals(const struct report *report);
 
 #endif

@@ -4,7 +4,9 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/heap.h"
+#include "kernel/objects.h"
 #include "kernel/platform.h"
+#include "kernel/thread.h"
 #include "tests/spec/modules.h"
 #include "tests/spec/report.h"
 #include "tests/spec/script.h"
@@ -308,6 +310,9 @@ static void run_text(struct run *run, struct script_reader *body)
 }
 
 /* ---- Scripts ---- */
+static void run_thread(struct run *run, struct script_reader *body);
+static void run_wait(struct run *run, struct script_reader *body);
+
 static const struct {
     const char *name;
     void (*run)(struct run *run, struct script_reader *body);
@@ -317,10 +322,97 @@ static const struct {
 #undef COMMAND_ROW
 };
 
+/* As many as there are commands, at most `count`. Returns how many are missing. */
+static uint32_t run_commands(struct run *run, struct script_reader *reader, uint32_t count)
+{
+    struct script_command command = {0};
+    for (; count > 0 && script_next(reader, &command); count--) {
+        run->report.line = command.line;
+        run->report.excuse = command.excuse;
+        run->report.command = commands[command.kind].name;
+        commands[command.kind].run(run, &command.body);
+    }
+    run->report.excuse.length = 0;
+    return count;
+}
+
+/* ---- Threads of a script ----
+ * Each is a kernel thread with names of its own, in the process of the script; it has one module in common with it. */
+#define SCRIPT_THREADS_MAXIMUM 8
+static struct script_thread {
+    struct run run;
+    struct thread *thread; /* NULL: not in use */
+    struct name name;
+    struct script_reader body;
+    uint32_t shared; /* modules at the start that are the script's */
+} script_threads[SCRIPT_THREADS_MAXIMUM];
+
+static void thread_entry(void *argument)
+{
+    struct script_thread *self = argument;
+    process_adopt_thread(self->run.suite.process);
+    uint32_t count = script_number(&self->body);
+    if (run_commands(&self->run, &self->body, count) > 0 || self->body.damaged)
+        report_fail(&self->run.report, "the thread's commands are damaged");
+    process_adopt_thread(NULL);
+}
+
+static void run_thread(struct run *run, struct script_reader *body)
+{
+    struct script_thread *thread = script_threads;
+    while (thread < script_threads + SCRIPT_THREADS_MAXIMUM && thread->thread)
+        thread++;
+    if (thread == script_threads + SCRIPT_THREADS_MAXIMUM) {
+        report_fail(&run->report, "too many threads");
+        return;
+    }
+    memset(thread, 0, sizeof(*thread));
+    thread->name = script_text(body);
+    struct name shared = script_text(body);
+    const struct suite_module *module = shared.length ? suite_find(&run->suite, shared) : NULL;
+    thread->body = *body;
+    thread->run.report.script = run->report.script;
+    thread->run.suite.process = run->suite.process;
+    thread->run.suite.spectest = run->suite.spectest;
+    if (module)
+        thread->run.suite.modules[thread->run.suite.module_count++] = *module;
+    thread->shared = thread->run.suite.module_count;
+    if (thread_start(thread_entry, thread, &thread->thread) != STATUS_OK)
+        report_fail(&run->report, "no memory for a thread");
+}
+
+static void join_thread(struct run *run, struct script_thread *thread)
+{
+    thread_join(thread->thread);
+    thread->thread = NULL;
+    report_add(&run->report, &thread->run.report);
+    for (uint32_t i = thread->shared; i < thread->run.suite.module_count; i++)
+        if (thread->run.suite.modules[i].compiled)
+            compiled_module_release(thread->run.suite.modules[i].compiled);
+}
+
+static void run_wait(struct run *run, struct script_reader *body)
+{
+    struct name name = script_text(body);
+    for (struct script_thread *thread = script_threads; thread < script_threads + SCRIPT_THREADS_MAXIMUM; thread++)
+        if (thread->thread && thread->name.length == name.length &&
+            memcmp(thread->name.text, name.text, name.length) == 0) {
+            join_thread(run, thread);
+            return;
+        }
+    report_fail(&run->report, "no such thread");
+}
+
+static void join_all(struct run *run)
+{
+    for (struct script_thread *thread = script_threads; thread < script_threads + SCRIPT_THREADS_MAXIMUM; thread++)
+        if (thread->thread)
+            join_thread(run, thread);
+}
+
 static void run_script(struct run *run, struct name name, struct name bytes)
 {
     struct script_reader reader;
-    struct script_command command = {0};
     run->report.script = name;
     run->report.command = "script";
     run->report.line = 0;
@@ -328,13 +420,10 @@ static void run_script(struct run *run, struct name name, struct name bytes)
     bool started = suite_process_create(&run->suite);
     if (!started || remaining == 0)
         report_fail(&run->report, "cannot start");
-    for (; started && remaining > 0 && script_next(&reader, &command); remaining--) {
-        run->report.line = command.line;
-        run->report.excuse = command.excuse;
-        run->report.command = commands[command.kind].name;
-        commands[command.kind].run(run, &command.body);
+    if (started) {
+        remaining = run_commands(run, &reader, remaining);
+        join_all(run);
     }
-    run->report.excuse.length = 0;
     if (started && (remaining > 0 || reader.damaged))
         report_fail(&run->report, "the script is damaged");
     suite_process_destroy(&run->suite);

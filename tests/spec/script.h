@@ -14,6 +14,8 @@
  *   assert_trap, _exhaustion      action, text message
  *   assert_exception              action
  *   assert_invalid, _malformed, _unlinkable, _uninstantiable      text message, module
+ *   thread                        text name, text module that it shares, u32 number of commands, commands
+ *   wait                          text thread name
  *   text                          nothing: a test of the text format
  *
  * A reader that meets the end of its bytes returns zeros and empty texts and sets `damaged`. */
@@ -41,6 +43,8 @@
     X(ASSERT_UNLINKABLE, assert_unlinkable)                                                                            \
     X(ASSERT_UNINSTANTIABLE, assert_uninstantiable)                                                                    \
     X(ASSERT_EXCEPTION, assert_exception)                                                                              \
+    X(THREAD, thread)                                                                                                  \
+    X(WAIT, wait)                                                                                                      \
     X(TEXT, text)
 
 #define SCRIPT_COMMAND_ENUM(name, function) COMMAND_##name,

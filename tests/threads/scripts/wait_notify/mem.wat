@@ -1,0 +1,1 @@
+(module (memory (export "shared") 1 1 shared))
