@@ -31,6 +31,11 @@ static struct wasi_iovec load_iovec(const struct transfer *transfer, uint32_t in
     return iovec;
 }
 
+static uint64_t transfer_right(const struct transfer *transfer)
+{
+    return transfer->write ? WASI_RIGHT_FD_WRITE : WASI_RIGHT_FD_READ;
+}
+
 /* Decode: all pointers, the sum of the lengths, the descriptor and its rights. */
 static enum wasi_errno check_transfer(const struct transfer *transfer)
 {
@@ -53,7 +58,7 @@ static enum wasi_errno check_transfer(const struct transfer *transfer)
     if (transfer->positioned && descriptor->kind == WASI_STREAM)
         return WASI_ESPIPE;
     /* As POSIX has it, and as C programs expect it, not ENOTCAPABLE. */
-    if (!(descriptor->rights & (transfer->write ? WASI_RIGHT_FD_WRITE : WASI_RIGHT_FD_READ)))
+    if (!(descriptor->rights & transfer_right(transfer)))
         return WASI_EBADF;
     if (transfer->positioned && !(descriptor->rights & WASI_RIGHT_FD_SEEK))
         return WASI_ENOTCAPABLE;
@@ -104,7 +109,7 @@ static enum wasi_errno transfer_chunk(struct transfer *transfer, uint64_t addres
     for (;;) {
         void *memory = instance_memory_required(transfer->instance, address, bytes, transfer->buffer_name);
         struct wasi_descriptor *descriptor = wasi_descriptor(wasi_of(transfer->instance), transfer->fd);
-        if (!descriptor)
+        if (!descriptor || !(descriptor->rights & transfer_right(transfer)))
             return WASI_EBADF;
         if (descriptor->kind == WASI_NODE)
             return transfer_node(transfer, descriptor, memory, bytes, done);
