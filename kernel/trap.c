@@ -58,6 +58,9 @@ static void add_wasm_frames_at(struct trap_report *report, const struct thread *
 static void add_backtrace(struct trap_report *report, const struct thread *thread, enum guest_position position)
 {
     if (position == GUEST_IN_HOST) {
+        if (!thread->area.wasm_rsp) { /* wasm_enter did not get as far as its first frame */
+            return;
+        }
         add_host_frame(report, thread->area.host_function);
         add_wasm_frames_at(report, thread, thread->area.wasm_rsp);
     } else {
