@@ -178,8 +178,8 @@ static void mark_thread(struct gc_heap *heap, const struct thread *thread)
 {
     uint64_t lowest = thread->area.wasm_rsp ? thread->area.wasm_rsp : thread->area.stack_base;
     uint64_t interrupted = thread->interrupted.registers[RSP];
-    if (interrupted >= thread->area.stack_limit && interrupted < lowest) {
-        lowest = max_u64(interrupted - BELOW_STACK_POINTER, thread->area.stack_limit);
+    if (interrupted - thread->area.stack_limit <= thread->area.stack_base - thread->area.stack_limit) {
+        lowest = max_u64(min_u64(lowest, interrupted - BELOW_STACK_POINTER), thread->area.stack_limit);
     }
     mark_range(heap, lowest, thread->area.stack_base);
     mark_range(heap, (uintptr_t)thread->interrupted.registers, (uintptr_t)(thread->interrupted.registers + 16));
