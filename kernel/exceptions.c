@@ -164,11 +164,16 @@ _Noreturn static void throw(struct instance *instance, struct thrown exception, 
             thread_end_guest(TRAP_OUT_OF_MEMORY, "exceptions", GUEST_IN_HOST);
         }
     }
+    /* The landing pad may be interrupted between two of them, and then nothing may refer to the exception any more. */
+    if ((uintptr_t)exception.values != thread->area.payload) {
+        memcpy((void *)(uintptr_t)thread->area.payload, exception.values,
+               signature_type(exception.tag->signature)->parameter_count * sizeof(exception.values[0]));
+    }
     if (place.instance != instance) {
         platform_set_gs((uintptr_t)place.instance->gs_base);
     }
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
-    resume(place.registers, place.rsp, exception.values, exception.reference,
+    resume(place.registers, place.rsp, (const void *)thread->area.payload, exception.reference,
            (uintptr_t)place.code->text + clause->pad);
     __builtin_unreachable();
 }
