@@ -124,7 +124,7 @@ static enum trap page_fault_trap(const struct thread *thread, uint64_t address)
     if (address - (thread->area.stack_limit - ABI_STACK_GUARD_BYTES) < ABI_STACK_GUARD_BYTES) {
         return TRAP_STACK_OVERFLOW;
     }
-    if (address - thread->area.stack_limit < thread->area.stack_base - thread->area.stack_limit) {
+    if (address - thread->area.stack_limit < thread->area.stack_base + PAYLOAD_BYTES - thread->area.stack_limit) {
         return TRAP_OUT_OF_MEMORY; /* committed, but the platform had no frame */
     }
     uint64_t heap = thread->process->heap ? gc_heap_base(thread->process) : 0;
