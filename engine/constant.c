@@ -184,12 +184,13 @@ static void push_number(struct evaluation *evaluation, uint64_t number)
 }
 
 /* Take `operands` values and push an object made of `count` of them. */
-static void push_object(struct evaluation *evaluation, uint32_t type, uint32_t length, uint32_t operands, uint32_t count)
+static void push_object(struct evaluation *evaluation, uint32_t type, uint32_t length, uint32_t operands,
+                        uint32_t count)
 {
     evaluation->depth -= operands;
     const struct constant_environment *environment = evaluation->environment;
-    uint32_t reference = environment->make_object(environment->context, type, length,
-                                                  (const uint64_t(*)[2])&evaluation->values[evaluation->depth], count);
+    uint32_t reference = environment->make_object(
+        environment->context, type, length, (const uint64_t (*)[2]) & evaluation->values[evaluation->depth], count);
     push_number(evaluation, reference);
 }
 

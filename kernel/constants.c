@@ -71,7 +71,8 @@ enum status instance_prepare_elements(struct instance *instance)
 {
     for (uint32_t i = 0; i < instance->types->element_segment_count; i++) {
         const struct element_segment *segment = &instance->types->element_segments[i];
-        if (segment->functions || !type_may_refer_to_objects(type_translate(instance->module->signatures, segment->type))) {
+        if (segment->functions ||
+            !type_may_refer_to_objects(type_translate(instance->module->signatures, segment->type))) {
             continue;
         }
         uint32_t *references =

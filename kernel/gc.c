@@ -5,22 +5,23 @@
 #include "kernel/platform.h"
 #include "kernel/type_registry.h"
 
-#define MARKS_BYTES (GC_BLOCKS * GC_MARK_WORDS * sizeof(uint64_t))
+#define MARKS_BYTES       (GC_BLOCKS * GC_MARK_WORDS * sizeof(uint64_t))
 #define BLOCK_TABLE_BYTES align_up(GC_BLOCKS * sizeof(struct gc_block), PLATFORM_PAGE_BYTES)
-#define STACK_BYTES (UINT64_C(64) << 20)
-#define SIDE_BYTES  (MARKS_BYTES + BLOCK_TABLE_BYTES + STACK_BYTES)
+#define STACK_BYTES       (UINT64_C(64) << 20)
+#define SIDE_BYTES        (MARKS_BYTES + BLOCK_TABLE_BYTES + STACK_BYTES)
 /* Side arrays are committed for so many blocks at a time: whole pages of each. */
-#define SIDE_STEP      1024
+#define SIDE_STEP       1024
 #define SIDE_STEP_MARKS (SIDE_STEP * GC_MARK_WORDS * sizeof(uint64_t))
 #define SIDE_STEP_TABLE (SIDE_STEP * sizeof(struct gc_block))
 _Static_assert(SIDE_STEP_TABLE % PLATFORM_PAGE_BYTES == 0 && SIDE_STEP_MARKS % PLATFORM_PAGE_BYTES == 0, "whole pages");
 
-#define STACK_FIRST_BYTES  UINT64_C(65536)
-#define BUDGET_MINIMUM     (UINT64_C(4) << 20)
+#define STACK_FIRST_BYTES UINT64_C(65536)
+#define BUDGET_MINIMUM    (UINT64_C(4) << 20)
 
 static const uint16_t class_bytes[GC_CLASSES] = {
-    16,  24,  32,  40,  48,   56,   64,   80,   96,   112,  128,  160,  192,  224,  256,   320,   384,   448,   512, 640,
-    768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 8192, 10920, 13104, 16384, 21840, 32768,
+    16,   24,   32,   40,   48,   56,   64,   80,   96,    112,   128,   160,   192,
+    224,  256,  320,  384,  448,  512,  640,  768,  896,   1024,  1280,  1536,  1792,
+    2048, 2560, 3072, 3584, 4096, 5120, 6144, 8192, 10920, 13104, 16384, 21840, 32768,
 };
 
 /* ---- Life ---- */
@@ -134,8 +135,7 @@ void gc_statistics(const struct process *process, struct gc_statistics *statisti
     const struct gc_heap *heap = process->heap;
     *statistics = (struct gc_statistics){0};
     if (heap) {
-        *statistics =
-            (struct gc_statistics){heap->collections, heap->live, (uint64_t)heap->committed * GC_BLOCK_BYTES};
+        *statistics = (struct gc_statistics){heap->collections, heap->live, (uint64_t)heap->committed * GC_BLOCK_BYTES};
     }
 }
 
@@ -198,7 +198,8 @@ static bool take_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
     for (uint32_t i = first; i < first + count; i++) {
         missing += i >= heap->frontier || heap->blocks[i].state == GC_BLOCK_UNUSED;
     }
-    if (!commit_side(heap, first + count) || !process_charge_memory(heap->process, (uint64_t)missing * GC_BLOCK_BYTES)) {
+    if (!commit_side(heap, first + count) ||
+        !process_charge_memory(heap->process, (uint64_t)missing * GC_BLOCK_BYTES)) {
         return false;
     }
     for (; done < count; done++) {

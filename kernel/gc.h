@@ -39,8 +39,7 @@ uint32_t gc_allocate(struct process *process, uint32_t type, uint32_t length, ui
 /* A kernel-defined object: `references` words that are references or null, then `bytes` bytes of anything, 8-byte
  * aligned. All zero at first. No anyref ever refers to one: only hierarchies that know the kind do. */
 enum gc_record_kind { GC_RECORD_EXCEPTION };
-uint32_t gc_allocate_record(struct process *process, enum gc_record_kind kind, uint32_t references,
-                            uint64_t bytes);
+uint32_t gc_allocate_record(struct process *process, enum gc_record_kind kind, uint32_t references, uint64_t bytes);
 uint32_t *gc_record_references(struct process *process, uint32_t record);
 void *gc_record_bytes(struct process *process, uint32_t record);
 

@@ -1,22 +1,22 @@
 /* The insides of the collected heap, shared by the files that make it.
  *
  * The 4 GiB of the heap are blocks. A block holds cells of one size class, or is part of a large object, or is free.
- * Cells are given out from runs: a sweep of a block finds the next row of dead cells, zeroes it, and its class allocates
- * from there upwards. So the header of a cell that holds no object is zero, with the exception of dead cells that were
- * not swept yet; those are dealt with before the next marking. One mark bit for each 8 bytes lies outside. */
+ * Cells are given out from runs: a sweep of a block finds the next row of dead cells, zeroes it, and its class
+ * allocates from there upwards. So the header of a cell that holds no object is zero, with the exception of dead cells
+ * that were not swept yet; those are dealt with before the next marking. One mark bit for each 8 bytes lies outside. */
 #ifndef KERNEL_GC_HEAP_H
 #define KERNEL_GC_HEAP_H
 
 #include "kernel/gc.h"
 #include "kernel/objects.h"
 
-#define GC_BLOCK_BYTES    65536
-#define GC_BLOCKS         (HEAP_BYTES / GC_BLOCK_BYTES)
-#define GC_FIRST_BLOCK    (HEAP_NULL_BYTES / GC_BLOCK_BYTES)
-#define GC_MARK_WORDS     (GC_BLOCK_BYTES / 8 / 64) /* of a block */
-#define GC_SMALL_MAXIMUM  32768
-#define GC_CLASSES        39
-#define GC_RECORD_TYPES   TYPE_NUMBERS_MAXIMUM /* type numbers from here on are kinds of records */
+#define GC_BLOCK_BYTES   65536
+#define GC_BLOCKS        (HEAP_BYTES / GC_BLOCK_BYTES)
+#define GC_FIRST_BLOCK   (HEAP_NULL_BYTES / GC_BLOCK_BYTES)
+#define GC_MARK_WORDS    (GC_BLOCK_BYTES / 8 / 64) /* of a block */
+#define GC_SMALL_MAXIMUM 32768
+#define GC_CLASSES       39
+#define GC_RECORD_TYPES  TYPE_NUMBERS_MAXIMUM /* type numbers from here on are kinds of records */
 
 enum gc_block_state {
     GC_BLOCK_UNUSED,    /* not committed */
@@ -50,19 +50,19 @@ struct gc_heap {
     uint8_t class_of[GC_SMALL_MAXIMUM / 8 + 1]; /* by bytes / 8, rounded up */
     struct process *process;
     uint64_t base;
-    uint8_t *side;          /* reservation: mark bits, blocks, mark stack */
-    uint64_t *marks;        /* GC_MARK_WORDS for each block */
+    uint8_t *side;   /* reservation: mark bits, blocks, mark stack */
+    uint64_t *marks; /* GC_MARK_WORDS for each block */
     struct gc_block *blocks;
-    uint32_t *stack;        /* of marked objects to be traced */
+    uint32_t *stack; /* of marked objects to be traced */
     uint32_t stack_count, stack_capacity;
     bool stack_overflowed;
-    uint32_t frontier;      /* blocks from here on were never used */
-    uint32_t search;        /* no block below is free or unused */
-    uint32_t side_blocks;   /* blocks for which the side arrays are committed */
+    uint32_t frontier;               /* blocks from here on were never used */
+    uint32_t search;                 /* no block below is free or unused */
+    uint32_t side_blocks;            /* blocks for which the side arrays are committed */
     uint32_t committed, free_blocks; /* numbers of blocks */
-    uint64_t allocated;     /* bytes since the last collection */
-    uint64_t budget;        /* collect when so many are */
-    uint64_t live;          /* bytes marked by the last collection */
+    uint64_t allocated;              /* bytes since the last collection */
+    uint64_t budget;                 /* collect when so many are */
+    uint64_t live;                   /* bytes marked by the last collection */
     uint64_t collections;
 };
 

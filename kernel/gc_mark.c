@@ -122,8 +122,7 @@ static bool is_object(const struct gc_heap *heap, uint32_t word)
     }
     const struct gc_class *class = &heap->classes[entry->class];
     uint32_t cell = (uint32_t)((uint64_t)offset * class->reciprocal >> 32);
-    return cell * class->bytes == offset && cell < class->cells &&
-           *(const uint32_t *)gc_object(heap->base, word) != 0;
+    return cell * class->bytes == offset && cell < class->cells && *(const uint32_t *)gc_object(heap->base, word) != 0;
 }
 
 static void mark_word(struct gc_heap *heap, uint32_t word)

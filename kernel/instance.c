@@ -218,8 +218,8 @@ static enum status create_tags(struct instance *instance, const struct external 
     }
     enum status status = STATUS_OK;
     for (uint32_t i = module->tag_import_count; i < module->tag_count && status == STATUS_OK; i++) {
-        status = tag_object_create(instance->process, instance->module->signatures[module->tags[i]],
-                                   &instance->tags[i]);
+        status =
+            tag_object_create(instance->process, instance->module->signatures[module->tags[i]], &instance->tags[i]);
     }
     return status;
 }
@@ -272,10 +272,9 @@ static enum trap run_segments(struct instance *instance)
     for (uint32_t i = 0; i < module->element_segment_count; i++) {
         const struct element_segment *segment = &module->element_segments[i];
         if (segment->mode == SEGMENT_ACTIVE &&
-            !instance_table_init(
-                instance, segment->table, i,
-                segment_offset(instance, segment->offset, &module->tables[segment->table].type.limits), 0,
-                segment->count)) {
+            !instance_table_init(instance, segment->table, i,
+                                 segment_offset(instance, segment->offset, &module->tables[segment->table].type.limits),
+                                 0, segment->count)) {
             return TRAP_TABLE_OUT_OF_BOUNDS;
         }
         instance->dropped_elements[i] = segment->mode != SEGMENT_PASSIVE;
@@ -283,10 +282,9 @@ static enum trap run_segments(struct instance *instance)
     for (uint32_t i = 0; i < module->data_segment_count; i++) {
         const struct data_segment *segment = &module->data_segments[i];
         if (segment->mode == SEGMENT_ACTIVE &&
-            !instance_memory_init(
-                instance, segment->memory, i,
-                segment_offset(instance, segment->offset, &module->memories[segment->memory].limits), 0,
-                segment->size)) {
+            !instance_memory_init(instance, segment->memory, i,
+                                  segment_offset(instance, segment->offset, &module->memories[segment->memory].limits),
+                                  0, segment->size)) {
             return TRAP_MEMORY_OUT_OF_BOUNDS;
         }
         instance->dropped_data[i] = segment->mode != SEGMENT_PASSIVE;

@@ -185,8 +185,7 @@ static struct type_group **slot_find(const struct wanted_group *wanted, uint64_t
 {
     for (uint64_t slot = hash;; slot++) {
         struct type_group **at = &registry.slots[slot & (registry.slot_count - 1)];
-        if (!*at ||
-            ((*at)->hash == hash && (*at)->count == wanted->count && group_is_wanted(*at, wanted))) {
+        if (!*at || ((*at)->hash == hash && (*at)->count == wanted->count && group_is_wanted(*at, wanted))) {
             return at;
         }
     }
@@ -240,10 +239,9 @@ static bool displays_grow(uint32_t needed)
         registry.displays = platform_reserve(DISPLAYS_BYTES);
     }
     uint32_t target = (uint32_t)align_up(needed, DISPLAYS_COMMIT);
-    if (!registry.displays ||
-        platform_commit(registry.displays + registry.displays_committed,
-                        (target - registry.displays_committed) * sizeof(uint64_t),
-                        PROTECTION_READ_WRITE) != STATUS_OK) {
+    if (!registry.displays || platform_commit(registry.displays + registry.displays_committed,
+                                              (target - registry.displays_committed) * sizeof(uint64_t),
+                                              PROTECTION_READ_WRITE) != STATUS_OK) {
         return false;
     }
     registry.displays_committed = target;

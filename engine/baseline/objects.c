@@ -28,7 +28,8 @@ static unsigned storage_type(value_type storage)
     return storage == VALUE_I8 || storage == VALUE_I16 ? TYPE_I32 : type_of(storage);
 }
 
-static void emit_storage_load(struct compiler *c, value_type storage, bool is_signed, unsigned reg, struct operand memory)
+static void emit_storage_load(struct compiler *c, value_type storage, bool is_signed, unsigned reg,
+                              struct operand memory)
 {
     if (storage == VALUE_I8)
         emit_instruction(&c->as, is_signed ? X64_MOVSX8 : X64_MOVZX8, reg, memory);
@@ -100,8 +101,8 @@ static void compile_struct_set(struct compiler *c)
     emit_storage_store(c, field->storage, reg, field_operand(c, &reference, field));
 }
 
-/* Allocate, then move the top values of the stack into the object, whose fields are zero. The values lie in the frame or
- * in callee-saved registers meanwhile, where the collector finds them. */
+/* Allocate, then move the top values of the stack into the object, whose fields are zero. The values lie in the frame
+ * or in callee-saved registers meanwhile, where the collector finds them. */
 static void fill_object(struct compiler *c, const struct defined_type *type, uint32_t count)
 {
     struct value object = vpop(c); /* in rax */
