@@ -75,8 +75,11 @@ enum status instance_prepare_elements(struct instance *instance)
             !type_may_refer_to_objects(type_translate(instance->module->signatures, segment->type))) {
             continue;
         }
-        uint32_t *references =
-            arena_allocate_array(&instance->process->arena, max_u64(segment->count, 1), sizeof(*references));
+        uint32_t *references = instance->elements[i]; /* there already when the instance is renewed */
+        if (!references) {
+            references =
+                arena_allocate_array(&instance->process->arena, max_u64(segment->count, 1), sizeof(*references));
+        }
         if (!references) {
             return STATUS_NO_MEMORY;
         }

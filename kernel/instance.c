@@ -446,6 +446,9 @@ enum status instance_create(struct process *process, struct compiled_module *mod
 enum trap instance_renew(struct instance *instance)
 {
     const struct module *module = instance->types;
+    struct process *process = instance->process;
+    process->constants_failed = false;
+    gc_hold(process);
     for (uint32_t i = module->table_import_count; i < module->table_count; i++) {
         struct table_object *table = instance->tables[i];
         memset(table_entries(table), 0, table->slot->length * sizeof(uint32_t));
@@ -458,7 +461,9 @@ enum trap instance_renew(struct instance *instance)
     memset(instance->dropped_elements, 0, module->element_segment_count);
     memset(instance->dropped_data, 0, module->data_segment_count);
     initialize_tables(instance);
-    return run_segments(instance);
+    enum trap trap = instance_prepare_elements(instance) == STATUS_OK ? run_segments(instance) : TRAP_OUT_OF_MEMORY;
+    gc_release_hold(process);
+    return process->constants_failed ? TRAP_OUT_OF_MEMORY : trap;
 }
 
 void instance_imports(const struct instance *instance, struct external *imports)
