@@ -109,7 +109,7 @@ $(BUILD)/$(1)/%.wasm: $(2)/%.cpp | setup-build
 	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(GUEST_FLAGS) -MF $(BUILD)/depend/$(1)-$$*.d $$< -o $$@
 $(BUILD)/$(1)/%.wasm: $(2)/%.wat | setup-test
 	$$(call SAY,WASM)
-	$(Q)wat2wasm --debug-names --enable-tail-call --enable-memory64 --enable-multi-memory $$< -o $$@
+	$(Q)wat2wasm --enable-exceptions --debug-names --enable-tail-call --enable-memory64 --enable-multi-memory $$< -o $$@
 endef
 $(eval $(call GUEST_RULES,examples,examples))
 $(eval $(call GUEST_RULES,guests,tests/guests))

@@ -105,7 +105,7 @@ bool code_instance_switch(uintptr_t pc, uintptr_t rsp, uint32_t *instance)
     memcpy(&target, code + 4, sizeof target);
     if (code[0] != 0x65 || code[1] != 0xff || code[2] != 0x14 || code[3] != 0x25 ||
         target != HEADER_OFFSET(switch_instance))
-        return false; /* call gs:[switch_instance] */
+        return false;                                                         /* call gs:[switch_instance] */
     *instance = *(const uint32_t *)(rsp + (uintptr_t)(intptr_t)displacement); /* NOLINT: the wasm stack */
     return true;
 }

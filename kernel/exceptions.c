@@ -2,8 +2,8 @@
  *
  * Frames are left as code_unwind_registers says, callee-saved registers get their values back on the way, and the
  * instance of a frame is known from its callee's, because a call of another instance is recognizable by its return
- * address. Nothing is changed before a clause is found: the backtrace of an exception that nobody catches is that of the
- * throw. */
+ * address. Nothing is changed before a clause is found: the backtrace of an exception that nobody catches is that of
+ * the throw. */
 #include "kernel/exceptions.h"
 
 #include "engine/base.h"
@@ -138,6 +138,13 @@ __attribute__((naked)) static void resume(__attribute__((unused)) const uint64_t
               [r15] "i"(8 * R15));
 }
 
+/* The frames here are not returned from. Not inlined: what its caller has on the stack lies above its frame. */
+__attribute__((noinline)) static void leave_kernel_stack(const struct thread *thread)
+{
+    uint8_t *here = __builtin_frame_address(0);
+    SANITIZER_ALLOW(here, thread->area.kernel_rsp - (uintptr_t)here);
+}
+
 _Noreturn static void throw(struct instance *instance, struct thrown exception, const struct callee_saved *saved)
 {
     struct thread *thread = thread_current();
@@ -172,7 +179,7 @@ _Noreturn static void throw(struct instance *instance, struct thrown exception, 
     if (place.instance != instance) {
         platform_set_gs((uintptr_t)place.instance->gs_base);
     }
-    SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
+    leave_kernel_stack(thread);
     resume(place.registers, place.rsp, (const void *)thread->area.payload, exception.reference,
            (uintptr_t)place.code->text + clause->pad);
     __builtin_unreachable();
@@ -182,12 +189,12 @@ __attribute__((used)) _Noreturn static void exception_throw(struct instance *ins
                                                             const struct callee_saved *saved)
 {
     const struct thread *thread = thread_current();
-    throw(instance,
-          (struct thrown){.tag = instance->tags[tag], .values = (const uint64_t(*)[2])thread->area.payload}, saved);
+    throw(instance, (struct thrown){.tag = instance->tags[tag], .values = (const uint64_t (*)[2])thread->area.payload},
+          saved);
 }
 
-__attribute__((used)) _Noreturn static void
-exception_throw_reference(struct instance *instance, uint32_t reference, const struct callee_saved *saved)
+__attribute__((used)) _Noreturn static void exception_throw_reference(struct instance *instance, uint32_t reference,
+                                                                      const struct callee_saved *saved)
 {
     struct thrown exception = {.reference = reference};
     if (!reference) {

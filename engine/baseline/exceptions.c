@@ -55,9 +55,8 @@ static uint32_t try_add(struct compiler *c)
 static uint32_t clause_add(struct compiler *c, uint32_t try_index, uint32_t last, uint32_t tag, bool reference)
 {
     struct code_exceptions *table = &c->exceptions;
-    if (table->clause_count == c->clause_capacity &&
-        !compiler_grow(c, (void **)&table->clauses, &c->clause_capacity, table->clause_count + 1,
-                       sizeof *table->clauses))
+    if (table->clause_count == c->clause_capacity && !compiler_grow(c, (void **)&table->clauses, &c->clause_capacity,
+                                                                    table->clause_count + 1, sizeof *table->clauses))
         return CODE_NO_CLAUSE;
     uint32_t index = table->clause_count++;
     table->clauses[index] = (struct code_clause){
