@@ -147,11 +147,6 @@ void process_join_threads(struct process *process);
  * that it makes are its own. For those that process_spawn does not start. */
 void process_adopt_thread(struct process *process);
 
-/* ---- spawn.c ---- */
-/* Its first thread, and all others that have not been freed. */
-void process_visit_threads(const struct process *process, void (*visit)(void *context, const struct thread *thread),
-                           void *context);
-
 /* ---- memory.c ---- */
 /* A memory whose home lies behind `header_bytes` bytes for an instance header (0: none), which are committed too. */
 enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,

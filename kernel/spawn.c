@@ -100,17 +100,6 @@ static uint32_t find_entry(struct instance *instance)
                : 0;
 }
 
-void process_visit_threads(const struct process *process, void (*visit)(void *context, const struct thread *thread),
-                           void *context)
-{
-    visit(context, process->thread);
-    for (const struct process_thread *record = process->threads; record; record = record->next) {
-        if (record->thread && record->thread->state != THREAD_DEAD) {
-            visit(context, record->thread);
-        }
-    }
-}
-
 /* A record with an instance as new, left by a thread that ended. */
 static struct process_thread *take_record(struct process *process, const struct instance *instance)
 {
