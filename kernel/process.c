@@ -169,6 +169,11 @@ bool process_charge_memory(struct process *process, uint64_t bytes)
     return true;
 }
 
+uint64_t process_memory_left(const struct process *process)
+{
+    return process->memory_limit - process->memory_bytes;
+}
+
 static struct process *foreground;
 
 struct process *foreground_process(void)

@@ -22,6 +22,8 @@ const char *process_name(const struct process *process);
 /* What the program was started with: arguments, environment, directories; NULL without launch_run. Valid as long as
  * the process. */
 const struct launch *process_launch(const struct process *process);
+/* Bytes that it may still commit. */
+uint64_t process_memory_left(const struct process *process);
 
 /* State of a personality (WASI's file descriptors): made by its first host call or by whoever starts the process.
  * `destroy` is called by process_destroy, while the launch description and the process are still there. */

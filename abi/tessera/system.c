@@ -182,8 +182,15 @@ static bool choose_directories(const struct launch *caller, const struct launch_
     return true;
 }
 
-static uint32_t run(const struct launch *caller, const struct launch_description *description)
+/* The budget of a program is a part of what its starter has left; 0 asks for all of that. */
+static uint64_t budget(const struct process *starter, uint64_t wanted)
 {
+    return max_u64(min_u64(wanted ? wanted : UINT64_MAX, process_memory_left(starter)), 1);
+}
+
+static uint32_t run(const struct process *starter, const struct launch_description *description)
+{
+    const struct launch *caller = process_launch(starter);
     uint8_t *bytes;
     size_t size;
     size_t directories_bytes = description->directory_count * sizeof(struct launch_directory);
@@ -208,7 +215,7 @@ static uint32_t run(const struct launch *caller, const struct launch_description
         .environment = description->environment,
         .directory_count = description->directory_count,
         .directories = directories,
-        .memory_limit = description->memory_limit,
+        .memory_limit = budget(starter, description->memory_limit),
         .timeout_nanoseconds = description->timeout_nanoseconds,
     };
     struct launch_result result;
@@ -227,9 +234,9 @@ static uint32_t process_run(struct instance *instance, uint32_t handle, uint32_t
 {
     struct handle *system;
     const void *from = instance_memory_required(instance, description, bytes, "process_run: description");
-    const struct launch *caller = process_launch(instance_process(instance));
-    if (!caller || handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_START,
-                               &system) != STATUS_OK) {
+    if (!process_launch(instance_process(instance)) ||
+        handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_START, &system) !=
+            STATUS_OK) {
         return (uint32_t)-TESSERA_EHANDLE;
     }
     if (bytes > DESCRIPTION_BYTES_MAXIMUM) {
@@ -248,7 +255,7 @@ static uint32_t process_run(struct instance *instance, uint32_t handle, uint32_t
         /* The caller's authority is its directories; the system's own fields are not for it. */
         result = parsed.system_handle || parsed.repeat != 1 || parsed.report || parsed.statistics
                      ? (uint32_t)-TESSERA_EINVALID
-                     : run(caller, &parsed);
+                     : run(instance_process(instance), &parsed);
         launch_description_release(&parsed);
     }
     kernel_free(copy, bytes);

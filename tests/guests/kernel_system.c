@@ -84,6 +84,10 @@ int main(int argc, char **argv)
         return access("/bin/notes.txt", R_OK) == 0;
     if (!strcmp(what, "nested-loop"))
         return RUN("module=/bin/kernel_system.wasm\0argument=x\0argument=loop\0");
+    if (!strcmp(what, "grow")) /* by 32 MiB */
+        return __builtin_wasm_memory_grow(0, 512) == (size_t)-1;
+    if (!strcmp(what, "nested-grow"))
+        return RUN("module=/bin/kernel_system.wasm\0argument=x\0argument=grow\0memory=1000000000\0");
     if (!strcmp(what, "sleep"))
         return (int)sleep(1000);
     return 99;

@@ -28,6 +28,8 @@ static void write_file(const char *name, const void *bytes, size_t size)
     vfs_release(node);
 }
 
+static uint64_t memory_limit;
+
 static int run(const char *argument, bool system_handle, uint64_t timeout)
 {
     const char *arguments[] = {"program", argument};
@@ -39,6 +41,7 @@ static int run(const char *argument, bool system_handle, uint64_t timeout)
                             .arguments = arguments,
                             .directory_count = 1,
                             .directories = &directory,
+                            .memory_limit = memory_limit,
                             .timeout_nanoseconds = timeout,
                             .system_handle = system_handle};
     struct launch_result result;
@@ -61,6 +64,10 @@ static void programs(void)
     CHECK(run("information", true, 0) == 0);
     CHECK(run("refusals", true, 0) == 0);
     CHECK(run("programs", true, 0) == 0);
+    CHECK(run("nested-grow", true, 0) == 0);
+    memory_limit = 16 << 20;
+    CHECK(run("nested-grow", true, 0) == 1); /* the child has what its starter has left, at most */
+    memory_limit = 0;
     CHECK(elapsed_of("loop", 100000000, 124) < 2000000000);
     CHECK(elapsed_of("nested-loop", 100000000, 124) < 2000000000); /* the child ends with it */
     CHECK(elapsed_of("sleep", 100000000, 124) < 2000000000);
