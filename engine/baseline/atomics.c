@@ -161,43 +161,19 @@ static void compile_fetch_logic(struct compiler *c, const struct shape *shape, s
     push_register(c, shape->type, RAX);
 }
 
-static void emit_rotate_halves(struct compiler *c)
-{
-    emit_shift_immediate(&c->as, SHIFT_ROR, true, RAX, 32);
-}
-
-/* Flags: is the expectation in rax wider than the access? Returns the condition. */
-static enum condition compare_width(struct compiler *c, unsigned bytes)
-{
-    if (bytes < 4) {
-        emit_alu_immediate(&c->as, ALU_CMP, true, operand_register(RAX), (1 << (8 * bytes)) - 1);
-        return CONDITION_A;
-    }
-    emit_rotate_halves(c);
-    emit_registers(&c->as, X64_TEST, RAX, RAX);
-    emit_rotate_halves(c); /* keeps the zero flag */
-    return CONDITION_NE;
-}
-
-/* An expectation that is wider than the access never holds; then it is a load. */
+/* A narrow access compares as many bits as it has, whatever is above them in the expectation. */
 static void compile_compare_exchange(struct compiler *c, const struct shape *shape, struct memory_argument argument)
 {
     struct value operands[3];
-    uint32_t too_wide = 0, done = 0;
     for (unsigned i = 0; i < 3; i++)
         operands[i] = vpop(c);
     place_operands(c, operands, (const uint8_t[]){RDX, RAX, RCX}, 3);
     struct operand memory = atomic_operand(c, &operands[2], argument, shape->bytes);
-    bool narrow = shape->bytes < (shape->type == TYPE_I64 ? 8 : 4);
-    if (narrow)
-        emit_jump_forward_if(&c->as, compare_width(c, shape->bytes), &too_wide);
     emit_locked(c, ATOMIC_CMPXCHG, shape->bytes, RDX, memory);
-    if (narrow) {
-        emit_jump_forward(&c->as, &done);
-        bind_chain(&c->as, too_wide, assembler_position(&c->as));
-        emit_zero_extended(c, shape->bytes, RAX, memory);
-        bind_chain(&c->as, done, assembler_position(&c->as));
-    }
+    if (shape->bytes == 4)
+        emit_move(&c->as, false, RAX, RAX);
+    else
+        emit_zero_extended(c, shape->bytes, RAX, operand_register(RAX));
     push_register(c, shape->type, RAX);
 }
 
