@@ -543,6 +543,7 @@ void log_position(struct compiler *c, uint32_t module_offset); /* baseline.c */
 #define SHARED_SIGN32     32
 #define SHARED_SIGN64     48
 #define SHARED_TWO63_F32  64
+#define SHARED_ZERO       72
 #define SHARED_TWO63_F64  80
 #define SHARED_VECTORS    96 /* enum shared_vector: constants of simd*.c, all lanes equal but for the last */
 #define SHARED_TEXT_BYTES (SHARED_VECTORS + 16 * SHARED_VECTOR_COUNT)

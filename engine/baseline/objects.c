@@ -130,16 +130,16 @@ static void compile_struct_new(struct compiler *c, bool defaults)
 }
 
 /* ---- Arrays ---- */
-/* Check the index and mask it, so that a mispredicted check reads element 0. */
+/* Check the index, and make it 0 without a branch where a mispredicted check goes on. With what is stored there are three
+ * registers in use: all that there may be. */
 static struct operand element_operand(struct compiler *c, struct value *reference, struct value *index, uint32_t bytes)
 {
-    unsigned mask = take_register(c, false), at = value_own(c, index);
+    unsigned at = value_own(c, index);
     forget_cache(c, at);
     emit_address(c, value_register(c, reference));
     emit_alu(&c->as, ALU_CMP, false, at, operand_memory(SCRATCH, OBJECT_LENGTH_OFFSET));
-    emit_registers(&c->as, X64(0, MAP_ONE, 0x1b) | X64_WIDE, mask, mask); /* sbb: -1 when below */
     trap_if(c, CONDITION_AE, TRAP_ARRAY_OUT_OF_BOUNDS);
-    emit_alu(&c->as, ALU_AND, true, at, operand_register(mask));
+    emit_instruction(&c->as, X64_CMOVCC + CONDITION_AE, at, operand_text(SHARED_ZERO));
     if (bytes == 16)
         emit_shift_immediate(&c->as, SHIFT_SHL, true, at, 4);
     return operand_indexed(SCRATCH, at, bytes == 16 ? 0 : (unsigned)__builtin_ctz(bytes), OBJECT_HEADER_BYTES);
