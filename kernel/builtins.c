@@ -4,7 +4,7 @@
  * between them. */
 #include "engine/base.h"
 #include "kernel/builtins.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/thread.h"
 
 #define PIECE_BYTES UINT64_C(1048576)

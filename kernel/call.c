@@ -3,7 +3,7 @@
 #include "engine/x64/enter.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/signature.h"
 
 /* Stack words up to here lie in the frame of the caller. */

@@ -1,7 +1,7 @@
 /* Constant expressions in an instance, and what they make: globals' values, element segments' references, objects. */
 #include "engine/base.h"
 #include "kernel/gc.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/type_registry.h"
 
 static void read_global(const void *context, uint32_t index, uint64_t value[2])

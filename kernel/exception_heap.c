@@ -5,7 +5,7 @@
 #include "engine/base.h"
 #include "kernel/exceptions.h"
 #include "kernel/gc.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/signature.h"
 #include "kernel/type_registry.h"
 

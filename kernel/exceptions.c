@@ -11,7 +11,7 @@
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
 #include "kernel/exception_heap.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/sanitizer.h"
 #include "kernel/signature.h"
 

@@ -6,7 +6,7 @@
 #include "engine/base.h"
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 
 enum { WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT };
 

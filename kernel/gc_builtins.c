@@ -3,7 +3,7 @@
 #include "engine/base.h"
 #include "kernel/builtins.h"
 #include "kernel/gc.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/thread.h"
 #include "kernel/type_registry.h"
 

@@ -8,7 +8,7 @@
 #define KERNEL_GC_HEAP_H
 
 #include "kernel/gc.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 
 #define GC_BLOCK_BYTES   65536
 #define GC_BLOCKS        (HEAP_BYTES / GC_BLOCK_BYTES)

@@ -1,5 +1,5 @@
 #include "engine/base.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/type_registry.h"
 
 void global_object_register(struct process *process, struct global_object *global)

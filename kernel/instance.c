@@ -7,7 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
 #include "kernel/host_call.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/platform.h"
 #include "kernel/type_registry.h"
 

@@ -5,7 +5,7 @@
 #include "engine/compile.h"
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 
 #define RFLAGS_DIRECTION UINT64_C(0x400)
 

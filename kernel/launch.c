@@ -4,7 +4,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/cpu.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/vfs.h"
 
 enum {

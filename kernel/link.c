@@ -2,7 +2,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/host_call.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/type_registry.h"
 
 /* A list in a message: what does not fit is counted. */

@@ -2,7 +2,7 @@
  * pages. Every place is laid out alike: pages for an instance header, then room for as much as the memory may ever have
  * (`capacity`), and the guard. */
 #include "engine/base.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/platform.h"
 
 /* A memory with 32-bit addresses takes all that an address can reach, so that compiled code needs no check. One with

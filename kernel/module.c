@@ -6,7 +6,7 @@
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/type_registry.h"
 
 /* The compiler takes no less room for text. */

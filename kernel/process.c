@@ -5,7 +5,7 @@
 #include "kernel/gc.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/signature.h"
 
 #define DIRECTORY_BYTES       align_up(INSTANCES_MAXIMUM * sizeof(uint64_t), PLATFORM_PAGE_BYTES)

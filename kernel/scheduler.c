@@ -2,7 +2,7 @@
  * thread: the one that finds nothing to run waits in its own name. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 
 void scheduler_make_ready(struct thread *thread)
 {

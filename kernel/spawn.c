@@ -8,7 +8,7 @@
  * Kernel code is not preempted, so between the trap of a thread and process_finish nothing else of the process runs. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 
 #define ENTRY_NAME "wasi_thread_start"
 

@@ -2,7 +2,7 @@
  * many entries as it may ever have, committed as it grows, so that it never moves. */
 #include "engine/base.h"
 #include "engine/limits.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/platform.h"
 
 #define ARENA_ENTRIES 4096

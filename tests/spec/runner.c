@@ -4,7 +4,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/heap.h"
-#include "kernel/objects.h"
+#include "kernel/instance_parts.h"
 #include "kernel/platform.h"
 #include "kernel/thread.h"
 #include "tests/spec/modules.h"

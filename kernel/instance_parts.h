@@ -1,7 +1,7 @@
 /* The insides of what kernel/instance.h declares, shared by the files that make them. Everything is allocated in the
  * process's arena and lives as long as the process. */
-#ifndef KERNEL_OBJECTS_H
-#define KERNEL_OBJECTS_H
+#ifndef KERNEL_INSTANCE_PARTS_H
+#define KERNEL_INSTANCE_PARTS_H
 
 #include "engine/allocator.h"
 #include "engine/x64/abi.h"
