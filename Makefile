@@ -24,7 +24,7 @@ LINK_LINUX = $(CC) -fuse-ld=lld-22 -static -nostdlib -o $@ $(MUSL_LIBRARY)/crt1.
              $(MUSL_LIBRARY)/libc.a $(MUSL_LIBRARY)/crtn.o
 PC_CFLAGS := $(COMMON) -O2 --target=x86_64-unknown-none-elf -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -march=x86-64-v2 -fsanitize=address,undefined \
+SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -DKERNEL_CHECKS=1 -march=x86-64-v2 -fsanitize=address,undefined \
                    -fsanitize-address-use-after-return=never -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 ENGINE := $(wildcard engine/*.c engine/*/*.c engine/*/*.S)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "engine/x64/abi.h"
+#include "kernel/lock.h"
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
@@ -80,6 +81,8 @@ struct cpu {
     uint64_t timer_armed; /* what platform_timer_arm was given last; changed at interrupt time */
     bool idle;            /* in platform_idle; read at interrupt time */
     struct thread boot_thread;
+    uint32_t held_count; /* locks that are held, for lock.c */
+    const struct spinlock *held[8];
 };
 
 /* Make the calling context the boot CPU's first thread, with its stack as that thread's kernel stack: once, after the

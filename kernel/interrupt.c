@@ -97,6 +97,14 @@ void kernel_timer_interrupt(struct machine_state *state)
     }
 }
 
+void kernel_cpu_interrupt(struct machine_state *state)
+{
+    struct cpu *cpu = platform_cpu();
+    if (cpu) {
+        interrupt(state, cpu);
+    }
+}
+
 void kernel_interrupt_request(struct machine_state *state)
 {
     struct cpu *cpu = platform_cpu();

@@ -62,13 +62,31 @@ void platform_set_gs(uint64_t base);
  * changes r11 and flags only. */
 uint64_t platform_gs_stub(void);
 
+/* ---- Several CPUs ----
+ * The boot CPU is number 0. Further ones start when the kernel asks for them, which may be late or never. All functions
+ * of this header may be called on every CPU at the same time. Interrupts of devices and of the machine's streams come to
+ * CPU 0; its platform_idle alone waits for streams. */
+#define PLATFORM_CPUS_MAXIMUM 64
+/* How many there are, at least 1; does not change. */
+uint32_t platform_cpu_count(void);
+/* Start CPU `number` (1 to count - 1; once for each): it makes `cpu` what platform_cpu() gives there, takes the stack
+ * that ends at `stack_top` (a multiple of 16; the platform may use one of its own instead), and calls
+ * kernel_cpu_main(cpu) with interrupts on. Returns without waiting for that; an error when it cannot be started. */
+enum status platform_start_cpu(uint32_t number, struct cpu *cpu, void *stack_top);
+/* Make kernel_cpu_interrupt come on CPU `number`, which was started: soon, also when it is in platform_idle, and once at
+ * least for what was done before this call. Allowed with locks held, and for the running CPU. */
+void platform_interrupt_cpu(uint32_t number);
+/* Between two looks at a lock that is taken: `round` counts the looks. A pause; where CPUs are threads of another system,
+ * also a chance for others now and then. */
+void platform_relax(uint32_t round);
+
 /* ---- Time ---- */
 uint64_t platform_monotonic_nanoseconds(void);
 uint64_t platform_realtime_nanoseconds(void); /* since 1970-01-01 UTC */
-/* Ask for kernel_timer_interrupt at this monotonic time (one-shot, replaces the earlier request; UINT64_MAX: none). */
+/* Ask for kernel_timer_interrupt on this CPU at this monotonic time (one-shot, replaces the earlier request; UINT64_MAX: none). */
 void platform_timer_arm(uint64_t monotonic_nanoseconds);
-/* Wait until an interrupt or input may have come, at the latest at `deadline` (UINT64_MAX: none). Called only when no
- * thread can run. */
+/* Wait until an interrupt (on CPU 0 also input) may have come to this CPU, at the latest at `deadline` (UINT64_MAX:
+ * none). One that came since the last return ends it at once. Called only when no thread can run. */
 void platform_idle(uint64_t deadline);
 
 /* ---- Streams of the machine: where the first process's stdio goes ---- */
@@ -104,6 +122,10 @@ enum exception { EXCEPTION_DIVIDE, EXCEPTION_INVALID_OPCODE, EXCEPTION_PAGE_FAUL
 bool kernel_exception(struct machine_state *state, enum exception exception, uint64_t address);
 /* The armed timer has come. */
 void kernel_timer_interrupt(struct machine_state *state);
+/* On the CPU that platform_interrupt_cpu named. */
+void kernel_cpu_interrupt(struct machine_state *state);
+/* A further CPU starts: platform_start_cpu. */
+_Noreturn void kernel_cpu_main(struct cpu *cpu);
 /* Somebody asked for the running process to end (Ctrl-C). */
 void kernel_interrupt_request(struct machine_state *state);
 

@@ -100,6 +100,7 @@ void schedule(void)
 {
     struct cpu *cpu = platform_cpu();
     struct thread *thread = cpu->current;
+    lock_check_none("a wait");
     wake_waiting(cpu);
     while (!cpu->ready_first) {
         idle(cpu);

@@ -10,6 +10,8 @@
 
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +22,8 @@
 /* Extended state that interrupted code may hold: x87, SSE, AVX, the three AVX-512 parts. Tiles (AMX) need a permission
  * from Linux that nobody asks for. */
 #define XSAVE_COMPONENTS UINT64_C(0xe7)
+
+#define RELAX_ROUNDS 100
 
 static __thread struct cpu *current_cpu;
 static uint32_t features;
@@ -53,6 +57,34 @@ const char *platform_cpu_name(void)
         skipped++;
     memcpy(name, text + skipped, sizeof words - skipped);
     return name;
+}
+
+/* ---- Several CPUs ---- */
+
+uint32_t platform_cpu_count(void)
+{
+    return 1;
+}
+
+enum status platform_start_cpu(uint32_t number, struct cpu *cpu, void *stack_top)
+{
+    (void)number, (void)cpu, (void)stack_top;
+    return STATUS_NOT_SUPPORTED;
+}
+
+void platform_interrupt_cpu(uint32_t number)
+{
+    (void)number;
+    raise(SIGALRM);
+}
+
+/* The holder of a lock may be waiting for the processor that we spin on. */
+void platform_relax(uint32_t round)
+{
+    if (round % RELAX_ROUNDS == RELAX_ROUNDS - 1)
+        sched_yield();
+    else
+        __builtin_ia32_pause();
 }
 
 size_t platform_xsave_bytes(void)
