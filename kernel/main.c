@@ -192,6 +192,7 @@ static int run_archive(struct archive *archive)
     int first = 0;
     uint32_t count = 0;
     for (; archive_find(archive, path, &bytes, &size) == STATUS_OK; count++) {
+        kernel_heap_trim(); /* so each one finds a heap that depends on what lives in it, not on what was there */
         int status = run_bytes(archive, path, bytes, size);
         first = first ? first : status;
         format_text(path, sizeof(path), "%s.%u", LAUNCH_DESCRIPTION_PATH, count + 1);

@@ -46,7 +46,9 @@ enum status platform_alias(void *window, void *source, size_t bytes);
 
 struct platform_memory {
     uint64_t frames_total; /* of PLATFORM_PAGE_BYTES; on Linux what the process may use */
-    uint64_t frames_used;  /* committed by the calls above, page tables included where the platform can count them */
+    /* Committed by the calls above, touched or not; what guests fill at will may count from its first touch. Page
+     * tables included where the platform can count them. */
+    uint64_t frames_used;
 };
 void platform_memory_statistics(struct platform_memory *statistics);
 

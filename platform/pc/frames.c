@@ -24,7 +24,7 @@ static uint32_t partial GUARDED_BY(lock) = NO_BLOCK; /* first block that has som
 static uint64_t free_frames GUARDED_BY(lock);
 static uint64_t promised GUARDED_BY(lock); /* of the free ones */
 static uint64_t reserve GUARDED_BY(lock);
-static struct frame_statistics counts GUARDED_BY(lock);
+static struct frame_statistics counts GUARDED_BY(lock); /* `used`: without promises */
 
 static void partial_insert(uint32_t index) REQUIRES(lock)
 {
@@ -306,5 +306,6 @@ void frames_statistics(struct frame_statistics *statistics)
 {
     spinlock_acquire(&lock);
     *statistics = counts;
+    statistics->used += promised;
     spinlock_release(&lock);
 }

@@ -55,8 +55,9 @@ void *huge_frame_allocate_metadata(void);
 /* Is there a frame for a guest? */
 bool frames_plentiful(void);
 
+/* In frames. A promised frame counts as used, taken or not: nobody else can have it. */
 struct frame_statistics {
-    uint64_t total, used, metadata; /* in frames */
+    uint64_t total, used, metadata;
 };
 void frames_statistics(struct frame_statistics *statistics);
 
