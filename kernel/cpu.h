@@ -66,6 +66,9 @@ struct thread {
     const char *trap_detail;
     enum guest_position trap_position;
 
+    uint32_t profile_samples; /* to be taken (kernel/profile.h); counted at interrupt time */
+    uint32_t profile_phase;   /* enum profile_phase: what kernel code does in this thread */
+
     void (*entry)(void *argument);
     void *argument;
     void *kernel_stack;         /* reservation; NULL: the boot thread's, which is the platform's */
@@ -79,6 +82,7 @@ struct cpu {
     struct thread *waiting;
     uint64_t slice_end;   /* monotonic; when others wait for this CPU */
     uint64_t timer_armed; /* what platform_timer_arm was given last; changed at interrupt time */
+    uint64_t profile_next; /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
     bool idle;            /* in platform_idle; read at interrupt time */
     struct thread boot_thread;
     uint32_t held_count; /* locks that are held, for lock.c */

@@ -9,6 +9,7 @@
 #include "kernel/handle.h"
 #include "kernel/instance.h"
 #include "kernel/process.h"
+#include "kernel/profile.h"
 
 #define INSTANCES_MAXIMUM           65536               /* of a process */
 #define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
@@ -110,6 +111,7 @@ struct process {
     uint32_t *host_references; /* by host function number: its funcref, 0: not made yet */
 
     struct handle_table handles;
+    struct profile profile;
     void *personality[PERSONALITY_COUNT];
     void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);
 

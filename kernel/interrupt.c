@@ -6,6 +6,7 @@
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
+#include "kernel/profile_hooks.h"
 
 #define RFLAGS_DIRECTION UINT64_C(0x400)
 
@@ -93,6 +94,7 @@ void kernel_timer_interrupt(struct machine_state *state)
     struct cpu *cpu = platform_cpu();
     if (cpu) {
         cpu->timer_armed = UINT64_MAX;
+        profile_interrupt(cpu);
         interrupt(state, cpu);
     }
 }

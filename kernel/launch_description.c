@@ -2,6 +2,7 @@
 
 #include "engine/base.h"
 #include "kernel/heap.h"
+#include "kernel/profile.h"
 
 /* One "key=value\0"; `value` points behind the first '='. */
 struct field {
@@ -59,6 +60,14 @@ static bool parse_number(const char *text, uint64_t *result)
     return true;
 }
 
+static bool parse_bounded(const char *text, uint32_t maximum, uint32_t *result)
+{
+    uint64_t value;
+    bool good = parse_number(text, &value) && value <= maximum;
+    *result = good ? (uint32_t)value : 0;
+    return good;
+}
+
 static bool parse_flag(const char *text, bool *result)
 {
     *result = text[0] == '1';
@@ -96,6 +105,8 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_flag(field->value, &description->system_handle);
     } else if (key_is(field, "report")) {
         return parse_flag(field->value, &description->report);
+    } else if (key_is(field, "profile")) {
+        return parse_bounded(field->value, PROFILE_HERTZ_MAXIMUM, &description->profile_hertz);
     } else if (key_is(field, "statistics")) {
         return parse_flag(field->value, &description->statistics);
     } else {

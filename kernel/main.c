@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/launch.h"
 #include "kernel/launch_description.h"
+#include "kernel/profile.h"
 #include "kernel/ramfs.h"
 #include "kernel/signature.h"
 #include "kernel/system.h"
@@ -162,9 +163,15 @@ static int run_description(struct archive *archive, const struct launch_descript
         return STATUS_NOTHING_TO_RUN;
     }
     int first = 0;
+    if (description->profile_hertz) {
+        profile_start(description->profile_hertz);
+    }
     for (uint64_t i = 0; i < description->repeat; i++) {
         int status = run_once(archive, description, module, module_size, directories);
         first = first ? first : status;
+    }
+    if (description->profile_hertz) {
+        profile_stop();
     }
     kernel_free(directories, bytes);
     return first;

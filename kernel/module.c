@@ -7,6 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/profile_hooks.h"
 #include "kernel/type_registry.h"
 
 /* The compiler takes no less room for text. */
@@ -196,6 +197,15 @@ static void module_destroy(struct compiled_module *module)
     kernel_free(module, sizeof(*module));
 }
 
+static enum status make_code(struct compiled_module *module, const uint8_t *bytes, size_t size,
+                             struct engine_error *error)
+{
+    if (module_decode(bytes, size, &kernel_engine_allocator, &module->module, error)) {
+        return error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
+    }
+    return acquire_signatures(module) ? compile_text(module, error) : STATUS_NO_MEMORY;
+}
+
 enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
                                    struct engine_error *error)
 {
@@ -206,14 +216,9 @@ enum status compiled_module_create(const uint8_t *bytes, size_t size, const char
     }
     module->name = name;
     module->reference_count = 1;
-    enum status status = STATUS_OK;
-    if (module_decode(bytes, size, &kernel_engine_allocator, &module->module, error)) {
-        status = error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
-    } else if (!acquire_signatures(module)) {
-        status = STATUS_NO_MEMORY;
-    } else {
-        status = compile_text(module, error);
-    }
+    uint32_t phase = profile_phase_begin(PROFILE_COMPILE);
+    enum status status = make_code(module, bytes, size, error);
+    profile_phase_end(phase);
     if (status != STATUS_OK) {
         module_destroy(module);
         return status;

@@ -103,6 +103,16 @@ bool platform_stream_is_terminal(enum stream stream);
 /* Kernel messages (boot, panics, traps of guests): a diagnostic line, to STREAM_ERROR or the console. */
 void platform_log(const char *text, size_t bytes);
 
+/* ---- Records: data about the run for whoever started the machine ----
+ * One record of at most PLATFORM_RECORD_BYTES, which stays together; nobody may want it, then it is dropped. Waits until
+ * it is written. */
+#define PLATFORM_RECORD_BYTES 4096
+enum record_stream {
+    RECORD_PROFILE, /* lines of text: kernel/profile.h */
+    RECORD_COUNT
+};
+void platform_record(enum record_stream stream, const void *record, size_t bytes);
+
 void platform_random(void *buffer, size_t bytes); /* cryptographically strong */
 
 /* Stop the machine (the process) and hand `status` to whoever started it. */

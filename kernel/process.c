@@ -67,6 +67,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
 
 void process_destroy(struct process *process)
 {
+    profile_process_end(process);
     for (int i = PERSONALITY_COUNT - 1; i >= 0; i--) {
         if (process->personality_destroy[i]) {
             process->personality_destroy[i](process, process->personality[i]);

@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/profile_hooks.h"
 
 void scheduler_make_ready(struct thread *thread)
 {
@@ -81,6 +82,7 @@ void scheduler_arm_timer(void)
 {
     struct cpu *cpu = platform_cpu();
     uint64_t deadline = cpu->ready_first ? cpu->slice_end : UINT64_MAX;
+    deadline = min_u64(deadline, cpu->profile_next);
     deadline = min_u64(deadline, next_wait(cpu, cpu->slice_end));
     if (cpu->current->process) {
         deadline = min_u64(deadline, cpu->current->process->deadline);
@@ -91,8 +93,10 @@ void scheduler_arm_timer(void)
 static void idle(struct cpu *cpu)
 {
     cpu->idle = true;
+    profile_idle_begin(cpu);
     arm_timer(cpu, UINT64_MAX);
     platform_idle(next_wait(cpu, UINT64_MAX));
+    profile_idle_end(cpu);
     cpu->idle = false;
 }
 
@@ -121,6 +125,7 @@ static void handle_pending(enum guest_position position)
     struct cpu *cpu = platform_cpu();
     struct thread *thread = cpu->current;
     thread->area.pending = 0;
+    profile_sample(thread, position);
     thread_end_if_due(position);
     wake_waiting(cpu);
     if (cpu->ready_first && platform_monotonic_nanoseconds() >= cpu->slice_end) {

@@ -22,6 +22,7 @@ void cpu_initialize(void)
     boot_cpu.boot_thread.wait_stream = STREAM_COUNT;
     boot_cpu.boot_thread.wait_deadline = UINT64_MAX;
     boot_cpu.timer_armed = UINT64_MAX;
+    boot_cpu.profile_next = UINT64_MAX;
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
     thread_interruption_initialize();

@@ -3,75 +3,27 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "engine/x64/enter.h"
-#include "engine/x64/tail.h"
-#include "kernel/cpu.h"
+#include "kernel/backtrace.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
 
 /* ---- Noting ---- */
 
-static void add_frame(struct trap_report *report, const struct compiled_module *module, uint32_t function,
-                      uint32_t text_offset)
+/* `context` is the struct trap_report. */
+static bool note_frame(void *context, const struct trap_frame *frame)
 {
+    struct trap_report *report = context;
+    if (!frame->module && frame->function < BUILTIN_COUNT) { /* an instruction of the frame that called it */
+        return true;
+    }
     if (report->frame_count < TRAP_FRAMES) {
-        report->frames[report->frame_count++] = (struct trap_frame){module, function, text_offset};
+        report->frames[report->frame_count++] = *frame;
     }
     report->frame_total++;
-}
-
-static void add_host_frame(struct trap_report *report, uint32_t number)
-{
-    if (number >= BUILTIN_COUNT) { /* a builtin is an instruction of the frame that called it */
-        add_frame(report, NULL, number, 0);
-    }
-}
-
-/* One run of wasm frames, from the innermost one outwards. */
-static void add_wasm_frames(struct trap_report *report, const struct thread *thread, uintptr_t pc, uintptr_t rsp,
-                            bool at_call)
-{
-    for (;; at_call = true) {
-        uint32_t function;
-        while (at_call && tail_frame_unwind(&pc, &rsp, NULL)) {
-        }
-        const struct compiled_module *module = text_find(pc - at_call);
-        if (!module || !code_find_function(module->code, pc - at_call, &function)) {
-            return;
-        }
-        const struct code_function *code = &module->code->functions[function - module->module->function_import_count];
-        add_frame(report, module, function, (uint32_t)(pc - (uintptr_t)module->code->text - code->offset));
-        if (!code_unwind(module->code, &pc, &rsp, at_call) || rsp > thread->area.stack_base) {
-            return;
-        }
-    }
-}
-
-/* Wasm frames above a host call: the return address is where the host function left it. */
-static void add_wasm_frames_at(struct trap_report *report, const struct thread *thread, uint64_t wasm_rsp)
-{
-    uintptr_t pc = *(const uint64_t *)wasm_rsp;
-    add_wasm_frames(report, thread, pc, wasm_rsp + sizeof(uint64_t), true);
-}
-
-static void add_backtrace(struct trap_report *report, const struct thread *thread, enum guest_position position)
-{
-    if (position == GUEST_IN_HOST) {
-        if (!thread->area.wasm_rsp) { /* wasm_enter did not get as far as its first frame */
-            return;
-        }
-        add_host_frame(report, thread->area.host_function);
-        add_wasm_frames_at(report, thread, thread->area.wasm_rsp);
-    } else {
-        add_wasm_frames(report, thread, thread->interrupted.rip, thread->interrupted.registers[RSP], false);
-    }
-    const struct enter_record *record = (const struct enter_record *)thread->area.kernel_rsp;
-    for (const struct activation *inner = thread->activation; inner->outer; inner = inner->outer) {
-        add_host_frame(report, inner->outer_host_function);
-        add_wasm_frames_at(report, thread, record->wasm_rsp);
-        record = (const struct enter_record *)record->kernel_rsp;
-    }
+    return true;
 }
 
 static void fill_report(struct trap_report *report, const struct thread *thread, enum trap trap, const char *detail,
@@ -84,13 +36,14 @@ static void fill_report(struct trap_report *report, const struct thread *thread,
         format_text(report->detail, sizeof(report->detail), "thread %u", thread->number);
     }
     if (trap != TRAP_EXIT) {
-        add_backtrace(report, thread, position);
+        backtrace_walk(thread, position, note_frame, report);
     }
 }
 
 _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position)
 {
     struct thread *thread = thread_current();
+    profile_sample(thread, position);
     if (!thread->activation->process->ended) { /* else another of its threads ended it: that one counts */
         fill_report(&thread->activation->process->report, thread, trap, detail, position);
     }
@@ -107,7 +60,6 @@ _Noreturn void instance_trap(struct instance *instance, enum trap trap, const ch
 /* ---- Printing ---- */
 
 #define LINE_BYTES 320
-#define NAME_BYTES 120
 
 /* The wasm instruction of a frame, as an offset in the module; 0 when it cannot be told. */
 static uint32_t module_offset(const struct trap_frame *frame, bool at_call)
@@ -127,26 +79,10 @@ static uint32_t module_offset(const struct trap_frame *frame, bool at_call)
     return offset;
 }
 
-/* Names are of the guest's choosing: control characters are shown as '?'. */
-static void function_name(const struct trap_frame *frame, char name[NAME_BYTES])
-{
-    struct name given = module_function_name(frame->module->module, frame->function);
-    if (!given.length) {
-        format_text(name, NAME_BYTES, "func[%u]", frame->function);
-        return;
-    }
-    size_t length = min_u64(given.length, NAME_BYTES - 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)given.text[i];
-        name[i] = byte < ' ' || byte == 0x7f ? '?' : (char)byte;
-    }
-    name[length] = 0;
-}
-
 static void print_frame(const struct trap_report *report, uint32_t index, const struct trap_frame *previous,
                         uint32_t *offset)
 {
-    char line[LINE_BYTES], name[NAME_BYTES];
+    char line[LINE_BYTES], name[BACKTRACE_NAME_BYTES];
     const struct trap_frame *frame = &report->frames[index];
     size_t length;
     if (!frame->module) {
@@ -158,7 +94,7 @@ static void print_frame(const struct trap_report *report, uint32_t index, const 
             previous->text_offset != frame->text_offset) {
             *offset = module_offset(frame, index > 0 || report->in_host);
         }
-        function_name(frame, name);
+        backtrace_function_name(frame, name);
         length = *offset
                      ? format_text(line, sizeof(line), "%5u  %s (%s+0x%x)\n", index, name, frame->module->name, *offset)
                      : format_text(line, sizeof(line), "%5u  %s (%s)\n", index, name, frame->module->name);

@@ -1,6 +1,7 @@
 /* The relay; see console.h. */
 #include "tools/console.h"
 #include "tools/message.h"
+#include "tools/record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +148,9 @@ static void receive_frame(struct relay *relay, uint8_t type, const uint8_t *payl
     case CONSOLE_VERBOSE:
         if (relay->verbose)
             write_all(STDERR_FILENO, payload, bytes);
+        break;
+    case CONSOLE_PROFILE:
+        record_receive(RECORD_PROFILE, payload, bytes);
         break;
     case CONSOLE_CREDIT:
         if (bytes != 4)

@@ -2,10 +2,13 @@
 #include "tools/run.h"
 #include "tools/file.h"
 #include "tools/message.h"
+#include "tools/record.h"
 #include "tools/subcommands.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "kernel/profile.h"
 
 static void list_append(struct text_list *list, const char *text)
 {
@@ -114,6 +117,20 @@ static void apply_timeout(void *context, const char *value)
     ((struct run_options *)context)->timeout_nanoseconds = parse_seconds("timeout", value);
 }
 
+static void apply_profile(void *context, const char *value)
+{
+    ((struct run_options *)context)->profile_path = value;
+}
+
+static void apply_profile_hertz(void *context, const char *value)
+{
+    char *end;
+    unsigned long hertz = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end || hertz == 0 || hertz > PROFILE_HERTZ_MAXIMUM)
+        die("--profile-hz: %s is not a number from 1 to %d", value, PROFILE_HERTZ_MAXIMUM);
+    ((struct run_options *)context)->profile_hertz = (uint32_t)hertz;
+}
+
 static void apply_verbose(void *context, const char *value)
 {
     (void)value;
@@ -142,6 +159,11 @@ static const struct option run_options_table[] = {
     {"timeout", 0, "SECONDS", "End the program after this time, counted from its start: 10, 0.5, 250ms ...",
      apply_timeout},
     {"system", 0, NULL, "Trust the program with the handle of the system: information, starting others.", apply_system},
+    {"profile", 0, "FILE",
+     "Sample which functions run, and write their stacks to FILE, folded:\n"
+     "what flamegraph.pl, inferno and speedscope read.",
+     apply_profile},
+    {"profile-hz", 0, "NUMBER", "Samples in a second of work; else 997.", apply_profile_hertz},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
@@ -164,7 +186,15 @@ static int run(const struct subcommand *subcommand, int count, char **words)
     list_append(&options.arguments, options.argument_zero ? options.argument_zero : file_name);
     while (at < count)
         list_append(&options.arguments, words[at++]);
-    return options.platform == RUN_LINUX ? run_on_linux(&options) : run_in_vm(&options);
+    if (options.profile_hertz && !options.profile_path)
+        usage_error(subcommand, "--profile-hz without --profile");
+    if (options.profile_path) {
+        options.profile_hertz = options.profile_hertz ? options.profile_hertz : PROFILE_HERTZ_DEFAULT;
+        record_profile_to(options.profile_path);
+    }
+    int status = options.platform == RUN_LINUX ? run_on_linux(&options) : run_in_vm(&options);
+    record_finish();
+    return status;
 }
 
 const struct subcommand subcommand_run = {

@@ -33,6 +33,8 @@ struct run_options {
     const char *argument_zero;    /* NULL: the module's file name */
     uint64_t memory_limit;        /* bytes; 0: none */
     uint64_t timeout_nanoseconds; /* 0: none */
+    const char *profile_path;     /* NULL: no profile */
+    uint32_t profile_hertz;       /* 0: not asked for */
     const char *module_path;
     const uint8_t *module_bytes;
     size_t module_size;

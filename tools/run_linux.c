@@ -1,6 +1,7 @@
 /* `tessera run --platform linux`: the kernel in this process. */
 #include "tools/run.h"
 #include "tools/message.h"
+#include "tools/record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "kernel/cpu.h"
 #include "kernel/launch.h"
 #include "kernel/platform.h"
+#include "kernel/profile.h"
 #include "kernel/system.h"
 #include "kernel/vfs.h"
 #include "platform/linux/hostfs.h"
@@ -67,7 +69,12 @@ int run_on_linux(const struct run_options *options)
         .system_handle = options->system_handle,
     };
     struct launch_result result;
+    linux_set_record_receiver(record_receive);
+    if (options->profile_hertz)
+        profile_start(options->profile_hertz);
     launch_run(&launch, &result);
+    if (options->profile_hertz)
+        profile_stop();
     if (result.outcome == LAUNCH_REFUSED)
         complain("%s: %s", options->module_path, result.message);
     for (uint32_t i = 0; i < options->directory_count; i++)

@@ -12,9 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/platform.h"
+
 /* Find out about the CPU, install signal handlers and the alternate stack. Ends the process with a message when the CPU
  * is below x86-64-v2. Once, before any other call into kernel or platform. */
 void linux_platform_initialize(void);
+
+/* Who gets what platform_record is given; NULL, as at the start: nobody. */
+void linux_set_record_receiver(void (*receiver)(enum record_stream stream, const void *record, size_t bytes));
 
 /* ---- Between the files of this folder ---- */
 void linux_cpu_initialize(void);

@@ -96,6 +96,19 @@ void platform_log(const char *text, size_t bytes)
     }
 }
 
+static void (*record_receiver)(enum record_stream stream, const void *record, size_t bytes);
+
+void linux_set_record_receiver(void (*receiver)(enum record_stream stream, const void *record, size_t bytes))
+{
+    record_receiver = receiver;
+}
+
+void platform_record(enum record_stream stream, const void *record, size_t bytes)
+{
+    if (record_receiver)
+        record_receiver(stream, record, bytes);
+}
+
 void platform_idle(uint64_t deadline)
 {
     /* An interrupt between the kernel's last look at its notes and the wait must not be slept through: they are held

@@ -156,6 +156,14 @@ void platform_log(const char *text, size_t bytes)
     send_as(CONSOLE_LOG, text, bytes);
 }
 
+void platform_record(enum record_stream stream, const void *record, size_t bytes)
+{
+    static const enum console_frame types[RECORD_COUNT] = {[RECORD_PROFILE] = CONSOLE_PROFILE};
+    _Static_assert(PLATFORM_RECORD_BYTES <= CONSOLE_PAYLOAD_MAXIMUM, "a record is a frame");
+    if (framed)
+        send_frame(types[stream], record, bytes);
+}
+
 static void log_list(enum console_frame type, const char *format, va_list arguments)
 {
     char text[256];

@@ -21,7 +21,7 @@ static void every_field(void)
     const char *message;
     CHECK(PARSE("module=bin/hello.wasm\0argument=hello\0argument=a=b\0argument=\0environment=K=V\0"
                 "directory=/data\0directory=/tmp\0directory-source=\0memory=1048576\0timeout=18446744073709551615\0"
-                "system=1\0repeat=1000\0report=1\0statistics=0\0",
+                "system=1\0repeat=1000\0report=1\0statistics=0\0profile=4000\0",
                 &description, &message) == STATUS_OK);
     CHECK(message == NULL);
     CHECK(strcmp(description.module, "bin/hello.wasm") == 0);
@@ -39,6 +39,7 @@ static void every_field(void)
     CHECK(description.timeout_nanoseconds == UINT64_MAX);
     CHECK(description.system_handle && description.report && !description.statistics);
     CHECK(description.repeat == 1000);
+    CHECK(description.profile_hertz == 4000);
     launch_description_release(&description);
 }
 
@@ -59,6 +60,8 @@ static void refusals(void)
     REFUSED("module=a\0memory=18446744073709551616\0");
     REFUSED("module=a\0memory=-1\0");
     REFUSED("module=a\0system=2\0");
+    REFUSED("module=a\0profile=4001\0");
+    REFUSED("module=a\0profile=\0");
     REFUSED("module=a\0system=10\0");
     REFUSED("module=a\0directory-source=x\0");
     REFUSED("module=a\0directory=/\0directory-source=x\0directory-source=y\0");
