@@ -9,7 +9,7 @@
 #include "kernel/signature.h"
 #include "kernel/type_registry.h"
 
-struct exception {
+struct exception_record {
     const struct tag_object *tag;
     uint64_t padding;
     uint64_t values[][2];
@@ -26,11 +26,11 @@ uint32_t exception_heap_add(struct process *process, const struct tag_object *ta
         return 0;
     }
     size_t bytes = type->parameter_count * sizeof(values[0]);
-    uint32_t record = gc_allocate_record(process, GC_RECORD_EXCEPTION, references, sizeof(struct exception) + bytes);
+    uint32_t record = gc_allocate_record(process, GC_RECORD_EXCEPTION, references, sizeof(struct exception_record) + bytes);
     if (!record) {
         return 0;
     }
-    struct exception *exception = gc_record_bytes(process, record);
+    struct exception_record *exception = gc_record_bytes(process, record);
     exception->tag = tag;
     memcpy(exception->values, values, bytes);
     uint32_t *reference = gc_record_references(process, record);
@@ -44,7 +44,7 @@ uint32_t exception_heap_add(struct process *process, const struct tag_object *ta
 
 const uint64_t (*exception_heap_values(struct process *process, uint32_t reference, const struct tag_object **tag))[2]
 {
-    const struct exception *exception = gc_record_bytes(process, reference);
+    const struct exception_record *exception = gc_record_bytes(process, reference);
     *tag = exception->tag;
     return exception->values;
 }

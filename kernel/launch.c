@@ -5,6 +5,7 @@
 #include "engine/format.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/system.h"
 #include "kernel/vfs.h"
 
 enum {
@@ -121,6 +122,20 @@ static void run_process(struct process *process, const struct launch *launch, st
     }
 }
 
+/* A handle to one of the kernel's own objects, under a number that programs know. */
+static bool give(struct process *process, struct object *object, uint32_t number)
+{
+    struct grant *grant;
+    if (grant_create(object, RIGHTS_ALL, &grant) != STATUS_OK) {
+        return false;
+    }
+    bool done = handle_insert_known(&process->handles, grant, number) == STATUS_OK;
+    if (!done) {
+        grant_drop(grant);
+    }
+    return done;
+}
+
 static void run_job(void *argument)
 {
     struct job *job = argument;
@@ -135,10 +150,10 @@ static void run_job(void *argument)
         uint64_t now = platform_monotonic_nanoseconds();
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
     }
-    if (launch->system_handle) {
-        uint32_t number; /* the first one of an empty table: known to the guest */
-        handle_insert(&process->handles,
-                      (struct handle){HANDLE_SYSTEM, HANDLE_RIGHT_INSPECT | HANDLE_RIGHT_START, NULL}, &number);
+    if (launch->system_handle && !give(process, system_object(), HANDLE_KNOWN_SYSTEM)) {
+        refuse(job->result, "out of memory");
+        process_destroy(process);
+        return;
     }
     thread_current()->process = process;
     foreground_enter(process);

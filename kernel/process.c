@@ -55,6 +55,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     arena_initialize(&process->arena, &kernel_engine_allocator);
     process->memory_limit = memory_limit ? memory_limit : UINT64_MAX;
     process->deadline = UINT64_MAX;
+    handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
     process->thread = thread_current();
     process->name = kernel_copy_text(name);
     if (!process->name || !prepare_arrays(process)) {
@@ -83,6 +84,7 @@ void process_destroy(struct process *process)
         table_object_destroy(table);
     }
     gc_heap_destroy(process);
+    handle_table_destroy(&process->handles);
     if (process->reservation) {
         platform_release(process->reservation, RESERVATION_BYTES);
     }

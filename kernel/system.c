@@ -1,8 +1,10 @@
 #include "kernel/system.h"
 
+#include "kernel/object.h"
 #include "kernel/platform.h"
 
 static uint64_t start_time;
+static struct object the_system, the_clock;
 static const char *platform_name = "unknown";
 
 void system_set_platform_name(const char *name)
@@ -18,9 +20,42 @@ const char *system_platform_name(void)
 void system_note_start(void)
 {
     start_time = platform_monotonic_nanoseconds();
+    object_initialize(&the_system, OBJECT_SYSTEM, 0);
+    object_initialize(&the_clock, OBJECT_CLOCK, 0);
 }
 
 uint64_t system_uptime_nanoseconds(void)
 {
     return platform_monotonic_nanoseconds() - start_time;
+}
+
+struct object *system_object(void)
+{
+    return &the_system;
+}
+
+struct object *clock_object(void)
+{
+    return &the_clock;
+}
+
+/* The kernel's own reference stays. */
+void system_object_closed(struct object *object)
+{
+    (void)object;
+}
+
+void system_object_destroy(struct object *object)
+{
+    (void)object;
+}
+
+void clock_object_closed(struct object *object)
+{
+    (void)object;
+}
+
+void clock_object_destroy(struct object *object)
+{
+    (void)object;
 }

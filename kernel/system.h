@@ -13,4 +13,9 @@ const char *system_platform_name(void);
 void system_note_start(void); /* by cpu_initialize */
 uint64_t system_uptime_nanoseconds(void);
 
+/* The objects behind all handles to the system, and to the clock. There is one of each, for ever. */
+struct object;
+struct object *system_object(void);
+struct object *clock_object(void);
+
 #endif

@@ -1,26 +1,19 @@
-/* The interface "tessera" (sdk/tessera.h). Each function is in two halves: decode checks and copies all arguments,
- * invoke acts on the copies. */
-#include "abi/tessera/interface.h"
+/* The system: information, and starting programs by a path. */
+#include "abi/tessera/tessera.h"
 
 #include "engine/base.h"
 #include "engine/compile.h"
 #include "engine/format.h"
 #include "engine/limits.h"
-#include "kernel/handle.h"
 #include "kernel/heap.h"
-#include "kernel/instance.h"
 #include "kernel/launch.h"
 #include "kernel/launch_description.h"
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/system.h"
 #include "kernel/vfs.h"
-#include "sdk/tessera.h"
 
-#define DESCRIPTION_BYTES_MAXIMUM             65536
-#define FUNCTION(name, signature, parameters) static uint32_t name parameters;
-#include "abi/tessera/functions.def"
-#undef FUNCTION
+#define DESCRIPTION_BYTES_MAXIMUM 65536
 
 /* ---- system_information ---- */
 
@@ -44,14 +37,24 @@ static void describe_features(char *text, size_t size)
     }
 }
 
-static uint32_t system_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
+/* Does the caller have the system, with the rights that the function needs? */
+static enum status check_system(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights)
 {
-    struct handle *system;
+    struct object *system;
+    struct handle_table *table = caller_handles(instance);
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, type, rights, &system);
+    spinlock_release(&table->lock);
+    return status;
+}
+
+int32_t host_system_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
+{
     bytes = (uint32_t)min_u64(bytes, sizeof(struct tessera_system_information));
     void *to = instance_memory_required(instance, buffer, bytes, "system_information: buffer");
-    if (handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_INSPECT,
-                    &system) != STATUS_OK) {
-        return (uint32_t)-TESSERA_EHANDLE;
+    enum status status = check_system(instance, handle, NEEDS(system_information));
+    if (status != STATUS_OK) {
+        return tessera_result(status);
     }
 
     struct platform_memory memory;
@@ -68,26 +71,10 @@ static uint32_t system_information(struct instance *instance, uint32_t handle, u
     copy_text(information.cpu_name, sizeof(information.cpu_name), platform_cpu_name());
     describe_features(information.cpu_features, sizeof(information.cpu_features));
     memcpy(to, &information, bytes);
-    return bytes;
+    return (int32_t)bytes;
 }
 
 /* ---- process_run ---- */
-
-static uint32_t negative_status(enum status status)
-{
-    switch (status) {
-    case STATUS_NOT_FOUND:
-    case STATUS_OUTSIDE:
-    case STATUS_NOT_DIRECTORY:
-        return (uint32_t)-TESSERA_ENOTFOUND;
-    case STATUS_NO_MEMORY:
-        return (uint32_t)-TESSERA_ENOMEMORY;
-    case STATUS_INVALID:
-        return (uint32_t)-TESSERA_EINVALID;
-    default:
-        return (uint32_t)-TESSERA_EIO;
-    }
-}
 
 /* Does `path` lie in the directory that the guest knows as `name`? If so, *rest is the path from there. */
 static bool path_is_below(const char *path, const char *name, const char **rest)
@@ -188,7 +175,7 @@ static uint64_t budget(const struct process *starter, uint64_t wanted)
     return max_u64(min_u64(wanted ? wanted : UINT64_MAX, process_memory_left(starter)), 1);
 }
 
-static uint32_t run(const struct process *starter, const struct launch_description *description)
+static int32_t run(const struct process *starter, const struct launch_description *description)
 {
     const struct launch *caller = process_launch(starter);
     uint8_t *bytes;
@@ -203,7 +190,7 @@ static uint32_t run(const struct process *starter, const struct launch_descripti
     }
     if (status != STATUS_OK) {
         kernel_free(directories, directories_bytes);
-        return negative_status(status);
+        return tessera_result(status);
     }
     struct launch launch = {
         .name = description->name,
@@ -227,45 +214,35 @@ static uint32_t run(const struct process *starter, const struct launch_descripti
     }
     kernel_free(bytes, size);
     kernel_free(directories, directories_bytes);
-    return (uint32_t)launch_exit_status(&result);
+    return launch_exit_status(&result);
 }
 
-static uint32_t process_run(struct instance *instance, uint32_t handle, uint32_t description, uint32_t bytes)
+int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t description, uint32_t bytes)
 {
-    struct handle *system;
     const void *from = instance_memory_required(instance, description, bytes, "process_run: description");
-    if (!process_launch(instance_process(instance)) ||
-        handle_find(process_handles(instance_process(instance)), handle, HANDLE_SYSTEM, HANDLE_RIGHT_START, &system) !=
-            STATUS_OK) {
-        return (uint32_t)-TESSERA_EHANDLE;
+    enum status status = check_system(instance, handle, NEEDS(process_run));
+    if (status != STATUS_OK) {
+        return tessera_result(status);
     }
-    if (bytes > DESCRIPTION_BYTES_MAXIMUM) {
-        return (uint32_t)-TESSERA_EINVALID;
+    if (bytes > DESCRIPTION_BYTES_MAXIMUM || !process_launch(instance_process(instance))) {
+        return -TESSERA_EINVALID;
     }
     uint8_t *copy = kernel_allocate(bytes);
     if (!copy) {
-        return (uint32_t)-TESSERA_ENOMEMORY;
+        return -TESSERA_ENOMEMORY;
     }
     memcpy(copy, from, bytes);
     struct launch_description parsed;
     const char *message;
-    enum status status = launch_description_parse(copy, bytes, &parsed, &message);
-    uint32_t result = negative_status(status);
+    status = launch_description_parse(copy, bytes, &parsed, &message);
+    int32_t result = tessera_result(status);
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */
         result = parsed.system_handle || parsed.repeat != 1 || parsed.report || parsed.statistics
-                     ? (uint32_t)-TESSERA_EINVALID
+                     ? -TESSERA_EINVALID
                      : run(instance_process(instance), &parsed);
         launch_description_release(&parsed);
     }
     kernel_free(copy, bytes);
     return result;
 }
-
-static const struct host_function functions[] = {
-#define FUNCTION(name, signature, parameters) {#name, signature, (void (*)(void))name},
-#include "abi/tessera/functions.def"
-#undef FUNCTION
-};
-
-const struct host_interface tessera_interface = {"tessera", functions, ARRAY_COUNT(functions)};

@@ -1,0 +1,66 @@
+/* The interface "tessera" as a table, and what guests and kernel number alike. */
+#include "abi/tessera/interface.h"
+
+#include "abi/tessera/tessera.h"
+#include "engine/base.h"
+
+#define SAME(guests, kernels) _Static_assert((uint32_t)(guests) == (uint32_t)(kernels), "the guests' number is another")
+
+#define RIGHT(NAME, text) SAME(TESSERA_RIGHT_##NAME, RIGHT_##NAME);
+RIGHTS(RIGHT)
+#undef RIGHT
+#define SIGNAL(NAME, text) SAME(TESSERA_SIGNAL_##NAME, SIGNAL_##NAME);
+SIGNALS(SIGNAL)
+#undef SIGNAL
+#define OBJECT(NAME, name, text, rights) SAME(TESSERA_OBJECT_##NAME, OBJECT_##NAME);
+#include "kernel/objects.def"
+#undef OBJECT
+SAME(TESSERA_SYSTEM, HANDLE_KNOWN_SYSTEM);
+SAME(TESSERA_CLOCK, HANDLE_KNOWN_CLOCK);
+
+int32_t tessera_result(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return 0;
+    case STATUS_BAD_HANDLE:
+        return -TESSERA_EHANDLE;
+    case STATUS_DENIED:
+        return -TESSERA_ERIGHT;
+    case STATUS_INVALID:
+        return -TESSERA_EINVALID;
+    case STATUS_NOT_FOUND:
+    case STATUS_OUTSIDE:
+    case STATUS_NOT_DIRECTORY:
+        return -TESSERA_ENOTFOUND;
+    case STATUS_NO_MEMORY:
+        return -TESSERA_ENOMEMORY;
+    case STATUS_LIMIT:
+        return -TESSERA_ELIMIT;
+    case STATUS_AGAIN:
+        return -TESSERA_EAGAIN;
+    case STATUS_CLOSED:
+        return -TESSERA_EPEER;
+    case STATUS_TOO_LARGE:
+        return -TESSERA_ETOOLARGE;
+    case STATUS_EXISTS:
+        return -TESSERA_EEXISTS;
+    case STATUS_BUSY:
+        return -TESSERA_EBUSY;
+    case STATUS_NOT_SUPPORTED:
+        return -TESSERA_ENOTSUPPORTED;
+    case STATUS_BAD_MODULE:
+    case STATUS_UNLINKABLE:
+        return -TESSERA_EMODULE;
+    default:
+        return -TESSERA_EIO;
+    }
+}
+
+static const struct host_function functions[] = {
+#define FUNCTION(name, signature, parameters, type, rights) {#name, signature, (void (*)(void))host_##name},
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+};
+
+const struct host_interface tessera_interface = {"tessera", functions, ARRAY_COUNT(functions)};

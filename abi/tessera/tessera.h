@@ -1,0 +1,45 @@
+/* What the files of this folder share. Each function is in two halves: decode checks and copies all arguments (a range
+ * outside of the caller's memory ends the caller, everything else is an error), invoke acts on the copies.
+ *
+ * No guest memory is touched while a lock is held: arguments are copied before, results after. */
+#ifndef ABI_TESSERA_TESSERA_H
+#define ABI_TESSERA_TESSERA_H
+
+#include "kernel/handle.h"
+#include "kernel/instance.h"
+#include "kernel/instance_parts.h"
+#include "sdk/tessera.h"
+
+#define CALLER                                                    struct instance *instance
+#define FUNCTION(name, signature, parameters, type, rights) int32_t host_##name parameters;
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+
+/* What the handle in the first parameter must be, for handle_find: NEEDS(event_signal). */
+enum { OBJECT_NONE = OBJECT_TYPE_COUNT };
+enum {
+#define FUNCTION(name, signature, parameters, type, rights) NEEDED_TYPE_##name = OBJECT_##type,
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+};
+enum {
+#define FUNCTION(name, signature, parameters, type, rights) NEEDED_RIGHTS_##name = rights,
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+};
+#define NEEDS(name) (enum object_type)NEEDED_TYPE_##name, (uint32_t)NEEDED_RIGHTS_##name
+
+static inline struct handle_table *caller_handles(struct instance *instance)
+{
+    return &instance->process->handles;
+}
+
+/* The guest's number of a status: 0, or the negative of a TESSERA_E*. */
+int32_t tessera_result(enum status status);
+/* The same for functions that return a handle: it, or an error. */
+static inline int32_t tessera_handle_result(enum status status, uint32_t handle)
+{
+    return status == STATUS_OK ? (int32_t)handle : tessera_result(status);
+}
+
+#endif

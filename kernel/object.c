@@ -1,0 +1,90 @@
+#include "kernel/object.h"
+
+const struct object_type_entry object_types[OBJECT_TYPE_COUNT] = {
+#define OBJECT(NAME, name, text, rights)                                                                               \
+    [OBJECT_##NAME] = {text, (rights) | RIGHTS_BASIC, name##_object_closed, name##_object_destroy},
+#include "kernel/objects.def"
+#undef OBJECT
+};
+
+/* A line of the cache for each, so that CPUs which make objects of different types do not meet. */
+#define CACHE_LINE_BYTES 64
+static struct {
+    _Alignas(CACHE_LINE_BYTES) uint64_t live;
+} counts[OBJECT_TYPE_COUNT];
+
+void object_initialize(struct object *object, enum object_type type, uint32_t signals)
+{
+    *object = (struct object){.type = type, .references = 1, .signals = signals};
+    spinlock_initialize(&object->lock, LOCK_OBJECT);
+    __atomic_fetch_add(&counts[type].live, 1, __ATOMIC_RELAXED);
+}
+
+void object_release(struct object *object)
+{
+    if (__atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL) == 1) {
+        __atomic_fetch_sub(&counts[object->type].live, 1, __ATOMIC_RELAXED);
+        object_types[object->type].destroy(object);
+    }
+}
+
+uint64_t object_count(enum object_type type)
+{
+    return __atomic_load_n(&counts[type].live, __ATOMIC_RELAXED);
+}
+
+void object_signal_locked(struct object *object, uint32_t clear, uint32_t set)
+{
+    uint32_t before = object->signals;
+    uint32_t after = (before & ~clear) | set;
+    __atomic_store_n(&object->signals, after, __ATOMIC_RELEASE);
+    uint32_t fresh = after & ~before;
+    if (fresh) {
+        for (struct waiter *waiter = object->waiters_first; waiter; waiter = waiter->next) {
+            if (waiter->signals & fresh) {
+                waiter->notify(waiter);
+            }
+        }
+    }
+}
+
+void object_signal(struct object *object, uint32_t clear, uint32_t set)
+{
+    spinlock_acquire(&object->lock);
+    object_signal_locked(object, clear, set);
+    spinlock_release(&object->lock);
+}
+
+void object_add_waiter(struct object *object, struct waiter *waiter)
+{
+    waiter->object = object;
+    waiter->next = NULL;
+    waiter->previous = object->waiters_last;
+    if (object->waiters_last) {
+        object->waiters_last->next = waiter;
+    } else {
+        object->waiters_first = waiter;
+    }
+    object->waiters_last = waiter;
+}
+
+void object_remove_waiter(struct object *object, struct waiter *waiter)
+{
+    if (waiter->previous) {
+        waiter->previous->next = waiter->next;
+    } else {
+        object->waiters_first = waiter->next;
+    }
+    if (waiter->next) {
+        waiter->next->previous = waiter->previous;
+    } else {
+        object->waiters_last = waiter->previous;
+    }
+}
+
+void object_notify_all(struct object *object)
+{
+    for (struct waiter *waiter = object->waiters_first; waiter; waiter = waiter->next) {
+        waiter->notify(waiter);
+    }
+}
