@@ -223,8 +223,8 @@ enum status handle_close(struct handle_table *table, uint32_t number)
 }
 
 /* The grant behind a number if it has the rights. */
-static enum status grant_with(const struct handle_table *table, uint32_t number, uint32_t rights,
-                              struct grant **result) REQUIRES(table->lock)
+static enum status grant_with(const struct handle_table *table, uint32_t number, uint32_t rights, struct grant **result)
+    REQUIRES(table->lock)
 {
     *result = handle_grant(table, number);
     return !*result ? STATUS_BAD_HANDLE : rights & ~(*result)->rights ? STATUS_DENIED : STATUS_OK;

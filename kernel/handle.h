@@ -6,9 +6,9 @@
  *
  * What stands behind a number is a *grant*: an object, rights, and its place in the tree of grants to that object.
  * Duplicating makes a grant derived from the first one, with the same rights or fewer; giving a handle to another
- * process moves the grant, which keeps its place. Revoking a handle kills all that was derived from it, at any depth and
- * wherever it is: in tables, in messages on their way, in mappings made through it. Closing a handle kills nothing: what
- * was derived from it then counts as derived from where it came from.
+ * process moves the grant, which keeps its place. Revoking a handle kills all that was derived from it, at any depth
+ * and wherever it is: in tables, in messages on their way, in mappings made through it. Closing a handle kills nothing:
+ * what was derived from it then counts as derived from where it came from.
  *
  * Cost: a look-up reads slot and grant under the table's lock. A grant that is closed while others are derived from it
  * stays in the tree only as long as two or more of its children do, so there are never more such than there are
@@ -67,7 +67,7 @@ static inline bool grant_is_revoked(const struct grant *grant)
 #define HANDLE_GENERATION_BITS 13 /* numbers are positive as int32_t */
 #define HANDLES_MAXIMUM        ((UINT32_C(1) << HANDLE_INDEX_BITS) - HANDLES_KNOWN)
 /* Places below are given by handle_insert_known only: numbers that programs know by convention. */
-#define HANDLES_KNOWN      8
+#define HANDLES_KNOWN       8
 #define HANDLE_KNOWN_SYSTEM 1
 #define HANDLE_KNOWN_CLOCK  2
 
@@ -99,8 +99,7 @@ void handle_table_destroy(struct handle_table *table);
 enum status handle_insert(struct handle_table *table, struct grant *grant, uint32_t *number) EXCLUDES(table->lock);
 /* The same at a place with a number that programs know, from 1 to HANDLES_KNOWN - 1; STATUS_EXISTS. For processes that
  * do not run yet. */
-enum status handle_insert_known(struct handle_table *table, struct grant *grant, uint32_t number)
-    EXCLUDES(table->lock);
+enum status handle_insert_known(struct handle_table *table, struct grant *grant, uint32_t number) EXCLUDES(table->lock);
 /* A new object's first handle, with all rights that its type has: takes over the caller's reference to the object, even
  * when it fails. */
 enum status handle_insert_new(struct handle_table *table, struct object *object, uint32_t *number)

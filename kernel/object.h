@@ -4,9 +4,9 @@
  * pointer to it across a wait. Besides, the *handles* to it are counted: when the last one is gone nobody can use the
  * object any more, and its type acts on that (a channel tells its other end), however long references remain.
  *
- * An object has a set of *signals*, and a list of waiters that want to hear of some of them. Both change under its lock,
- * as do the derivations of its handles (kernel/handle.h) and most of what its type adds. Lock order: a handle table's
- * lock comes before an object's; a second object is locked as LOCK_OBJECT_INNER, see where that is done. */
+ * An object has a set of *signals*, and a list of waiters that want to hear of some of them. Both change under its
+ * lock, as do the derivations of its handles (kernel/handle.h) and most of what its type adds. Lock order: a handle
+ * table's lock comes before an object's; a second object is locked as LOCK_OBJECT_INNER, see where that is done. */
 #ifndef KERNEL_OBJECT_H
 #define KERNEL_OBJECT_H
 
@@ -38,7 +38,7 @@ enum {
     RIGHTS(RIGHT_BIT)
 #undef RIGHT_BIT
         RIGHTS_ALL = (1u << RIGHT_COUNT) - 1,
-    RIGHTS_SAME = 0x80000000, /* where a handle is derived: as many as there are */
+    RIGHTS_SAME = 0x80000000,                                      /* where a handle is derived: as many as there are */
     RIGHTS_BASIC = RIGHT_DUPLICATE | RIGHT_TRANSFER | RIGHT_MANAGE /* of every type */
 };
 
@@ -81,7 +81,7 @@ struct object;
 
 struct object_type_entry {
     const char *name;
-    uint32_t rights; /* that a handle may have, the basic ones included */
+    uint32_t rights;                        /* that a handle may have, the basic ones included */
     void (*closed)(struct object *object);  /* no lock is held */
     void (*destroy)(struct object *object); /* the same; frees the object's memory */
 };
@@ -92,17 +92,17 @@ struct waiter {
     struct waiter *next, *previous;
     struct object *object;
     uint32_t signals; /* wanted */
-    /* One of the wanted signals is set, or a handle to the object was revoked. Called with the object's lock held, maybe
-     * more than once; takes locks of rank WAIT_SET and above only. */
+    /* One of the wanted signals is set, or a handle to the object was revoked. Called with the object's lock held,
+     * maybe more than once; takes locks of rank WAIT_SET and above only. */
     void (*notify)(struct waiter *waiter);
 };
 
 struct object {
     struct spinlock lock;
-    uint32_t type;         /* enum object_type */
-    uint32_t references;   /* atomic */
-    uint32_t handle_count; /* handles that work, in tables and on their way; under the lock */
-    uint32_t signals;      /* changes under the lock; may be read without */
+    uint32_t type;                               /* enum object_type */
+    uint32_t references;                         /* atomic */
+    uint32_t handle_count;                       /* handles that work, in tables and on their way; under the lock */
+    uint32_t signals;                            /* changes under the lock; may be read without */
     struct waiter *waiters_first, *waiters_last; /* under the lock, first come first */
 };
 

@@ -10,7 +10,7 @@
 #include "kernel/instance_parts.h"
 #include "sdk/tessera.h"
 
-#define CALLER                                                    struct instance *instance
+#define CALLER                                              struct instance *instance
 #define FUNCTION(name, signature, parameters, type, rights) int32_t host_##name parameters;
 #include "abi/tessera/functions.def"
 #undef FUNCTION
@@ -27,7 +27,7 @@ enum {
 #include "abi/tessera/functions.def"
 #undef FUNCTION
 };
-#define NEEDS(name) (enum object_type)NEEDED_TYPE_##name, (uint32_t)NEEDED_RIGHTS_##name
+#define NEEDS(name) (enum object_type) NEEDED_TYPE_##name, (uint32_t)NEEDED_RIGHTS_##name
 
 static inline struct handle_table *caller_handles(struct instance *instance)
 {

@@ -101,7 +101,8 @@ static void known(void)
     CHECK(grant_create(clock_object(), RIGHTS_ALL, &grant) == STATUS_OK);
     CHECK(handle_insert_known(&first, grant, HANDLE_KNOWN_CLOCK) == STATUS_OK);
     CHECK(handle_has_clock(&first));
-    uint32_t other = duplicate(&first, HANDLE_KNOWN_CLOCK, RIGHT_READ), blind = duplicate(&first, HANDLE_KNOWN_CLOCK, 0);
+    uint32_t other = duplicate(&first, HANDLE_KNOWN_CLOCK, RIGHT_READ),
+             blind = duplicate(&first, HANDLE_KNOWN_CLOCK, 0);
     CHECK(other && blind && handle_close(&first, other) == STATUS_OK && handle_has_clock(&first));
     CHECK(handle_close(&first, HANDLE_KNOWN_CLOCK) == STATUS_OK);
     CHECK(find(&first, HANDLE_KNOWN_CLOCK, 0) == STATUS_BAD_HANDLE);
@@ -118,7 +119,8 @@ static void rights(void)
     CHECK(find(&first, fewer, RIGHT_WAIT) == STATUS_OK && find(&first, fewer, RIGHT_SIGNAL) == STATUS_DENIED);
     CHECK(!duplicate(&first, fewer, RIGHT_SIGNAL)); /* rights only shrink */
     uint32_t same = duplicate(&first, fewer, RIGHTS_SAME);
-    CHECK(find(&first, same, RIGHT_WAIT | RIGHT_DUPLICATE) == STATUS_OK && find(&first, same, RIGHT_SIGNAL) != STATUS_OK);
+    CHECK(find(&first, same, RIGHT_WAIT | RIGHT_DUPLICATE) == STATUS_OK &&
+          find(&first, same, RIGHT_SIGNAL) != STATUS_OK);
     uint32_t last = duplicate(&first, fewer, RIGHT_WAIT);
     CHECK(last && !duplicate(&first, last, 0));
     CHECK(handle_revoke(&first, fewer) == STATUS_DENIED);
