@@ -1,7 +1,9 @@
-/* The running CPU's record, and threads: what the scheduler works on.
+/* The CPUs' records, and threads: what the scheduler works on.
  *
- * Everything here belongs to one CPU and is touched by its kernel code only, which is not preempted; what an interrupt
- * may touch while kernel code runs is said at the member. */
+ * A thread is on one CPU at a time and its stack is never in use twice: what becomes of a thread that is left (it is
+ * queued, falls asleep, is dead) is done by the one that runs next, on its own stack (scheduler_switched). What an
+ * interrupt may touch while kernel code runs is said at the member. After anything that switches threads,
+ * platform_cpu() may be another. */
 #ifndef KERNEL_CPU_H
 #define KERNEL_CPU_H
 
@@ -12,11 +14,16 @@
 #include "kernel/lock.h"
 #include "kernel/platform.h"
 #include "kernel/process.h"
+#include "kernel/queue.h"
 #include "kernel/thread.h"
 
 #define KERNEL_STACK_BYTES     (UINT64_C(128) << 10) /* of each thread, plus a page of guard below */
 #define WASM_STACK_BYTES       (UINT64_C(8) << 20)   /* committed on touch */
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
+/* A thread that waits longer for its CPU while another one is idle, goes there. */
+#define BALANCE_NANOSECONDS UINT64_C(100000)
+/* A further CPU is started when somebody waited that long for one that is busy. */
+#define START_NANOSECONDS UINT64_C(1000000)
 /* When the timer comes while kernel code runs, it comes again after this time: a note that was made a moment before
  * wasm code goes on is then seen all the same. */
 #define TIMER_RETRY_NANOSECONDS UINT64_C(200000)
@@ -24,7 +31,12 @@
 /* Where a thread left its wasm code: at thread.interrupted, or in the host function that it called. */
 enum guest_position { GUEST_INTERRUPTED, GUEST_IN_HOST };
 
-enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_DEAD };
+/* THREAD_ENDING: its stack may still be in use. */
+enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_ENDING, THREAD_DEAD };
+/* Of one wait. The last three: it is over, and why. */
+enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER_TIME, WAIT_OVER_END };
+/* Bits of thread_area.pending. */
+enum { PENDING_NOTE = 1 };
 
 /* One call from kernel code into wasm; on the kernel stack of the caller. */
 struct activation {
@@ -42,20 +54,39 @@ struct thread {
     uint64_t saved_rsp;               /* of the kernel stack, while not running */
     uint64_t saved_gs_base;           /* the same; 0: not in wasm */
 
-    enum thread_state state;
-    struct process *member;  /* whose further thread it is; NULL: none's */
-    uint32_t number;         /* as such, for messages */
-    struct thread *next; /* in the queue of its state */
+    uint32_t state;         /* enum thread_state; atomic */
+    struct process *member; /* whose further thread it is; NULL: none's */
+    uint32_t number;        /* as such, for messages */
     struct activation *activation;
-    struct process *process; /* of the innermost activation, or whose end ends this thread's wait; NULL: kernel's own */
+    struct spinlock lock; /* rank THREAD: for changing `process`, and from ENDING to DEAD */
+    /* Of the innermost activation, or whose end ends this thread's wait; NULL: kernel's own. Changed by the thread
+     * itself (thread_set_process), with the lock. */
+    struct process *process;
+    struct thread *process_next, *process_previous; /* of those with this process; its threads_lock */
+    struct thread *joiner;                          /* the lock */
 
-    /* THREAD_WAITING: ready when one of these holds. */
-    uint64_t wait_deadline;
-    enum stream wait_stream;    /* STREAM_COUNT: none */
-    struct thread *wait_thread; /* for its death; NULL: none */
-    bool wait_ends;             /* ready too when its guest is to end */
+    /* Waiting: sleep.c. */
+    uint32_t wait;           /* enum wait_state; atomic */
+    bool wait_ends;          /* the wait is over too when its guest is to end */
+    bool timer_queued;       /* these three: timer_cpu's timers_lock */
+    struct queue_node timer; /* by deadline */
+    struct cpu *timer_cpu;   /* where it was queued last */
+    enum stream wait_stream; /* in the list of stream waiters; streams_lock */
+    struct thread *stream_next;
+    struct thread *mutex_next; /* in the queue of a mutex, by that one's lock */
 
-    /* In memory.atomic.wait. The thread leaves the memory's queue when it is woken, or else when its wait is over. */
+    /* Scheduling: scheduler.c. The thread's own while it runs, else its CPU's queue_lock's. */
+    struct queue_node ready;  /* in the CPU's queue, by virtual time */
+    struct cpu *cpu;          /* on which it runs, waits to run, or ran last; atomic */
+    uint64_t virtual_time;    /* nanoseconds, weighted by its share */
+    uint64_t run_time;        /* nanoseconds; atomic */
+    uint64_t affinity;        /* CPUs that it may run on */
+    uint32_t priority;        /* enum thread_priority; others may set it */
+    uint32_t queued_priority; /* in whose queue it is */
+    bool queued_movable;      /* counted in movable_count */
+    bool counted;             /* in process->runnable */
+
+    /* In memory.atomic.wait: futex.c. By the memory's waiting_lock. */
     struct memory_object *futex_memory; /* in whose queue it is; NULL: none */
     struct thread *futex_next;
     uint64_t futex_address;
@@ -77,16 +108,34 @@ struct thread {
 };
 
 struct cpu {
-    struct thread *current; /* read at interrupt time */
-    struct thread *ready_first, *ready_last;
-    struct thread *waiting;
-    uint64_t slice_end;   /* monotonic; when others wait for this CPU */
-    uint64_t timer_armed; /* what platform_timer_arm was given last; changed at interrupt time */
-    uint64_t profile_next; /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
-    bool idle;            /* in platform_idle; read at interrupt time */
-    struct thread boot_thread;
+    struct thread *current;     /* read at interrupt time */
+    struct thread *previous;    /* that was left for it, until scheduler_switched has dealt with it */
+    struct thread *idle_thread; /* never queued */
+    uint32_t number;
+    bool idle;  /* in platform_idle; read at interrupt time */
+    bool noted; /* an interrupt came, and the scheduler has not looked at what it meant; set at interrupt time */
+    uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
+    uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
+    uint64_t run_start;        /* monotonic; when `current` was switched to */
+    uint64_t slice_end;        /* monotonic; when others wait for this CPU */
+    uint32_t running_priority; /* of `current`; others read it */
+    uint32_t text_lookups;     /* how many look-ups in the text map are under way; changed at interrupt time */
+
+    struct spinlock queue_lock; /* rank RUN_QUEUE; for the next four, which others read without it */
+    struct queue ready[PRIORITY_COUNT];
+    uint32_t ready_count;
+    uint32_t movable_count; /* of these, those that may run on another CPU */
+    uint64_t virtual_time;  /* of whom it ran last: those that come are not far behind it */
+
+    struct spinlock timers_lock; /* rank TIMERS; for the next two */
+    struct queue timers;         /* sleeping threads by deadline */
+    uint64_t next_deadline;      /* of these; UINT64_MAX: none. Others read it without the lock */
+
+    struct thread boot_thread; /* CPU 0: the context that cpu_initialize found; else unused */
+#if KERNEL_CHECKS
     uint32_t held_count; /* locks that are held, for lock.c */
     const struct spinlock *held[8];
+#endif
 };
 
 /* Make the calling context the boot CPU's first thread, with its stack as that thread's kernel stack: once, after the
@@ -114,25 +163,53 @@ bool thread_end_is_due(const struct thread *thread);
 enum trap thread_end_trap(const struct thread *thread);
 /* End it if it is due. */
 void thread_end_if_due(enum guest_position position);
+/* The thread runs for this process from now on (NULL: for none): the current thread, or one that does not run yet. */
+void thread_set_process(struct thread *thread, struct process *process);
+/* A thread that is not queued yet, or NULL. */
+struct thread *thread_create(void (*entry)(void *argument), void *argument);
+void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
 /* For the scheduler: leave the current thread, whose state is set, for another one. */
 void thread_switch_to(struct thread *next);
+/* It was left for the last time. */
+void thread_died(struct thread *thread);
 void thread_interruption_initialize(void); /* interrupt.c */
 
 /* ---- scheduler.c ---- */
-/* Give the CPU away until the current thread, whose state is set, is chosen again. */
-void schedule(void);
+extern struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM]; /* those that were started; NULL behind them */
+void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number);
+void scheduler_start_idle_thread(void); /* of CPU 0 */
+/* Give the CPU away for good (THREAD_ENDING), or until the wait is over that has begun. */
+void scheduler_block(enum thread_state state);
+/* The thread can run, or cannot: for its process's share. The thread itself, or who has it in hand while it does not
+ * run. */
+void scheduler_count_runnable(struct thread *thread, bool runnable);
+/* Queue a thread that slept, or is new. */
 void scheduler_make_ready(struct thread *thread);
-/* End the wait of a thread that is THREAD_WAITING. */
-void scheduler_wake(struct thread *thread);
+/* What is to be done for the one that was left: first thing after each switch, on the stack of the one that runs now.
+ */
+void scheduler_switched(void);
 /* Arm the timer for what comes next on this CPU: end of slice, end of a wait, time limit. */
 void scheduler_arm_timer(void);
+/* Somebody asked for the foreground process to end: allowed at interrupt time. The second does what was asked for, in
+ * kernel code that holds no lock. */
+void scheduler_note_interrupt_request(void);
+void scheduler_serve_interrupt_request(void);
+
+/* ---- sleep.c ---- */
+/* A thread that was left in a wait: false when the wait is over already, else it sleeps. */
+bool sleep_begin(struct thread *thread);
+/* As thread_wake, saying why. */
+bool sleep_end(struct thread *thread, enum wait_state why);
+/* Wake those of this CPU whose time has come, and those whose streams are ready. */
+void sleep_expire(struct cpu *cpu);
+/* Does anybody wait for a stream? */
+bool sleep_awaits_streams(void);
+/* The same as thread_wait_finish, but the end of the guest does not end the wait. */
+enum wait_result sleep_finish_always(uint64_t deadline);
+
 /* What is pending, before wasm code goes on: called by the host-call stubs and by the preemption entry. */
 void thread_pending_in_host_call(void);
 void thread_pending_interrupted(void);
-
-/* ---- futex.c ---- */
-/* Out of the queue that it is in, if any. */
-void futex_leave(struct thread *thread);
 
 /* ---- trap.c ---- */
 /* End the innermost activation of the current thread: note what happened with a backtrace, and let its wasm_enter

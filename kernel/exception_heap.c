@@ -26,7 +26,8 @@ uint32_t exception_heap_add(struct process *process, const struct tag_object *ta
         return 0;
     }
     size_t bytes = type->parameter_count * sizeof(values[0]);
-    uint32_t record = gc_allocate_record(process, GC_RECORD_EXCEPTION, references, sizeof(struct exception_record) + bytes);
+    uint32_t record =
+        gc_allocate_record(process, GC_RECORD_EXCEPTION, references, sizeof(struct exception_record) + bytes);
     if (!record) {
         return 0;
     }

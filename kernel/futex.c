@@ -2,13 +2,14 @@
  * with the address; so it does not matter through which instance and window a memory is seen. A queue is never longer
  * than there are threads that have the memory, which the limit of threads bounds.
  *
- * Between the comparison and the sleep nothing else runs: kernel code is not preempted, and there is one CPU. */
+ * The comparison is made with the lock of the queue held, after thread_wait_begin: so a notify that follows a change of
+ * the value finds whoever saw the old one. */
 #include "engine/base.h"
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
 
-enum { WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT };
+enum { FUTEX_WOKEN, FUTEX_NOT_EQUAL, FUTEX_TIMED_OUT };
 
 static struct memory_object *checked_memory(struct instance *instance, uint32_t memory, uint64_t address,
                                             uint64_t bytes)
@@ -23,12 +24,8 @@ static struct memory_object *checked_memory(struct instance *instance, uint32_t 
     return object;
 }
 
-void futex_leave(struct thread *thread)
+static void leave(struct thread *thread, struct memory_object *memory) REQUIRES(memory->waiting_lock)
 {
-    struct memory_object *memory = thread->futex_memory;
-    if (!memory) {
-        return;
-    }
     struct thread *previous = NULL, **link = &memory->waiting_first;
     while (*link != thread) {
         previous = *link;
@@ -41,7 +38,7 @@ void futex_leave(struct thread *thread)
     thread->futex_memory = NULL;
 }
 
-static void enter(struct thread *thread, struct memory_object *memory, uint64_t address)
+static void enter(struct thread *thread, struct memory_object *memory, uint64_t address) REQUIRES(memory->waiting_lock)
 {
     thread->futex_memory = memory;
     thread->futex_address = address;
@@ -62,12 +59,35 @@ static uint64_t wait_deadline(int64_t timeout)
     return timeout < 0 ? UINT64_MAX : now + min_u64((uint64_t)timeout, UINT64_MAX - now);
 }
 
-static uint32_t wait(struct memory_object *memory, uint64_t address, uint64_t timeout)
+/* Sleep if the value is still the expected one: whoever changed it notifies afterwards, and needs the lock. The address
+ * was checked, and written or read at least once: it has a page. */
+static uint32_t wait(struct memory_object *memory, uint64_t address, uint64_t expected, size_t bytes, uint64_t timeout)
 {
     struct thread *thread = thread_current();
-    enter(thread, memory, address);
-    thread_sleep_until(wait_deadline((int64_t)timeout));
-    return thread->futex_woken ? WAIT_WOKEN : WAIT_TIMED_OUT;
+    volatile const uint8_t *place = memory->base + address;
+    (void)*place; /* its page may have no frame, and then the guest ends here: not with the lock held */
+    uint64_t deadline = wait_deadline((int64_t)timeout);
+    thread_wait_begin();
+    spinlock_acquire(&memory->waiting_lock);
+    uint64_t value = bytes == sizeof(uint32_t) ? __atomic_load_n((const volatile uint32_t *)place, __ATOMIC_SEQ_CST)
+                                               : __atomic_load_n((const volatile uint64_t *)place, __ATOMIC_SEQ_CST);
+    if (value == expected) {
+        enter(thread, memory, address);
+    }
+    spinlock_release(&memory->waiting_lock);
+    if (value != expected) {
+        thread_wait_cancel();
+        return FUTEX_NOT_EQUAL;
+    }
+    thread_wait_finish(deadline);
+    spinlock_acquire(&memory->waiting_lock);
+    bool woken = thread->futex_woken;
+    if (thread->futex_memory) {
+        leave(thread, memory);
+    }
+    spinlock_release(&memory->waiting_lock);
+    thread_end_if_asked();
+    return woken ? FUTEX_WOKEN : FUTEX_TIMED_OUT;
 }
 
 static struct memory_object *shared_memory(struct instance *instance, uint32_t memory, uint64_t address, uint64_t bytes)
@@ -82,35 +102,31 @@ static struct memory_object *shared_memory(struct instance *instance, uint32_t m
 uint32_t builtin_memory_wait32(struct instance *instance, uint32_t memory, uint64_t address, uint32_t expected,
                                uint64_t timeout)
 {
-    struct memory_object *object = shared_memory(instance, memory, address, sizeof(uint32_t));
-    uint32_t value;
-    memcpy(&value, object->base + address, sizeof(value));
-    return value == expected ? wait(object, address, timeout) : WAIT_NOT_EQUAL;
+    return wait(shared_memory(instance, memory, address, sizeof(uint32_t)), address, expected, sizeof(uint32_t),
+                timeout);
 }
 
 uint32_t builtin_memory_wait64(struct instance *instance, uint32_t memory, uint64_t address, uint64_t expected,
                                uint64_t timeout)
 {
-    struct memory_object *object = shared_memory(instance, memory, address, sizeof(uint64_t));
-    uint64_t value;
-    memcpy(&value, object->base + address, sizeof(value));
-    return value == expected ? wait(object, address, timeout) : WAIT_NOT_EQUAL;
+    return wait(shared_memory(instance, memory, address, sizeof(uint64_t)), address, expected, sizeof(uint64_t),
+                timeout);
 }
 
 uint32_t builtin_memory_notify(struct instance *instance, uint32_t memory, uint64_t address, uint32_t count)
 {
     struct memory_object *object = checked_memory(instance, memory, address, sizeof(uint32_t));
     uint32_t woken = 0;
+    spinlock_acquire(&object->waiting_lock);
     for (struct thread *thread = object->waiting_first, *next; thread && woken < count; thread = next) {
         next = thread->futex_next;
         if (thread->futex_address == address) {
-            futex_leave(thread);
+            leave(thread, object);
             thread->futex_woken = true;
-            if (thread->state == THREAD_WAITING) { /* else its time is over too, and it did not run yet */
-                scheduler_wake(thread);
-            }
+            thread_wake(thread); /* if not, its time is over too, and it did not run yet */
             woken++;
         }
     }
+    spinlock_release(&object->waiting_lock);
     return woken;
 }

@@ -162,16 +162,6 @@ static void mark_payload(struct gc_heap *heap, const struct thread *thread)
     }
 }
 
-static bool runs_in(const struct thread *thread, const struct process *process)
-{
-    for (const struct activation *activation = thread->activation; activation; activation = activation->outer) {
-        if (activation->process == process) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A thread that does not run: it was interrupted in wasm code, or it waits in a host call. */
 static void mark_thread(struct gc_heap *heap, const struct thread *thread)
 {
@@ -186,15 +176,13 @@ static void mark_thread(struct gc_heap *heap, const struct thread *thread)
     mark_kernel_stack(heap, thread, thread->saved_rsp);
 }
 
+/* All that have an activation of this process: a program that starts another one waits for a thread of that one. The
+ * list does not change meanwhile: threads of a process with a heap are all of one CPU. */
 static void mark_other_threads(struct gc_heap *heap)
 {
-    const struct cpu *cpu = platform_cpu();
-    const struct thread *const lists[] = {cpu->ready_first, cpu->waiting};
-    for (unsigned i = 0; i < ARRAY_COUNT(lists); i++) {
-        for (const struct thread *thread = lists[i]; thread; thread = thread->next) {
-            if (runs_in(thread, heap->process)) {
-                mark_thread(heap, thread);
-            }
+    for (const struct thread *thread = heap->process->running; thread; thread = thread->process_next) {
+        if (thread != thread_current() && thread->activation) {
+            mark_thread(heap, thread);
         }
     }
 }

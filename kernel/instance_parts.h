@@ -8,6 +8,7 @@
 #include "kernel/exceptions.h"
 #include "kernel/handle.h"
 #include "kernel/instance.h"
+#include "kernel/lock.h"
 #include "kernel/process.h"
 #include "kernel/profile.h"
 
@@ -39,6 +40,7 @@ struct memory_object {
     size_t reservation_bytes;
     struct memory_window *windows;
     struct memory_viewer *viewers;
+    struct spinlock waiting_lock;                /* rank FUTEX */
     struct thread *waiting_first, *waiting_last; /* memory.atomic.wait; by thread.futex_next, first come first */
 };
 
@@ -86,6 +88,11 @@ struct process {
     struct process *parent; /* the foreground process before this one */
     const struct launch *launch;
     struct arena arena;
+    struct spinlock threads_lock;        /* rank THREADS */
+    struct thread *running;              /* threads that run for it, by process_next; threads_lock */
+    uint32_t runnable;                   /* how many of these can run; atomic */
+    uint32_t weight;                     /* of its share of the CPUs; 0: as all others, PROCESS_WEIGHT */
+    uint64_t run_time;                   /* nanoseconds; atomic */
     struct thread *thread; /* that the headers of its instances name, but for those of further threads */
     struct process_thread *threads; /* spawn.c */
     uint32_t thread_count, thread_number;
@@ -115,7 +122,7 @@ struct process {
     void *personality[PERSONALITY_COUNT];
     void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);
 
-    volatile uint32_t end_request; /* enum trap; set at interrupt time too */
+    volatile uint32_t end_request; /* enum trap; atomic */
     uint64_t deadline;             /* time limit, monotonic; UINT64_MAX: none */
     uint32_t exit_status;
     struct trap_report report;
@@ -126,10 +133,11 @@ struct process {
 struct compiled_module *text_find(uintptr_t pc);
 
 /* ---- process.c ---- */
-/* The process that a request of the user means: the one that was started last. NULL: none. */
-struct process *foreground_process(void);
+/* The process that a request of the user means is the one that was started last, and did not end. */
 void foreground_enter(struct process *process);
 void foreground_leave(struct process *process);
+/* Ask the foreground process to end; without one, the process of the current thread. */
+void foreground_request_end(enum trap trap);
 /* `count` function references in a row, zeroed; 0 when there is no room. */
 uint32_t process_allocate_references(struct process *process, uint32_t count);
 /* The next index of the instance directory, or 0. */

@@ -80,12 +80,16 @@ static void redirect(struct machine_state *state, struct thread *thread, void (*
 static void interrupt(struct machine_state *state, struct cpu *cpu)
 {
     struct thread *thread = cpu->current;
-    thread->area.pending = 1;
+    cpu->noted = true;
+    __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
     if (text_find(state->rip)) {
         redirect(state, thread, preemption_entry, 0);
     } else if (!cpu->idle) {
-        cpu->timer_armed = platform_monotonic_nanoseconds() + TIMER_RETRY_NANOSECONDS;
-        platform_timer_arm(cpu->timer_armed);
+        uint64_t again = platform_monotonic_nanoseconds() + TIMER_RETRY_NANOSECONDS;
+        if (again < cpu->timer_armed) {
+            cpu->timer_armed = again;
+            platform_timer_arm(again);
+        }
     }
 }
 
@@ -109,15 +113,8 @@ void kernel_cpu_interrupt(struct machine_state *state)
 
 void kernel_interrupt_request(struct machine_state *state)
 {
-    struct cpu *cpu = platform_cpu();
-    struct process *process = foreground_process();
-    if (!process && cpu) {
-        process = cpu->current->process;
-    }
-    if (process) {
-        process_request_end(process, TRAP_INTERRUPTED);
-        interrupt(state, cpu);
-    }
+    scheduler_note_interrupt_request();
+    kernel_cpu_interrupt(state);
 }
 
 /* ---- Exceptions ---- */

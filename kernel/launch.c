@@ -155,11 +155,11 @@ static void run_job(void *argument)
         process_destroy(process);
         return;
     }
-    thread_current()->process = process;
+    thread_set_process(thread_current(), process);
     foreground_enter(process);
     run_process(process, launch, job->result);
     foreground_leave(process);
-    thread_current()->process = NULL;
+    thread_set_process(thread_current(), NULL);
     process_destroy(process);
 }
 

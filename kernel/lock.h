@@ -29,8 +29,8 @@
     X(WAIT_SET, "ready list of a wait set")                                                                            \
     X(FUTEX, "threads in memory.atomic.wait on one memory")                                                            \
     X(MUTEX, "threads that wait for a mutex")                                                                          \
-    X(THREADS, "threads that run for a process")                                                                       \
     X(THREAD, "end of a thread, and who waits for it")                                                                 \
+    X(THREADS, "threads that run for a process")                                                                       \
     X(STREAMS, "threads that wait for streams")                                                                        \
     X(TIMERS, "deadlines of one CPU")                                                                                  \
     X(RUN_QUEUE, "threads that can run on one CPU")                                                                    \

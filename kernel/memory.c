@@ -56,6 +56,7 @@ enum status memory_object_create(struct process *process, const struct memory_ty
         .base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES),
         .reservation = reservation,
         .reservation_bytes = place_bytes(header_bytes, capacity),
+        .waiting_lock = SPINLOCK(LOCK_FUTEX),
     };
     process->memories = memory;
     *result = memory;

@@ -57,6 +57,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
     process->thread = thread_current();
+    spinlock_initialize(&process->threads_lock, LOCK_THREADS);
     process->name = kernel_copy_text(name);
     if (!process->name || !prepare_arrays(process)) {
         process_destroy(process);
@@ -177,31 +178,52 @@ uint64_t process_memory_left(const struct process *process)
     return process->memory_limit - process->memory_bytes;
 }
 
-static struct process *foreground;
-
-struct process *foreground_process(void)
-{
-    return foreground;
-}
+static struct spinlock foreground_lock = SPINLOCK(LOCK_FOREGROUND);
+static struct process *foreground GUARDED_BY(foreground_lock);
 
 void foreground_enter(struct process *process)
 {
+    spinlock_acquire(&foreground_lock);
     process->parent = foreground;
     foreground = process;
+    spinlock_release(&foreground_lock);
 }
 
 void foreground_leave(struct process *process)
 {
+    spinlock_acquire(&foreground_lock);
     struct process **link = &foreground;
     while (*link != process) {
         link = &(*link)->parent;
     }
     *link = process->parent;
+    spinlock_release(&foreground_lock);
 }
 
+void foreground_request_end(enum trap trap)
+{
+    spinlock_acquire(&foreground_lock);
+    struct process *process = foreground ? foreground : thread_current()->process;
+    if (process) {
+        process_request_end(process, trap);
+    }
+    spinlock_release(&foreground_lock);
+}
+
+/* A thread that can run looks at the request when it goes on, or when its CPU is interrupted. */
 void process_request_end(struct process *process, enum trap trap)
 {
-    process->end_request = trap;
+    __atomic_store_n(&process->end_request, trap, __ATOMIC_SEQ_CST);
+    spinlock_acquire(&process->threads_lock);
+    for (struct thread *thread = process->running; thread; thread = thread->process_next) {
+        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
+        bool woken = thread->wait_ends && sleep_end(thread, WAIT_OVER_END);
+        const struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+        if (!woken && cpu != platform_cpu()) {
+            platform_interrupt_cpu(cpu->number);
+        }
+    }
+    spinlock_release(&process->threads_lock);
 }
 
 _Noreturn void process_exit(struct instance *instance, uint32_t status)

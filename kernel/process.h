@@ -42,7 +42,7 @@ _Noreturn void process_exit(struct instance *instance, uint32_t status);
 uint32_t process_exit_status(const struct process *process);
 
 /* Ask for a process to end with `trap` (TRAP_TIMEOUT, TRAP_INTERRUPTED): it does at its next wasm instruction, wait or
- * return from a host call. Allowed at interrupt time. */
+ * return from a host call. Not at interrupt time; with locks held below rank THREADS. */
 void process_request_end(struct process *process, enum trap trap);
 
 /* ---- Threads ----

@@ -1,136 +1,487 @@
-/* The scheduler of one CPU: a queue of threads that can run, a list of those that wait, and the timer. There is no idle
- * thread: the one that finds nothing to run waits in its own name. */
+/* The scheduler: who runs on each CPU, and for how long.
+ *
+ * Every CPU has queues of its own, one for each priority, ordered by virtual time: the nanoseconds that a thread ran,
+ * times the runnable threads of its process, over the process's weight. The one that had least runs next, so CPU time
+ * is shared fairly among processes and, inside of one, among its threads. A thread that slept comes back a slice behind
+ * at most; one that changes CPUs keeps its distance to the others.
+ *
+ * A thread that is woken goes back to its CPU when that is idle or is the one that wakes it (a partner that is about to
+ * wait leaves it the CPU and a warm cache), else to an idle one. One that stays queued for BALANCE_NANOSECONDS while
+ * another CPU is idle is fetched by that one. A CPU with nothing to do takes from the longest queue before it idles.
+ *
+ * Further CPUs are started late, when a thread waited for START_NANOSECONDS: a short program never needs one. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
+#include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
 
-void scheduler_make_ready(struct thread *thread)
+#define PROCESS_WEIGHT 100 /* of one that nobody gave another */
+#define STEAL_LOOKS    8   /* threads of a queue that are looked at for one that may move */
+
+struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM];
+static struct spinlock start_lock = SPINLOCK(LOCK_CPUS);
+static uint32_t started_count = 1; /* changed with start_lock; CPUs below are in kernel_cpus */
+static uint64_t idle_cpus;         /* bits; atomic. A CPU sets its own, who interrupts it clears it */
+
+static inline uint64_t cpu_bit(const struct cpu *cpu)
 {
-    struct cpu *cpu = platform_cpu();
-    thread->state = THREAD_READY;
-    thread->next = NULL;
-    if (cpu->ready_first) {
-        cpu->ready_last->next = thread;
-    } else {
-        cpu->ready_first = thread;
+    return UINT64_C(1) << cpu->number;
+}
+
+static uint32_t cpus_started(void)
+{
+    return __atomic_load_n(&started_count, __ATOMIC_ACQUIRE);
+}
+
+static struct thread *thread_of(struct queue_node *ready)
+{
+    return (struct thread *)((uint8_t *)ready - offsetof(struct thread, ready));
+}
+
+/* The CPUs that it may run on, of those that run. */
+static uint64_t allowed_cpus(const struct thread *thread)
+{
+    uint64_t started = UINT64_MAX >> (64 - cpus_started());
+    return thread->affinity & started ? thread->affinity & started : started;
+}
+
+static bool is_movable(const struct thread *thread)
+{
+    return (thread->affinity & (thread->affinity - 1)) != 0;
+}
+
+void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number)
+{
+    cpu->number = number;
+    cpu->timer_armed = UINT64_MAX;
+    cpu->profile_next = UINT64_MAX;
+    cpu->next_deadline = UINT64_MAX;
+    spinlock_initialize(&cpu->queue_lock, LOCK_RUN_QUEUE);
+    spinlock_initialize(&cpu->timers_lock, LOCK_TIMERS);
+    kernel_cpus[number] = cpu;
+}
+
+/* ---- Shares ---- */
+
+void scheduler_count_runnable(struct thread *thread, bool runnable)
+{
+    if (thread->process && thread->counted != runnable) {
+        __atomic_add_fetch(&thread->process->runnable, runnable ? 1 : -1, __ATOMIC_RELAXED);
     }
-    cpu->ready_last = thread;
+    thread->counted = runnable && thread->process;
 }
 
-void scheduler_wake(struct thread *thread)
+/* The current thread has run until `now`. */
+static void account(struct cpu *cpu, uint64_t now)
 {
-    struct thread **link = &platform_cpu()->waiting;
-    while (*link != thread) {
-        link = &(*link)->next;
+    struct thread *thread = cpu->current;
+    struct process *process = thread->process;
+    uint64_t time = now - cpu->run_start, charge = time;
+    cpu->run_start = now;
+    if (thread == cpu->idle_thread) {
+        return;
     }
-    *link = thread->next;
-    scheduler_make_ready(thread);
-    scheduler_arm_timer();
+    if (process) {
+        uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
+        charge *= runnable > 1 ? runnable : 1;
+        if (process->weight) {
+            charge = charge * PROCESS_WEIGHT / process->weight;
+        }
+        __atomic_add_fetch(&process->run_time, time, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&thread->run_time, thread->run_time + time, __ATOMIC_RELAXED);
+    thread->virtual_time += charge;
 }
 
-static struct thread *take_ready(struct cpu *cpu)
+/* ---- Queues ---- */
+
+/* The distance that it had to the others where it was, it has to those here. */
+static void move_to(struct thread *thread, struct cpu *cpu)
 {
-    struct thread *thread = cpu->ready_first;
-    cpu->ready_first = thread->next;
-    return thread;
+    struct cpu *old = thread->cpu;
+    if (old != cpu) {
+        if (old) {
+            thread->virtual_time += __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED) -
+                                    __atomic_load_n(&old->virtual_time, __ATOMIC_RELAXED);
+        }
+        /* Whoever asks the thread's process to end looks at this behind its request; the thread looks at the request
+         * behind this. */
+        __atomic_exchange_n(&thread->cpu, cpu, __ATOMIC_SEQ_CST);
+    }
 }
 
-static bool wait_is_over(const struct thread *thread)
+/* How many threads were there before. */
+static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 {
-    return (thread->wait_deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= thread->wait_deadline) ||
-           (thread->wait_stream != STREAM_COUNT && platform_stream_readable(thread->wait_stream)) ||
-           (thread->wait_thread && thread->wait_thread->state == THREAD_DEAD) ||
-           (thread->wait_ends && thread_end_is_due(thread));
+    spinlock_acquire(&cpu->queue_lock);
+    move_to(thread, cpu);
+    if ((int64_t)(cpu->virtual_time - thread->virtual_time) > (int64_t)TIME_SLICE_NANOSECONDS) {
+        thread->virtual_time = cpu->virtual_time - TIME_SLICE_NANOSECONDS;
+    }
+    __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
+    thread->queued_priority = thread->priority;
+    thread->queued_movable = is_movable(thread);
+    queue_insert(&cpu->ready[thread->queued_priority], &thread->ready, thread->virtual_time);
+    uint32_t before = cpu->ready_count;
+    __atomic_store_n(&cpu->ready_count, before + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->movable_count, cpu->movable_count + thread->queued_movable, __ATOMIC_RELAXED);
+    spinlock_release(&cpu->queue_lock);
+    return before;
 }
 
-static void wake_waiting(struct cpu *cpu)
+static void queue_take(struct cpu *cpu, struct thread *thread) REQUIRES(cpu->queue_lock)
 {
-    struct thread **link = &cpu->waiting;
-    while (*link) {
-        struct thread *thread = *link;
-        if (wait_is_over(thread)) {
-            *link = thread->next;
-            scheduler_make_ready(thread);
-        } else {
-            link = &thread->next;
+    queue_remove(&cpu->ready[thread->queued_priority], &thread->ready);
+    __atomic_store_n(&cpu->ready_count, cpu->ready_count - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->movable_count, cpu->movable_count - thread->queued_movable, __ATOMIC_RELAXED);
+}
+
+static struct thread *queue_first(const struct cpu *cpu) REQUIRES(cpu->queue_lock)
+{
+    for (uint32_t priority = PRIORITY_COUNT; priority-- > 0;) {
+        if (cpu->ready[priority].first) {
+            return thread_of(cpu->ready[priority].first);
         }
     }
+    return NULL;
 }
 
-/* When one of the waiting threads is to be looked at, at the latest; streams tell by an interrupt only when idle. */
-static uint64_t next_wait(const struct cpu *cpu, uint64_t stream_check)
+/* The next of this CPU's own, taken out; with `than`, only one that is to run before that one. */
+static struct thread *take_next(struct cpu *cpu, const struct thread *than, bool yields)
 {
-    uint64_t next = UINT64_MAX;
-    for (const struct thread *thread = cpu->waiting; thread; thread = thread->next) {
-        next = min_u64(next, thread->wait_deadline);
-        next = min_u64(next, thread->wait_stream != STREAM_COUNT ? stream_check : UINT64_MAX);
-        next = min_u64(next, thread->wait_ends && thread->process ? thread->process->deadline : UINT64_MAX);
+    if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST)) {
+        return NULL;
     }
-    return next;
+    spinlock_acquire(&cpu->queue_lock);
+    struct thread *thread = queue_first(cpu);
+    bool take = thread && (!than || thread->queued_priority > than->priority ||
+                           (thread->queued_priority == than->priority &&
+                            (yields || (int64_t)(thread->virtual_time - than->virtual_time) < 0)));
+    if (take) {
+        queue_take(cpu, thread);
+        if ((int64_t)(thread->virtual_time - cpu->virtual_time) > 0) {
+            __atomic_store_n(&cpu->virtual_time, thread->virtual_time, __ATOMIC_RELAXED);
+        }
+    }
+    spinlock_release(&cpu->queue_lock);
+    return take ? thread : NULL;
 }
 
-static void arm_timer(struct cpu *cpu, uint64_t deadline)
+/* ---- Idle CPUs ---- */
+
+/* Make one of these CPUs look for work, if it is idle. */
+static bool wake_idle(uint64_t cpus)
 {
-    if (cpu->timer_armed != deadline) {
+    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & cpus;
+    while (idle) {
+        uint64_t bit = idle & -idle;
+        if (__atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_SEQ_CST) & bit) {
+            platform_interrupt_cpu((uint32_t)__builtin_ctzll(bit));
+            return true;
+        }
+        idle &= ~bit;
+    }
+    return false;
+}
+
+/* A thread of the CPU with the longest queue, for this one. */
+static struct thread *steal(struct cpu *cpu)
+{
+    struct cpu *victim = NULL;
+    uint32_t most = 0, count = cpus_started();
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t movable = __atomic_load_n(&kernel_cpus[i]->movable_count, __ATOMIC_RELAXED);
+        if (kernel_cpus[i] != cpu && movable > most) {
+            most = movable;
+            victim = kernel_cpus[i];
+        }
+    }
+    if (!victim) {
+        return NULL;
+    }
+    struct thread *passed[STEAL_LOOKS], *found = NULL;
+    uint32_t passed_count = 0;
+    spinlock_acquire(&victim->queue_lock);
+    for (struct thread *thread; !found && passed_count < STEAL_LOOKS && (thread = queue_first(victim));) {
+        queue_take(victim, thread);
+        if (allowed_cpus(thread) & cpu_bit(cpu)) {
+            found = thread;
+        } else {
+            passed[passed_count++] = thread;
+        }
+    }
+    spinlock_release(&victim->queue_lock);
+    for (uint32_t i = 0; i < passed_count; i++) {
+        queue_put(victim, passed[i]);
+    }
+    if (found) {
+        move_to(found, cpu);
+    }
+    return found;
+}
+
+/* One more CPU, if there is one that did not start yet. */
+static void start_cpu(void)
+{
+    if (!spinlock_try_acquire(&start_lock)) {
+        return;
+    }
+    uint32_t number = started_count;
+    bool exists = number < min_u64(platform_cpu_count(), PLATFORM_CPUS_MAXIMUM);
+    struct cpu *cpu = exists ? kernel_allocate_zeroed(sizeof(*cpu)) : NULL;
+    struct thread *idle = cpu ? thread_create(NULL, NULL) : NULL;
+    if (idle) {
+        scheduler_initialize_cpu(cpu, number);
+        idle->cpu = cpu;
+        cpu->idle_thread = idle;
+        cpu->current = idle;
+        uint8_t *stack_top = (uint8_t *)idle->kernel_stack + PLATFORM_PAGE_BYTES + KERNEL_STACK_BYTES;
+        if (platform_start_cpu(number, cpu, stack_top) == STATUS_OK) {
+            __atomic_store_n(&started_count, number + 1, __ATOMIC_RELEASE);
+            wake_idle(cpu_bit(cpu)); /* it may have looked around before it was counted */
+            cpu = NULL;
+        } else {
+            thread_destroy(idle);
+        }
+    }
+    kernel_free(cpu, sizeof(*cpu));
+    spinlock_release(&start_lock);
+}
+
+/* A thread of this CPU's queue may wait for it in vain while another one has nothing to do. */
+static void balance(struct cpu *cpu)
+{
+    if (__atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_idle(~cpu_bit(cpu)) &&
+        cpus_started() < platform_cpu_count() &&
+        platform_monotonic_nanoseconds() - cpu->run_start >= START_NANOSECONDS / 2) {
+        start_cpu();
+    }
+}
+
+/* ---- The timer ---- */
+
+static bool others_may_help(const struct cpu *cpu, uint64_t *patience)
+{
+    *patience = BALANCE_NANOSECONDS;
+    if (!__atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED)) {
+        return false;
+    }
+    if (__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & ~cpu_bit(cpu)) {
+        return true;
+    }
+    *patience = START_NANOSECONDS;
+    return cpus_started() < platform_cpu_count();
+}
+
+/* It is never armed for later: a timer that comes for nothing costs less than to arm it at each switch. */
+void scheduler_arm_timer(void)
+{
+    struct cpu *cpu = platform_cpu();
+    uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED), patience;
+    deadline = min_u64(deadline, cpu->profile_next);
+    if (cpu->current->process) {
+        deadline = min_u64(deadline, cpu->current->process->deadline);
+    }
+    if (cpu->ready_count || (cpu->number == 0 && sleep_awaits_streams())) {
+        deadline = min_u64(deadline, cpu->slice_end);
+    }
+    if (others_may_help(cpu, &patience) && cpu->timer_armed > cpu->run_start + patience) {
+        deadline = min_u64(deadline, platform_monotonic_nanoseconds() + patience);
+    }
+    if (deadline < cpu->timer_armed) {
         cpu->timer_armed = deadline;
         platform_timer_arm(deadline);
     }
 }
 
-void scheduler_arm_timer(void)
+/* ---- Queueing ---- */
+
+/* The CPU for a thread that can run from now on. */
+static struct cpu *choose_cpu(const struct thread *thread, struct cpu *here)
+{
+    struct cpu *last = thread->cpu;
+    uint64_t allowed = allowed_cpus(thread);
+    if (last == here && allowed & cpu_bit(here)) {
+        return here;
+    }
+    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & allowed;
+    if (last && allowed & cpu_bit(last) && (!idle || idle & cpu_bit(last))) {
+        return last;
+    }
+    if (!idle && allowed & cpu_bit(here)) {
+        return here;
+    }
+    return kernel_cpus[__builtin_ctzll(idle ? idle : allowed)];
+}
+
+void scheduler_make_ready(struct thread *thread)
+{
+    struct cpu *here = platform_cpu(), *cpu = choose_cpu(thread, here);
+    uint32_t priority = thread->priority;
+    scheduler_count_runnable(thread, true);
+    uint32_t before = queue_put(cpu, thread); /* it may run, and be gone, from now on */
+    bool urgent = priority > __atomic_load_n(&cpu->running_priority, __ATOMIC_RELAXED);
+    if (cpu != here) {
+        if (!wake_idle(cpu_bit(cpu)) && (urgent || !before)) {
+            platform_interrupt_cpu(cpu->number);
+        }
+        return;
+    }
+    if (urgent) {
+        __atomic_or_fetch(&here->current->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+        here->slice_end = 0;
+    }
+    scheduler_arm_timer();
+}
+
+void scheduler_switched(void)
 {
     struct cpu *cpu = platform_cpu();
-    uint64_t deadline = cpu->ready_first ? cpu->slice_end : UINT64_MAX;
-    deadline = min_u64(deadline, cpu->profile_next);
-    deadline = min_u64(deadline, next_wait(cpu, cpu->slice_end));
-    if (cpu->current->process) {
-        deadline = min_u64(deadline, cpu->current->process->deadline);
+    struct thread *previous = cpu->previous;
+    cpu->previous = NULL;
+    if (previous == cpu->idle_thread) {
+        return;
     }
-    arm_timer(cpu, deadline);
+    switch ((enum thread_state)previous->state) {
+    case THREAD_WAITING:
+        scheduler_count_runnable(previous, false);
+        if (!sleep_begin(previous)) {
+            scheduler_make_ready(previous);
+        }
+        break;
+    case THREAD_ENDING:
+        scheduler_count_runnable(previous, false);
+        thread_died(previous);
+        break;
+    default:
+        scheduler_make_ready(previous);
+        break;
+    }
 }
 
-static void idle(struct cpu *cpu)
+/* ---- Switching ---- */
+
+/* What this CPU was interrupted for: sleepers whose time has come, and neighbours that may help. */
+static void serve_notes(struct cpu *cpu)
 {
-    cpu->idle = true;
-    profile_idle_begin(cpu);
-    arm_timer(cpu, UINT64_MAX);
-    platform_idle(next_wait(cpu, UINT64_MAX));
-    profile_idle_end(cpu);
-    cpu->idle = false;
+    cpu->noted = false;
+    scheduler_serve_interrupt_request();
+    sleep_expire(cpu);
+    balance(cpu);
 }
 
-void schedule(void)
+static void switch_to(struct thread *next)
+{
+    struct cpu *cpu = platform_cpu();
+    uint64_t now = platform_monotonic_nanoseconds();
+    account(cpu, now);
+    cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
+    __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    thread_switch_to(next);
+    scheduler_arm_timer();
+}
+
+void scheduler_block(enum thread_state state)
+{
+    struct cpu *cpu = platform_cpu();
+    __atomic_store_n(&cpu->current->state, state, __ATOMIC_RELAXED);
+    if (cpu->noted) {
+        serve_notes(cpu);
+    }
+    struct thread *next = take_next(cpu, NULL, false);
+    if (!next) {
+        next = steal(cpu);
+    }
+    switch_to(next ? next : cpu->idle_thread);
+}
+
+/* Let others run that have a better right to, or, if it yields, the same. */
+static void give_way(bool yields)
 {
     struct cpu *cpu = platform_cpu();
     struct thread *thread = cpu->current;
-    lock_check_none("a wait");
-    wake_waiting(cpu);
-    while (!cpu->ready_first) {
-        idle(cpu);
-        wake_waiting(cpu);
-    }
-    struct thread *next = take_ready(cpu);
-    cpu->slice_end = platform_monotonic_nanoseconds() + TIME_SLICE_NANOSECONDS;
-    if (next == thread) {
-        thread->state = THREAD_RUNNING;
+    bool stays = allowed_cpus(thread) & cpu_bit(cpu);
+    account(cpu, platform_monotonic_nanoseconds());
+    struct thread *next = take_next(cpu, stays ? thread : NULL, yields);
+    if (next || !stays) {
+        __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
+        switch_to(next ? next : cpu->idle_thread);
     } else {
-        thread_switch_to(next);
+        cpu->slice_end = platform_monotonic_nanoseconds() + TIME_SLICE_NANOSECONDS;
+        scheduler_arm_timer();
     }
-    scheduler_arm_timer();
+}
+
+_Noreturn static void idle_loop(void *argument)
+{
+    struct cpu *cpu = platform_cpu();
+    (void)argument;
+    for (;;) {
+        serve_notes(cpu);
+        struct thread *next = take_next(cpu, NULL, false);
+        if (!next) {
+            next = steal(cpu);
+        }
+        if (next) {
+            switch_to(next);
+            continue;
+        }
+        __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
+        cpu->idle = true;
+        if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST)) {
+            profile_idle_begin(cpu);
+            platform_idle(cpu->next_deadline);
+            profile_idle_end(cpu);
+        }
+        cpu->idle = false;
+        __atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu), __ATOMIC_SEQ_CST);
+    }
+}
+
+void scheduler_start_idle_thread(void)
+{
+    struct cpu *cpu = platform_cpu();
+    cpu->idle_thread = thread_create(idle_loop, NULL);
+    if (!cpu->idle_thread) {
+        platform_panic("no memory for the idle thread");
+    }
+    cpu->idle_thread->cpu = cpu;
+}
+
+_Noreturn void kernel_cpu_main(struct cpu *cpu)
+{
+    cpu->run_start = platform_monotonic_nanoseconds();
+    idle_loop(NULL);
+}
+
+/* ---- Interrupts ---- */
+
+static uint32_t interrupt_requested; /* atomic */
+
+void scheduler_note_interrupt_request(void)
+{
+    __atomic_store_n(&interrupt_requested, 1, __ATOMIC_SEQ_CST);
+}
+
+void scheduler_serve_interrupt_request(void)
+{
+    if (__atomic_load_n(&interrupt_requested, __ATOMIC_RELAXED) &&
+        __atomic_exchange_n(&interrupt_requested, 0, __ATOMIC_SEQ_CST)) {
+        foreground_request_end(TRAP_INTERRUPTED);
+    }
 }
 
 static void handle_pending(enum guest_position position)
 {
     struct cpu *cpu = platform_cpu();
-    struct thread *thread = cpu->current;
-    thread->area.pending = 0;
-    profile_sample(thread, position);
+    profile_sample(cpu->current, position);
+    __atomic_and_fetch(&cpu->current->area.pending, ~PENDING_NOTE, __ATOMIC_SEQ_CST);
+    scheduler_serve_interrupt_request();
     thread_end_if_due(position);
-    wake_waiting(cpu);
-    if (cpu->ready_first && platform_monotonic_nanoseconds() >= cpu->slice_end) {
-        scheduler_make_ready(thread);
-        schedule();
+    serve_notes(cpu);
+    if (platform_monotonic_nanoseconds() >= cpu->slice_end || !(allowed_cpus(cpu->current) & cpu_bit(cpu))) {
+        give_way(false);
         thread_end_if_due(position);
     } else {
         scheduler_arm_timer();
@@ -145,4 +496,31 @@ void thread_pending_in_host_call(void)
 void thread_pending_interrupted(void)
 {
     handle_pending(GUEST_INTERRUPTED);
+}
+
+/* ---- For threads ---- */
+
+void thread_yield(void)
+{
+    lock_check_none("a yield");
+    give_way(true);
+    thread_end_if_asked();
+}
+
+enum thread_priority thread_priority(const struct thread *thread)
+{
+    return thread->priority;
+}
+
+void thread_set_priority(struct thread *thread, enum thread_priority priority)
+{
+    thread->priority = priority;
+}
+
+void thread_set_affinity(struct thread *thread, uint64_t cpus)
+{
+    thread->affinity = cpus ? cpus : UINT64_MAX;
+    if (thread == thread_current() && !(allowed_cpus(thread) & cpu_bit(platform_cpu()))) {
+        give_way(false);
+    }
 }

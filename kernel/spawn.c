@@ -24,7 +24,7 @@ struct process_thread {
 void process_adopt_thread(struct process *process)
 {
     thread_current()->member = process;
-    thread_current()->process = process;
+    thread_set_process(thread_current(), process);
 }
 
 void process_finish(struct process *process, enum trap trap)

@@ -13,20 +13,30 @@
 
 static struct cpu boot_cpu;
 
+static void thread_initialize(struct thread *thread)
+{
+    spinlock_initialize(&thread->lock, LOCK_THREAD);
+    thread->affinity = UINT64_MAX;
+    thread->priority = PRIORITY_NORMAL;
+}
+
 void cpu_initialize(void)
 {
     if (platform_cpu()) {
         return;
     }
-    boot_cpu.current = &boot_cpu.boot_thread;
-    boot_cpu.boot_thread.wait_stream = STREAM_COUNT;
-    boot_cpu.boot_thread.wait_deadline = UINT64_MAX;
-    boot_cpu.timer_armed = UINT64_MAX;
-    boot_cpu.profile_next = UINT64_MAX;
+    struct thread *boot = &boot_cpu.boot_thread;
+    boot_cpu.current = boot;
+    boot_cpu.run_start = platform_monotonic_nanoseconds();
+    scheduler_initialize_cpu(&boot_cpu, 0);
+    thread_initialize(boot);
+    boot->cpu = &boot_cpu;
+    boot->affinity = 1; /* its stack is the platform's */
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
     thread_interruption_initialize();
     system_note_start();
+    scheduler_start_idle_thread();
 }
 
 /* ---- Stacks ---- */
@@ -75,7 +85,7 @@ enum status thread_prepare(struct thread *thread)
     return STATUS_OK;
 }
 
-static void thread_destroy(struct thread *thread)
+void thread_destroy(struct thread *thread)
 {
     if (thread->wasm_stack) {
         kernel_free(thread->extended_state_block, extended_state_bytes());
@@ -105,119 +115,109 @@ void thread_switch_to(struct thread *next)
     struct cpu *cpu = platform_cpu();
     struct thread *previous = cpu->current;
     previous->saved_gs_base = previous->activation ? running_gs_base() : 0;
-    next->state = THREAD_RUNNING;
+    __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
     cpu->current = next;
+    cpu->previous = previous;
     if (next->saved_gs_base) {
         platform_set_gs(next->saved_gs_base);
     }
     switch_stack(&previous->saved_rsp, next->saved_rsp);
+    scheduler_switched();
 }
 
 _Noreturn static void thread_begin(void)
 {
-    struct thread *thread = thread_current();
+    scheduler_switched();
     scheduler_arm_timer();
+    struct thread *thread = thread_current();
     thread->entry(thread->argument);
-    thread->state = THREAD_DEAD;
-    schedule();
+    scheduler_block(THREAD_ENDING);
     __builtin_unreachable();
 }
 
-enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
+struct thread *thread_create(void (*entry)(void *argument), void *argument)
 {
     struct thread *thread = kernel_allocate_zeroed(sizeof(*thread));
     void *reservation = thread ? platform_reserve(KERNEL_STACK_RESERVED) : NULL;
     uint8_t *stack = stack_create(reservation, KERNEL_STACK_RESERVED, PLATFORM_PAGE_BYTES);
     if (!stack) {
         kernel_free(thread, sizeof(*thread));
-        return STATUS_NO_MEMORY;
+        return NULL;
     }
+    thread_initialize(thread);
     thread->kernel_stack = stack;
     thread->entry = entry;
     thread->argument = argument;
-    thread->wait_stream = STREAM_COUNT;
-    thread->wait_deadline = UINT64_MAX;
     /* As switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
     uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_RESERVED) - 1;
     *--top = (uintptr_t)thread_begin;
     thread->saved_rsp = (uintptr_t)(top - (SWITCH_STACK_WORDS - 1));
+    return thread;
+}
+
+enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
+{
+    struct thread *thread = thread_create(entry, argument);
+    if (!thread) {
+        return STATUS_NO_MEMORY;
+    }
+    thread->cpu = platform_cpu();
+    thread->virtual_time = thread->cpu->virtual_time;
+    *result = thread; /* before it runs, maybe elsewhere */
     scheduler_make_ready(thread);
-    scheduler_arm_timer(); /* it takes turns with this one */
-    *result = thread;
     return STATUS_OK;
 }
 
-/* ---- Waiting ---- */
-
-/* Wait for what is set in the thread; nothing is, afterwards. */
-static void thread_wait(struct thread *thread)
+void thread_died(struct thread *thread)
 {
-    struct cpu *cpu = platform_cpu();
-    thread->state = THREAD_WAITING;
-    thread->next = cpu->waiting;
-    cpu->waiting = thread;
-    schedule();
-    thread->wait_deadline = UINT64_MAX;
-    thread->wait_stream = STREAM_COUNT;
-    thread->wait_thread = NULL;
-    futex_leave(thread);
-}
-
-/* The same for a guest: if it is to end, it does so here. */
-static void guest_wait(struct thread *thread)
-{
-    thread->wait_ends = true;
-    thread_wait(thread);
-    thread_end_if_due(GUEST_IN_HOST);
-}
-
-void thread_yield(void)
-{
-    scheduler_make_ready(thread_current());
-    schedule();
-    thread_end_if_due(GUEST_IN_HOST);
-}
-
-void thread_sleep_until(uint64_t deadline)
-{
-    struct thread *thread = thread_current();
-    thread->wait_deadline = deadline;
-    guest_wait(thread);
-}
-
-bool thread_wait_stream(enum stream stream, uint64_t deadline)
-{
-    struct thread *thread = thread_current();
-    if (!platform_stream_readable(stream)) {
-        thread->wait_deadline = deadline;
-        thread->wait_stream = stream;
-        guest_wait(thread);
+    spinlock_acquire(&thread->lock);
+    __atomic_store_n(&thread->state, THREAD_DEAD, __ATOMIC_RELEASE);
+    if (thread->joiner) {
+        thread_wake(thread->joiner);
     }
-    return platform_stream_readable(stream);
+    spinlock_release(&thread->lock);
 }
+
+/* ---- Waiting for what other parts do not have ---- */
 
 void thread_checkpoint(void)
 {
-    struct thread *thread = thread_current();
-    if (thread->area.pending) {
+    if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) {
         thread_pending_in_host_call();
     }
 }
+
+/* How long a thread waits that cannot pass on yet that it is to end. */
+#define PASS_ON_NANOSECONDS UINT64_C(1000000)
 
 void thread_join(struct thread *joined)
 {
     struct thread *thread = thread_current();
     bool passed_on = false;
-    while (joined->state != THREAD_DEAD) {
-        if (joined->process && !passed_on && thread_end_is_due(thread)) {
+    for (;;) {
+        thread_wait_begin();
+        bool ends = !passed_on && thread_end_is_due(thread);
+        spinlock_acquire(&joined->lock);
+        bool dead = joined->state == THREAD_DEAD;
+        joined->joiner = thread;
+        if (!dead && ends && joined->process) {
             process_request_end(joined->process, thread_end_trap(thread));
             passed_on = true;
         }
-        thread->wait_thread = joined;
-        thread->wait_ends = !passed_on;
-        thread_wait(thread);
+        spinlock_release(&joined->lock);
+        if (dead) {
+            thread_wait_cancel();
+            break;
+        }
+        if (passed_on || ends) {
+            sleep_finish_always(passed_on ? UINT64_MAX : platform_monotonic_nanoseconds() + PASS_ON_NANOSECONDS);
+        } else {
+            thread_wait_finish(UINT64_MAX);
+        }
     }
-    thread->area.pending |= passed_on; /* its own guest ends when this host call returns */
+    if (passed_on) { /* its own guest ends when this host call returns */
+        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+    }
     thread_destroy(joined);
 }
 
@@ -235,12 +235,60 @@ enum trap thread_end_trap(const struct thread *thread)
     return thread->process->end_request ? thread->process->end_request : TRAP_TIMEOUT;
 }
 
+void thread_end_if_asked(void)
+{
+    thread_end_if_due(GUEST_IN_HOST);
+}
+
 void thread_end_if_due(enum guest_position position)
 {
     const struct thread *thread = thread_current();
     if (thread->activation && thread_end_is_due(thread)) {
         thread_end_guest(thread_end_trap(thread), NULL, position);
     }
+}
+
+/* ---- Whose thread it is ---- */
+
+static void process_list_change(struct thread *thread, struct process *process)
+{
+    spinlock_acquire(&process->threads_lock);
+    if (thread->process == process) {
+        *(thread->process_previous ? &thread->process_previous->process_next : &process->running) =
+            thread->process_next;
+        if (thread->process_next) {
+            thread->process_next->process_previous = thread->process_previous;
+        }
+    } else {
+        thread->process_previous = NULL;
+        thread->process_next = process->running;
+        if (process->running) {
+            process->running->process_previous = thread;
+        }
+        process->running = thread;
+    }
+    spinlock_release(&process->threads_lock);
+}
+
+void thread_set_process(struct thread *thread, struct process *process)
+{
+    struct process *old = thread->process;
+    bool running = thread == thread_current();
+    if (old == process) {
+        return;
+    }
+    spinlock_acquire(&thread->lock);
+    if (old) {
+        scheduler_count_runnable(thread, false);
+        process_list_change(thread, old);
+    }
+    thread->process = NULL;
+    if (process) {
+        process_list_change(thread, process);
+    }
+    thread->process = process;
+    scheduler_count_runnable(thread, running);
+    spinlock_release(&thread->lock);
 }
 
 void activation_begin(struct activation *activation, struct thread *thread, struct process *process)
@@ -261,9 +309,11 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
         }
     }
     thread->activation = activation;
-    thread->process = process;
+    thread_set_process(thread, process);
     if (process->deadline != UINT64_MAX || process->end_request) {
-        thread->area.pending = process->end_request != TRAP_NONE;
+        if (process->end_request) {
+            __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+        }
         scheduler_arm_timer();
     }
 }
@@ -274,6 +324,6 @@ void activation_end(struct activation *activation, struct thread *thread)
         platform_set_gs(activation->outer_gs_base);
     }
     thread->area.host_function = activation->outer_host_function;
-    thread->process = activation->outer_process;
+    thread_set_process(thread, activation->outer_process);
     thread->activation = activation->outer;
 }

@@ -1,0 +1,217 @@
+/* Waiting: the states of a wait, deadlines, streams.
+ *
+ * thread.wait goes BEGUN -> OVER, or BEGUN -> ASLEEP -> OVER, each step one compare-exchange. The step to ASLEEP is
+ * made when the thread's stack is no longer in use, so whoever ends the wait of a sleeping thread may queue it at once.
+ * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep. A thread takes itself out when it
+ * runs again, under the same lock under which its wait is ended by the time: so no wake of an old wait hits a new one.
+ */
+#include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/instance_parts.h"
+
+static struct spinlock streams_lock = SPINLOCK(LOCK_STREAMS);
+static struct thread *stream_waiters GUARDED_BY(streams_lock);
+static uint32_t stream_waiter_count; /* read without the lock */
+
+bool sleep_begin(struct thread *thread)
+{
+    uint32_t state = WAIT_BEGUN;
+    return __atomic_compare_exchange_n(&thread->wait, &state, WAIT_ASLEEP, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+bool sleep_end(struct thread *thread, enum wait_state why)
+{
+    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
+    do {
+        if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&thread->wait, &state, why, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    if (state == WAIT_ASLEEP) {
+        scheduler_make_ready(thread);
+    }
+    return true;
+}
+
+/* ---- Deadlines ---- */
+
+static void timers_changed(struct cpu *cpu) REQUIRES(cpu->timers_lock)
+{
+    __atomic_store_n(&cpu->next_deadline, cpu->timers.first ? cpu->timers.first->key : UINT64_MAX, __ATOMIC_RELAXED);
+}
+
+static void timer_insert(struct thread *thread, uint64_t deadline)
+{
+    struct cpu *cpu = platform_cpu();
+    spinlock_acquire(&cpu->timers_lock);
+    queue_insert(&cpu->timers, &thread->timer, deadline);
+    thread->timer_cpu = cpu;
+    thread->timer_queued = true;
+    timers_changed(cpu);
+    spinlock_release(&cpu->timers_lock);
+}
+
+static void timer_remove(struct thread *thread)
+{
+    struct cpu *cpu = thread->timer_cpu;
+    spinlock_acquire(&cpu->timers_lock);
+    if (thread->timer_queued) {
+        queue_remove(&cpu->timers, &thread->timer);
+        thread->timer_queued = false;
+        timers_changed(cpu);
+    }
+    spinlock_release(&cpu->timers_lock);
+}
+
+static void expire_timers(struct cpu *cpu)
+{
+    if (__atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED) == UINT64_MAX) {
+        return;
+    }
+    uint64_t now = platform_monotonic_nanoseconds();
+    spinlock_acquire(&cpu->timers_lock);
+    while (cpu->timers.first && cpu->timers.first->key <= now) {
+        struct thread *thread = (struct thread *)((uint8_t *)cpu->timers.first - offsetof(struct thread, timer));
+        queue_remove(&cpu->timers, &thread->timer);
+        thread->timer_queued = false;
+        sleep_end(thread, WAIT_OVER_TIME);
+    }
+    timers_changed(cpu);
+    spinlock_release(&cpu->timers_lock);
+}
+
+/* ---- Streams: CPU 0 alone hears of them ---- */
+
+static void expire_streams(void)
+{
+    spinlock_acquire(&streams_lock);
+    for (struct thread *thread = stream_waiters; thread; thread = thread->stream_next) {
+        if (platform_stream_readable(thread->wait_stream)) {
+            thread_wake(thread);
+        }
+    }
+    spinlock_release(&streams_lock);
+}
+
+bool sleep_awaits_streams(void)
+{
+    return __atomic_load_n(&stream_waiter_count, __ATOMIC_RELAXED) != 0;
+}
+
+void sleep_expire(struct cpu *cpu)
+{
+    expire_timers(cpu);
+    if (cpu->number == 0 && sleep_awaits_streams()) {
+        expire_streams();
+    }
+}
+
+static void stream_enter(struct thread *thread, enum stream stream)
+{
+    spinlock_acquire(&streams_lock);
+    thread->wait_stream = stream;
+    thread->stream_next = stream_waiters;
+    stream_waiters = thread;
+    __atomic_store_n(&stream_waiter_count, stream_waiter_count + 1, __ATOMIC_RELAXED);
+    spinlock_release(&streams_lock);
+    if (platform_cpu()->number != 0) {
+        platform_interrupt_cpu(0);
+    }
+}
+
+static void stream_leave(struct thread *thread)
+{
+    spinlock_acquire(&streams_lock);
+    struct thread **link = &stream_waiters;
+    while (*link != thread) {
+        link = &(*link)->stream_next;
+    }
+    *link = thread->stream_next;
+    __atomic_store_n(&stream_waiter_count, stream_waiter_count - 1, __ATOMIC_RELAXED);
+    spinlock_release(&streams_lock);
+}
+
+/* ---- Waits ---- */
+
+void thread_wait_begin(void)
+{
+    struct thread *thread = thread_current();
+    thread->wait_ends = true;
+    __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_SEQ_CST);
+}
+
+void thread_wait_cancel(void)
+{
+    __atomic_store_n(&thread_current()->wait, WAIT_NONE, __ATOMIC_RELAXED);
+}
+
+bool thread_wake(struct thread *thread)
+{
+    return sleep_end(thread, WAIT_OVER_WOKEN);
+}
+
+static void fall_asleep(struct thread *thread, uint64_t deadline)
+{
+    if (deadline != UINT64_MAX) {
+        timer_insert(thread, deadline);
+    }
+    scheduler_block(THREAD_WAITING);
+    if (deadline != UINT64_MAX) {
+        timer_remove(thread);
+    }
+}
+
+static enum wait_result finish(struct thread *thread, uint64_t deadline)
+{
+    lock_check_none("a wait");
+    if (thread->wait_ends && thread->process) {
+        if (thread_end_is_due(thread)) {
+            sleep_end(thread, WAIT_OVER_END);
+        }
+        deadline = min_u64(deadline, thread->process->deadline);
+    }
+    if (__atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST) == WAIT_BEGUN) {
+        if (deadline && platform_monotonic_nanoseconds() < deadline) {
+            fall_asleep(thread, deadline);
+        } else {
+            sleep_end(thread, WAIT_OVER_TIME);
+        }
+    }
+    uint32_t state = __atomic_exchange_n(&thread->wait, WAIT_NONE, __ATOMIC_SEQ_CST);
+    if (state == WAIT_OVER_WOKEN) {
+        return WAIT_WOKEN;
+    }
+    return thread->wait_ends && thread_end_is_due(thread) ? WAIT_ENDS : WAIT_TIMED_OUT;
+}
+
+enum wait_result thread_wait_finish(uint64_t deadline)
+{
+    return finish(thread_current(), deadline);
+}
+
+enum wait_result sleep_finish_always(uint64_t deadline)
+{
+    struct thread *thread = thread_current();
+    thread->wait_ends = false;
+    return finish(thread, deadline);
+}
+
+void thread_sleep_until(uint64_t deadline)
+{
+    thread_wait_begin();
+    thread_wait_finish(deadline);
+    thread_end_if_asked();
+}
+
+bool thread_wait_stream(enum stream stream, uint64_t deadline)
+{
+    struct thread *thread = thread_current();
+    if (!platform_stream_readable(stream)) {
+        thread_wait_begin();
+        stream_enter(thread, stream);
+        thread_wait_finish(deadline);
+        stream_leave(thread);
+        thread_end_if_asked();
+    }
+    return platform_stream_readable(stream);
+}
