@@ -1,29 +1,24 @@
 #include "kernel/event.h"
 
-#include "engine/base.h"
-#include "kernel/heap.h"
-
 struct event {
-    struct object object; /* first: its address is the event's */
+    struct object object; /* its signal is all that it has */
 };
 
-enum status event_create(struct object **result)
+enum status event_create(struct account *account, bool exclusive, struct object **result)
 {
-    struct event *event = kernel_allocate(sizeof(*event));
-    if (!event) {
-        return STATUS_NO_MEMORY;
+    enum status status = object_allocate(OBJECT_EVENT, sizeof(struct event), account, 0, result);
+    if (status == STATUS_OK) {
+        (*result)->exclusive = exclusive;
     }
-    object_initialize(&event->object, OBJECT_EVENT, 0);
-    *result = &event->object;
-    return STATUS_OK;
+    return status;
 }
 
 void event_object_closed(struct object *object)
 {
-    (void)object; /* whoever waits still waits: his handle was closed meanwhile */
+    (void)object; /* who waits still waits: his handle was closed meanwhile */
 }
 
 void event_object_destroy(struct object *object)
 {
-    kernel_free(object, sizeof(struct event));
+    object_free(object);
 }

@@ -3,9 +3,9 @@
 #define KERNEL_EVENT_H
 
 #include "kernel/object.h"
-#include "kernel/status.h"
 
-/* An event that is not signaled; the reference is the caller's. */
-enum status event_create(struct object **result);
+/* An event that is not signaled; the reference is the caller's. `exclusive`: whoever waits for it and sees that it is
+ * signaled clears it, so that of several waiters one goes on. */
+enum status event_create(struct account *account, bool exclusive, struct object **result);
 
 #endif

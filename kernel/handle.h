@@ -158,9 +158,7 @@ void handles_put_back(struct handle_table *table, const uint32_t *numbers, uint3
 enum status handles_insert(struct handle_table *table, struct grant *const *grants, uint32_t count, uint32_t *numbers)
     EXCLUDES(table->lock);
 
-/* May the process that has this table read time finer than HANDLE_COARSE_NANOSECONDS: has it a handle to the clock with
- * RIGHT_READ? */
-#define HANDLE_COARSE_NANOSECONDS UINT64_C(1000000)
+/* Is there a handle to the clock with RIGHT_READ? See process_visible_time. */
 bool handle_has_clock(struct handle_table *table) EXCLUDES(table->lock);
 
 #endif

@@ -118,6 +118,7 @@ struct process {
     uint32_t *host_references; /* by host function number: its funcref, 0: not made yet */
 
     struct handle_table handles;
+    struct account *account; /* for the objects that it makes */
     struct profile profile;
     void *personality[PERSONALITY_COUNT];
     void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);

@@ -1,5 +1,8 @@
 #include "kernel/object.h"
 
+#include "kernel/account.h"
+#include "kernel/heap.h"
+
 const struct object_type_entry object_types[OBJECT_TYPE_COUNT] = {
 #define OBJECT(NAME, name, text, rights)                                                                               \
     [OBJECT_##NAME] = {text, (rights) | RIGHTS_BASIC, name##_object_closed, name##_object_destroy},
@@ -15,9 +18,35 @@ static struct {
 
 void object_initialize(struct object *object, enum object_type type, uint32_t signals)
 {
-    *object = (struct object){.type = type, .references = 1, .signals = signals};
+    *object = (struct object){.type = (uint16_t)type, .references = 1, .signals = signals};
     spinlock_initialize(&object->lock, LOCK_OBJECT);
     __atomic_fetch_add(&counts[type].live, 1, __ATOMIC_RELAXED);
+}
+
+enum status object_allocate(enum object_type type, size_t bytes, struct account *account, uint32_t signals,
+                            struct object **result)
+{
+    if (!account_charge(account, bytes)) {
+        return STATUS_LIMIT;
+    }
+    struct object *object = kernel_allocate_zeroed(bytes);
+    if (!object) {
+        account_credit(account, bytes);
+        return STATUS_NO_MEMORY;
+    }
+    object_initialize(object, type, signals);
+    object->account = account;
+    object->bytes = bytes;
+    *result = object;
+    return STATUS_OK;
+}
+
+void object_free(struct object *object)
+{
+    struct account *account = object->account;
+    uint64_t bytes = object->bytes;
+    kernel_free(object, bytes);
+    account_credit(account, bytes);
 }
 
 void object_release(struct object *object)
@@ -41,8 +70,8 @@ void object_signal_locked(struct object *object, uint32_t clear, uint32_t set)
     uint32_t fresh = after & ~before;
     if (fresh) {
         for (struct waiter *waiter = object->waiters_first; waiter; waiter = waiter->next) {
-            if (waiter->signals & fresh) {
-                waiter->notify(waiter);
+            if ((waiter->signals & fresh) && waiter->notify(waiter) && object->exclusive) {
+                return;
             }
         }
     }

@@ -11,9 +11,11 @@
 #define KERNEL_OBJECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/lock.h"
+#include "kernel/status.h"
 
 /* What the holder of a handle may do: name, text. Bits in this order, which is the guests' numbering. */
 #define RIGHTS(X)                                                                                                      \
@@ -70,6 +72,7 @@ enum object_type {
     OBJECT_TYPE_COUNT
 };
 
+struct account;
 struct object;
 
 /* What the table names. */
@@ -92,22 +95,32 @@ struct waiter {
     struct waiter *next, *previous;
     struct object *object;
     uint32_t signals; /* wanted */
-    /* One of the wanted signals is set, or a handle to the object was revoked. Called with the object's lock held,
-     * maybe more than once; takes locks of rank WAIT_SET and above only. */
-    void (*notify)(struct waiter *waiter);
+    /* One of the wanted signals is set, or something else has changed that he wants to look at himself (a handle was
+     * revoked, a timer set). Called with the object's lock held, maybe more than once; takes locks of rank WAIT_SET and
+     * above only. True: he will look. */
+    bool (*notify)(struct waiter *waiter);
 };
 
 struct object {
     struct spinlock lock;
-    uint32_t type;                               /* enum object_type */
-    uint32_t references;                         /* atomic */
-    uint32_t handle_count;                       /* handles that work, in tables and on their way; under the lock */
-    uint32_t signals;                            /* changes under the lock; may be read without */
+    uint16_t type;         /* enum object_type */
+    bool exclusive;        /* a signal is for one waiter, who clears it when he sees it: one is notified, not all */
+    uint32_t references;   /* atomic */
+    uint32_t handle_count; /* handles that work, in tables and on their way; under the lock */
+    uint32_t signals;      /* changes under the lock; may be read without */
     struct waiter *waiters_first, *waiters_last; /* under the lock, first come first */
+    struct account *account;                     /* that pays for `bytes`; NULL: the kernel */
+    uint64_t bytes;
 };
 
 /* A new object with one reference, the caller's; without handles and with these signals. */
 void object_initialize(struct object *object, enum object_type type, uint32_t signals);
+/* The same for one that begins a block of `bytes` bytes, zeroed, which `account` pays for. STATUS_NO_MEMORY,
+ * STATUS_LIMIT. */
+enum status object_allocate(enum object_type type, size_t bytes, struct account *account, uint32_t signals,
+                            struct object **result);
+/* The end of such a block, for the destroy functions of the types. */
+void object_free(struct object *object);
 static inline void object_acquire(struct object *object)
 {
     __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
@@ -120,11 +133,13 @@ static inline uint32_t object_signals(const struct object *object)
 {
     return __atomic_load_n(&object->signals, __ATOMIC_ACQUIRE);
 }
-/* Change the signals: first `clear`, then `set`. Waiters that want one which was newly set are notified. */
+/* Change the signals: first `clear`, then `set`. Waiters that want one which was newly set are notified: all of them,
+ * or of an exclusive object the first that will look. */
 void object_signal_locked(struct object *object, uint32_t clear, uint32_t set) REQUIRES(object->lock);
 void object_signal(struct object *object, uint32_t clear, uint32_t set) EXCLUDES(object->lock);
 
-/* Into and out of the object's list. */
+/* Into and out of the object's list. Who leaves an exclusive object without having looked at a signal that he may have
+ * been notified of, calls object_notify_all afterwards. */
 void object_add_waiter(struct object *object, struct waiter *waiter) REQUIRES(object->lock);
 void object_remove_waiter(struct object *object, struct waiter *waiter) REQUIRES(object->lock);
 /* Notify all waiters, whatever they want: something that is no signal has changed. */

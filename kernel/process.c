@@ -1,6 +1,7 @@
 #include "kernel/process.h"
 
 #include "engine/base.h"
+#include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
 #include "kernel/heap.h"
@@ -59,7 +60,8 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     process->thread = thread_current();
     spinlock_initialize(&process->threads_lock, LOCK_THREADS);
     process->name = kernel_copy_text(name);
-    if (!process->name || !prepare_arrays(process)) {
+    process->account = account_create(PROCESS_OBJECT_BYTES_DEFAULT);
+    if (!process->name || !process->account || !prepare_arrays(process)) {
         process_destroy(process);
         return STATUS_NO_MEMORY;
     }
@@ -86,6 +88,7 @@ void process_destroy(struct process *process)
     }
     gc_heap_destroy(process);
     handle_table_destroy(&process->handles);
+    account_release(process->account);
     if (process->reservation) {
         platform_release(process->reservation, RESERVATION_BYTES);
     }
@@ -121,6 +124,25 @@ void process_set_personality(struct process *process, enum personality personali
 struct handle_table *process_handles(struct process *process)
 {
     return &process->handles;
+}
+
+uint64_t process_time_step(struct process *process)
+{
+    return handle_has_clock(&process->handles) ? PROCESS_TIME_FINE : PROCESS_TIME_COARSE;
+}
+
+uint64_t process_visible_time(struct process *process, uint64_t nanoseconds)
+{
+    return nanoseconds - nanoseconds % process_time_step(process);
+}
+
+uint64_t process_visible_deadline(struct process *process, uint64_t deadline)
+{
+    if (deadline == 0 || deadline == UINT64_MAX) {
+        return deadline;
+    }
+    uint64_t step = process_time_step(process);
+    return deadline > UINT64_MAX - step ? UINT64_MAX : (deadline + step - 1) / step * step;
 }
 
 uint32_t process_allocate_references(struct process *process, uint32_t count)

@@ -33,8 +33,17 @@ void process_set_personality(struct process *process, enum personality personali
                              void (*destroy)(struct process *process, void *state));
 
 #define PROCESS_HANDLES_DEFAULT 16384 /* limit of handles that a process gets when nobody says anything else */
+#define PROCESS_OBJECT_BYTES_DEFAULT (UINT64_C(64) << 20) /* the same for kernel memory of the objects that it makes */
 struct handle_table;
 struct handle_table *process_handles(struct process *process);
+
+/* Time as the process may see it: in steps of 1 us if it has a handle to the clock, else of 1 ms. A time (of any clock)
+ * is rounded down; a deadline (monotonic) is rounded up, so that the end of a wait tells no more. */
+#define PROCESS_TIME_FINE   UINT64_C(1000) /* nanoseconds */
+#define PROCESS_TIME_COARSE UINT64_C(1000000)
+uint64_t process_time_step(struct process *process);
+uint64_t process_visible_time(struct process *process, uint64_t nanoseconds);
+uint64_t process_visible_deadline(struct process *process, uint64_t deadline);
 
 /* End the running guest with an exit status: for host functions. Kernel code must hold nothing that needs undoing. */
 _Noreturn void process_exit(struct instance *instance, uint32_t status);

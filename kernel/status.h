@@ -28,6 +28,8 @@
     X(OUTSIDE, "path leads outside of its directory")                  \
     X(CLOSED, "other end is closed")                                   \
     X(BAD_MODULE, "module refused")                                    \
+    X(TIMED_OUT, "timed out")                                          \
+    X(ENDING, "guest is to end")                                       \
     X(UNLINKABLE, "imports cannot be satisfied")                       \
     X(TRAPPED, "trapped")
 

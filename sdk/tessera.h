@@ -70,6 +70,8 @@ enum tessera_object_type {
     TESSERA_OBJECT_SYSTEM = 1,
     TESSERA_OBJECT_CLOCK = 2,
     TESSERA_OBJECT_EVENT = 3,
+    TESSERA_OBJECT_TIMER = 4,
+    TESSERA_OBJECT_WAIT_SET = 5,
 };
 
 /* ---- Handles ---- */
@@ -101,6 +103,103 @@ struct tessera_handle_information {
  * no right. */
 TESSERA_IMPORT(handle_information)
 int32_t tessera_handle_information(uint32_t handle, struct tessera_handle_information *buffer, uint32_t bytes);
+
+/* ---- Time ----
+ * All times are nanoseconds of one monotonic clock, which WASI's CLOCK_MONOTONIC shows too. A program without a handle to
+ * the clock sees time in steps of 1 ms: its deadlines are rounded up to them. */
+
+/* The time. Needs READ on a handle to the clock. */
+TESSERA_IMPORT(clock_read)
+int64_t tessera_clock_read(uint32_t handle);
+
+/* The time, rounded down to 1 ms. Needs no handle. */
+TESSERA_IMPORT(time_coarse)
+int64_t tessera_time_coarse(void);
+
+/* ---- Events ---- */
+
+#define TESSERA_EVENT_EXCLUSIVE 1u /* of several who wait for the event, one goes on; seeing it clears it */
+
+/* A new event, which is not signaled. Returns the handle, with all rights. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY;
+ * -TESSERA_EINVALID: unknown flags. */
+TESSERA_IMPORT(event_create)
+int32_t tessera_event_create(uint32_t flags);
+
+/* Set and clear TESSERA_SIGNAL_SIGNALED. Both need SIGNAL. */
+TESSERA_IMPORT(event_signal)
+int32_t tessera_event_signal(uint32_t handle);
+TESSERA_IMPORT(event_clear)
+int32_t tessera_event_clear(uint32_t handle);
+
+/* ---- Timers ---- */
+
+/* A new timer, which is not set. Returns the handle, with all rights. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(timer_create)
+int32_t tessera_timer_create(void);
+
+/* TESSERA_SIGNAL_SIGNALED is set at `deadline` (UINT64_MAX: never), and then every `period` nanoseconds (0: once). What
+ * it was set to before is forgotten, and the signal cleared. Needs WRITE. -TESSERA_EINVALID: a period above INT64_MAX. */
+TESSERA_IMPORT(timer_set)
+int32_t tessera_timer_set(uint32_t handle, uint64_t deadline, uint64_t period);
+
+/* How many of its times have come since it was set or read; clears the signal. Needs READ. */
+TESSERA_IMPORT(timer_read)
+int64_t tessera_timer_read(uint32_t handle);
+
+/* ---- Waiting ----
+ * A deadline of 0 only looks, one of UINT64_MAX never comes. What was waited for is revoked meanwhile: -TESSERA_EHANDLE.
+ */
+
+#define TESSERA_FOREVER UINT64_MAX
+
+/* Until one of `signals` is set. Returns those of them that are. Needs WAIT. -TESSERA_ETIMEOUT; -TESSERA_EINVALID: no
+ * signals, or unknown ones. */
+TESSERA_IMPORT(wait_one)
+int32_t tessera_wait_one(uint32_t handle, uint32_t signals, uint64_t deadline);
+
+struct tessera_wait_item {
+    uint32_t handle;
+    uint32_t wanted; /* signals */
+    uint32_t seen;   /* written: those of them that are set */
+};
+#define TESSERA_WAIT_ITEMS 64 /* at most */
+
+/* Until one of the items has one of its wanted signals. Returns how many have. Needs WAIT on each handle.
+ * -TESSERA_ETIMEOUT; -TESSERA_EINVALID: too many items, unknown signals. */
+TESSERA_IMPORT(wait_many)
+int32_t tessera_wait_many(struct tessera_wait_item *items, uint32_t count, uint64_t deadline);
+
+/* A wait set remembers what is to be waited for, so that waiting costs by what is ready and not by what is in it. Its
+ * own signal is READABLE: something in it may be ready. Returns the handle, with all rights. -TESSERA_ELIMIT,
+ * -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(wait_set_create)
+int32_t tessera_wait_set_create(void);
+
+/* Wait for `signals` of an object from now on, too. `key` comes back in the records. Returns the number of the entry.
+ * Needs WRITE on the set, WAIT on the object. The entry stays when the handle is closed, and says nothing any more when
+ * the handle is revoked. -TESSERA_EINVALID: the object is a set, unknown signals; -TESSERA_ELIMIT,
+ * -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(wait_set_add)
+int32_t tessera_wait_set_add(uint32_t set, uint32_t object, uint32_t signals, uint64_t key);
+
+/* Other signals for an entry; 0: none for the time being. Needs WRITE. -TESSERA_ENOTFOUND: no such entry. */
+TESSERA_IMPORT(wait_set_change)
+int32_t tessera_wait_set_change(uint32_t set, uint32_t entry, uint32_t signals);
+
+/* The entry's number may then be that of a new entry. Needs WRITE. -TESSERA_ENOTFOUND. */
+TESSERA_IMPORT(wait_set_remove)
+int32_t tessera_wait_set_remove(uint32_t set, uint32_t entry);
+
+struct tessera_wait_record {
+    uint64_t key;
+    uint32_t entry;
+    uint32_t signals; /* those wanted that are set */
+};
+
+/* Until something in the set is ready. Writes up to `maximum` records (256 in one call) and returns how many. What stays
+ * ready comes again, behind others. Needs WAIT. -TESSERA_ETIMEOUT; -TESSERA_EINVALID: `maximum` is 0. */
+TESSERA_IMPORT(wait_set_wait)
+int32_t tessera_wait_set_wait(uint32_t set, struct tessera_wait_record *records, uint32_t maximum, uint64_t deadline);
 
 /* ---- The system ---- */
 

@@ -1,6 +1,7 @@
 /* Handles themselves, whatever they are to. */
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
+#include "kernel/wait.h"
 
 int32_t host_handle_close(struct instance *instance, uint32_t handle)
 {
@@ -22,6 +23,15 @@ int32_t host_handle_revoke(struct instance *instance, uint32_t handle)
     return tessera_result(handle_revoke(caller_handles(instance), handle));
 }
 
+static uint32_t signals_of(struct object *object)
+{
+    uint64_t deadline = UINT64_MAX;
+    spinlock_acquire(&object->lock);
+    uint32_t signals = object_look(object, 0, &deadline);
+    spinlock_release(&object->lock);
+    return signals;
+}
+
 int32_t host_handle_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
 {
     struct tessera_handle_information information = {0};
@@ -29,11 +39,11 @@ int32_t host_handle_information(struct instance *instance, uint32_t handle, uint
     bytes = (uint32_t)min_u64(bytes, sizeof(information));
     void *to = instance_memory_required(instance, buffer, bytes, "handle_information: buffer");
     spinlock_acquire(&table->lock);
-    const struct grant *grant = handle_grant(table, handle);
+    struct grant *grant = handle_grant(table, handle);
     if (grant) {
         information.type = grant->object->type;
         information.rights = grant->rights;
-        information.signals = grant->rights & RIGHT_WAIT ? object_signals(grant->object) : 0;
+        information.signals = grant->rights & RIGHT_WAIT ? signals_of(grant->object) : 0;
     }
     spinlock_release(&table->lock);
     if (!grant) {

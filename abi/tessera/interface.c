@@ -43,6 +43,8 @@ int32_t tessera_result(enum status status)
         return -TESSERA_EPEER;
     case STATUS_TOO_LARGE:
         return -TESSERA_ETOOLARGE;
+    case STATUS_TIMED_OUT:
+        return -TESSERA_ETIMEOUT;
     case STATUS_EXISTS:
         return -TESSERA_EEXISTS;
     case STATUS_BUSY:
@@ -57,8 +59,22 @@ int32_t tessera_result(enum status status)
     }
 }
 
+uint64_t caller_deadline(struct instance *instance, uint64_t deadline)
+{
+    return process_visible_deadline(instance->process, deadline);
+}
+
+int32_t caller_give(struct instance *instance, enum status status, struct object *object)
+{
+    uint32_t number = 0;
+    if (status == STATUS_OK) {
+        status = handle_insert_new(caller_handles(instance), object, &number);
+    }
+    return tessera_handle_result(status, number);
+}
+
 static const struct host_function functions[] = {
-#define FUNCTION(name, signature, parameters, type, rights) {#name, signature, (void (*)(void))host_##name},
+#define FUNCTION(name, result, signature, parameters, type, rights) {#name, signature, (void (*)(void))host_##name},
 #include "abi/tessera/functions.def"
 #undef FUNCTION
 };

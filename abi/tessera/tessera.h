@@ -10,20 +10,20 @@
 #include "kernel/instance_parts.h"
 #include "sdk/tessera.h"
 
-#define CALLER                                              struct instance *instance
-#define FUNCTION(name, signature, parameters, type, rights) int32_t host_##name parameters;
+#define CALLER                                                      struct instance *instance
+#define FUNCTION(name, result, signature, parameters, type, rights) result host_##name parameters;
 #include "abi/tessera/functions.def"
 #undef FUNCTION
 
 /* What the handle in the first parameter must be, for handle_find: NEEDS(event_signal). */
 enum { OBJECT_NONE = OBJECT_TYPE_COUNT };
 enum {
-#define FUNCTION(name, signature, parameters, type, rights) NEEDED_TYPE_##name = OBJECT_##type,
+#define FUNCTION(name, result, signature, parameters, type, rights) NEEDED_TYPE_##name = OBJECT_##type,
 #include "abi/tessera/functions.def"
 #undef FUNCTION
 };
 enum {
-#define FUNCTION(name, signature, parameters, type, rights) NEEDED_RIGHTS_##name = rights,
+#define FUNCTION(name, result, signature, parameters, type, rights) NEEDED_RIGHTS_##name = rights,
 #include "abi/tessera/functions.def"
 #undef FUNCTION
 };
@@ -33,6 +33,11 @@ static inline struct handle_table *caller_handles(struct instance *instance)
 {
     return &instance->process->handles;
 }
+
+/* When a wait of the caller ends: not between the ticks of the time that it can see. */
+uint64_t caller_deadline(struct instance *instance, uint64_t deadline);
+/* A new object's first handle, or an error: takes over the reference. */
+int32_t caller_give(struct instance *instance, enum status status, struct object *object);
 
 /* The guest's number of a status: 0, or the negative of a TESSERA_E*. */
 int32_t tessera_result(enum status status);

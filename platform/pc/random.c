@@ -5,16 +5,14 @@
 #include "kernel/platform.h"
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
-#include "platform/pc/spinlock.h"
 
 #define KEY_WORDS   8
 #define BLOCK_WORDS 16
 #define BLOCK_BYTES 64
 #define ROUNDS      20
 
-static struct long_lock lock;
-static uint32_t key[KEY_WORDS] GUARDED_BY(lock);
-static bool seeded GUARDED_BY(lock);
+static uint32_t key[KEY_WORDS];
+static bool seeded;
 
 static inline uint32_t rotate(uint32_t value, uint32_t by)
 {
@@ -29,7 +27,7 @@ static inline void quarter(uint32_t *x, uint32_t a, uint32_t b, uint32_t c, uint
     x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 7);
 }
 
-static void block(uint64_t counter, uint32_t result[BLOCK_WORDS]) REQUIRES(lock)
+static void block(uint64_t counter, uint32_t result[BLOCK_WORDS])
 {
     uint32_t start[BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     memcpy(start + 4, key, sizeof key);
@@ -51,7 +49,7 @@ static void block(uint64_t counter, uint32_t result[BLOCK_WORDS]) REQUIRES(lock)
 }
 
 /* The key becomes a function of itself and the words. */
-static void absorb(const uint32_t words[KEY_WORDS]) REQUIRES(lock)
+static void absorb(const uint32_t words[KEY_WORDS])
 {
     uint32_t result[BLOCK_WORDS];
     for (uint32_t i = 0; i < KEY_WORDS; i++)
@@ -79,7 +77,7 @@ static bool hardware_word(uint64_t *word)
  * them. */
 #define JITTER_ROUNDS_ALONE 64
 
-static void seed(void) REQUIRES(lock)
+static void seed(void)
 {
     uint64_t words[KEY_WORDS / 2];
     bool hardware = cpu_details.rdseed || cpu_details.rdrand;
@@ -97,7 +95,7 @@ static void seed(void) REQUIRES(lock)
     seeded = true;
 }
 
-static void generate(void *buffer, size_t bytes) REQUIRES(lock)
+void platform_random(void *buffer, size_t bytes)
 {
     if (!seeded)
         seed();
@@ -115,11 +113,4 @@ static void generate(void *buffer, size_t bytes) REQUIRES(lock)
     memcpy(key, words, sizeof key);
     memset(words, 0, sizeof words);
     __asm__ volatile("" ::"r"(words) : "memory"); /* the clearing is meant */
-}
-
-void platform_random(void *buffer, size_t bytes)
-{
-    long_lock_acquire(&lock);
-    generate(buffer, bytes);
-    long_lock_release(&lock);
 }

@@ -1,7 +1,6 @@
 /* Application processors: none are started yet. */
 #include "kernel/platform.h"
 #include "platform/pc/cpu.h"
-#include "platform/pc/spinlock.h"
 
 uint32_t platform_cpu_count(void)
 {
@@ -23,5 +22,5 @@ void platform_interrupt_cpu(uint32_t number)
 void platform_relax(uint32_t round)
 {
     (void)round;
-    spin();
+    __builtin_ia32_pause();
 }

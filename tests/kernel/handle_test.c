@@ -16,7 +16,7 @@ static uint32_t new_event(struct handle_table *table)
 {
     struct object *event;
     uint32_t number = 0;
-    CHECK(event_create(&event) == STATUS_OK);
+    CHECK(event_create(NULL, false, &event) == STATUS_OK);
     CHECK(handle_insert_new(table, event, &number) == STATUS_OK);
     return number;
 }
@@ -139,7 +139,7 @@ static void limits(void)
     CHECK(numbers_of[63] && !duplicate(&first, numbers_of[0], RIGHTS_SAME));
     struct object *event;
     uint32_t number;
-    CHECK(event_create(&event) == STATUS_OK && handle_insert_new(&first, event, &number) == STATUS_LIMIT);
+    CHECK(event_create(NULL, false, &event) == STATUS_OK && handle_insert_new(&first, event, &number) == STATUS_LIMIT);
     CHECK(object_count(OBJECT_EVENT) == 1);
     CHECK(handle_close(&first, numbers_of[63]) == STATUS_OK && duplicate(&first, numbers_of[0], RIGHTS_SAME));
     CHECK(handle_revoke(&first, numbers_of[0]) == STATUS_OK); /* all others: their places can be used */

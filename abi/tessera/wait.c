@@ -1,0 +1,180 @@
+/* Waiting. What is waited for is held as grants while the caller sleeps, and given back before its memory is touched or
+ * it is ended. */
+#include "kernel/wait.h"
+
+#include "abi/tessera/tessera.h"
+#include "engine/base.h"
+#include "kernel/thread.h"
+
+#define RECORDS_MAXIMUM 256 /* in one call of wait_set_wait */
+
+/* Hold the grant behind a handle. */
+static enum status hold(struct handle_table *table, uint32_t handle, enum object_type type, uint32_t rights,
+                        struct grant **result)
+{
+    struct object *object;
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, type, rights, &object);
+    if (status == STATUS_OK) {
+        *result = handle_grant(table, handle);
+        grant_acquire(*result);
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
+static void give_back(const struct wait_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        grant_release(items[i].grant);
+    }
+}
+
+/* Ends the guest if it is to end; the kernel holds nothing for it here. */
+static enum status finish(enum status status)
+{
+    if (status == STATUS_ENDING) {
+        thread_end_if_asked();
+    }
+    return status;
+}
+
+int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signals, uint64_t deadline)
+{
+    struct wait_item item = {.wanted = signals};
+    uint32_t ready;
+    if (!signals || (signals & ~(uint32_t)SIGNALS_ALL)) {
+        return -TESSERA_EINVALID;
+    }
+    enum status status = hold(caller_handles(instance), handle, NEEDS(wait_one), &item.grant);
+    if (status == STATUS_OK) {
+        status = wait_many(&item, 1, caller_deadline(instance, deadline), &ready);
+        give_back(&item, 1);
+    }
+    return finish(status) == STATUS_OK ? (int32_t)item.seen : tessera_result(status);
+}
+
+/* Hold all, or none. */
+static enum status hold_items(struct handle_table *table, const struct tessera_wait_item *wanted,
+                              struct wait_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        items[i] = (struct wait_item){.wanted = wanted[i].wanted};
+        enum status status = wanted[i].wanted & ~(uint32_t)SIGNALS_ALL
+                                 ? STATUS_INVALID
+                                 : hold(table, wanted[i].handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
+        if (status != STATUS_OK) {
+            give_back(items, i);
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+int32_t host_wait_many(struct instance *instance, uint32_t address, uint32_t count, uint64_t deadline)
+{
+    struct tessera_wait_item wanted[WAIT_ITEMS_MAXIMUM];
+    struct wait_item items[WAIT_ITEMS_MAXIMUM];
+    uint64_t bytes = count * (uint64_t)sizeof(wanted[0]);
+    const void *from = instance_memory_required(instance, address, bytes, "wait_many: items");
+    uint32_t ready = 0;
+    if (count > WAIT_ITEMS_MAXIMUM) {
+        return -TESSERA_EINVALID;
+    }
+    memcpy(wanted, from, bytes);
+    enum status status = hold_items(caller_handles(instance), wanted, items, count);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = wait_many(items, count, caller_deadline(instance, deadline), &ready);
+    give_back(items, count);
+    if (finish(status) != STATUS_OK) {
+        return tessera_result(status);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        wanted[i].seen = items[i].seen;
+    }
+    memcpy(instance_memory_required(instance, address, bytes, "wait_many: items"), wanted, bytes);
+    return (int32_t)ready;
+}
+
+/* ---- Wait sets ---- */
+
+int32_t host_wait_set_create(struct instance *instance)
+{
+    struct object *set = NULL;
+    enum status status = wait_set_create(instance->process->account, &set);
+    return caller_give(instance, status, set);
+}
+
+int32_t host_wait_set_add(struct instance *instance, uint32_t handle, uint32_t object, uint32_t signals, uint64_t key)
+{
+    struct object *set;
+    struct grant *source;
+    uint32_t entry = 0;
+    if (signals & ~(uint32_t)SIGNALS_ALL) {
+        return -TESSERA_EINVALID;
+    }
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(wait_set_add), &set);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = hold(caller_handles(instance), object, OBJECT_ANY, RIGHT_WAIT, &source);
+    if (status == STATUS_OK) {
+        status = wait_set_add(set, source, signals, key, instance->process->account, &entry);
+        grant_release(source);
+    }
+    object_release(set);
+    return tessera_handle_result(status, entry);
+}
+
+int32_t host_wait_set_change(struct instance *instance, uint32_t handle, uint32_t entry, uint32_t signals)
+{
+    struct object *set;
+    if (signals & ~(uint32_t)SIGNALS_ALL) {
+        return -TESSERA_EINVALID;
+    }
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(wait_set_change), &set);
+    if (status == STATUS_OK) {
+        status = wait_set_change(set, entry, signals);
+        object_release(set);
+    }
+    return tessera_result(status);
+}
+
+int32_t host_wait_set_remove(struct instance *instance, uint32_t handle, uint32_t entry)
+{
+    struct object *set;
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(wait_set_remove), &set);
+    if (status == STATUS_OK) {
+        status = wait_set_remove(set, entry);
+        object_release(set);
+    }
+    return tessera_result(status);
+}
+
+_Static_assert(sizeof(struct tessera_wait_record) == sizeof(struct wait_record), "copied as it is");
+
+int32_t host_wait_set_wait(struct instance *instance, uint32_t handle, uint32_t address, uint32_t maximum,
+                           uint64_t deadline)
+{
+    struct wait_record records[RECORDS_MAXIMUM];
+    struct object *set;
+    uint32_t count = 0;
+    instance_memory_required(instance, address, maximum * (uint64_t)sizeof(records[0]), "wait_set_wait: records");
+    if (!maximum) {
+        return -TESSERA_EINVALID;
+    }
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(wait_set_wait), &set);
+    if (status == STATUS_OK) {
+        status = wait_set_wait(set, records, (uint32_t)min_u64(maximum, RECORDS_MAXIMUM),
+                               caller_deadline(instance, deadline), &count);
+        object_release(set);
+    }
+    if (finish(status) != STATUS_OK) {
+        return tessera_result(status);
+    }
+    uint64_t bytes = count * (uint64_t)sizeof(records[0]);
+    memcpy(instance_memory_required(instance, address, bytes, "wait_set_wait: records"), records, bytes);
+    return (int32_t)count;
+}

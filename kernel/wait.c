@@ -1,0 +1,114 @@
+/* Waiting for a few objects: kernel/wait.h. */
+#include "kernel/wait.h"
+
+#include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/thread.h"
+#include "kernel/timer.h"
+
+uint32_t object_look(struct object *object, uint32_t wanted, uint64_t *deadline)
+{
+    if (object->type == OBJECT_TIMER) {
+        timer_look(object, deadline);
+    }
+    uint32_t signals = object->signals;
+    if (object->exclusive && (signals & wanted)) {
+        object_signal_locked(object, wanted, 0);
+    }
+    return signals;
+}
+
+struct sleeper {
+    struct waiter waiter;
+    struct thread *thread;
+    bool listed;
+};
+
+static bool wake_sleeper(struct waiter *waiter)
+{
+    return thread_wake(((struct sleeper *)waiter)->thread);
+}
+
+/* Look at one item; if it is not ready, get into its object's list. */
+static enum status look_or_enlist(struct wait_item *item, struct sleeper *sleeper, bool enlist, uint64_t *deadline)
+{
+    struct object *object = item->grant->object;
+    spinlock_acquire(&object->lock);
+    bool revoked = item->grant->revoked;
+    item->seen = revoked ? 0 : object_look(object, item->wanted, deadline) & item->wanted;
+    if (!revoked && !item->seen && enlist) {
+        sleeper->waiter.signals = item->wanted;
+        object_add_waiter(object, &sleeper->waiter);
+        sleeper->listed = true;
+    }
+    spinlock_release(&object->lock);
+    return revoked ? STATUS_BAD_HANDLE : STATUS_OK;
+}
+
+/* Look at all. Nobody is enlisted after one that is ready. */
+static enum status look_at_all(struct wait_item *items, struct sleeper *sleepers, uint32_t count, bool enlist,
+                               uint64_t *deadline, uint32_t *ready)
+{
+    *ready = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        enum status status = look_or_enlist(&items[i], &sleepers[i], enlist && !*ready, deadline);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        *ready += items[i].seen != 0;
+    }
+    return STATUS_OK;
+}
+
+static void leave_all(struct sleeper *sleepers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (sleepers[i].listed) {
+            struct object *object = sleepers[i].waiter.object;
+            spinlock_acquire(&object->lock);
+            object_remove_waiter(object, &sleepers[i].waiter);
+            if (object->exclusive && (object->signals & sleepers[i].waiter.signals)) {
+                object_notify_all(object); /* maybe it was this thread alone that knew of it */
+            }
+            spinlock_release(&object->lock);
+            sleepers[i].listed = false;
+        }
+    }
+}
+
+static enum status wait_once(struct wait_item *items, struct sleeper *sleepers, uint32_t count, uint64_t deadline,
+                             uint32_t *ready)
+{
+    uint64_t next = UINT64_MAX;
+    thread_wait_begin();
+    enum status status = look_at_all(items, sleepers, count, true, &next, ready);
+    enum wait_result result = WAIT_WOKEN;
+    if (status != STATUS_OK || *ready) {
+        thread_wait_cancel();
+    } else {
+        result = thread_wait_finish(min_u64(deadline, next));
+    }
+    leave_all(sleepers, count);
+    return status == STATUS_OK && result == WAIT_ENDS ? STATUS_ENDING : status;
+}
+
+enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline, uint32_t *ready)
+{
+    struct sleeper sleepers[WAIT_ITEMS_MAXIMUM];
+    uint64_t next = UINT64_MAX;
+    enum status status = look_at_all(items, sleepers, count, false, &next, ready);
+    if (status != STATUS_OK || *ready) {
+        return status;
+    }
+    struct thread *thread = thread_current();
+    for (uint32_t i = 0; i < count; i++) {
+        sleepers[i] = (struct sleeper){.waiter.notify = wake_sleeper, .thread = thread};
+    }
+    while (status == STATUS_OK && !*ready) {
+        if (deadline == 0 || (deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= deadline)) {
+            return STATUS_TIMED_OUT;
+        }
+        status = wait_once(items, sleepers, count, deadline, ready);
+    }
+    return status;
+}
