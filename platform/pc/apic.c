@@ -11,6 +11,8 @@ enum {
     APIC_ID = 0x20,
     APIC_END_OF_INTERRUPT = 0xb0,
     APIC_SPURIOUS = 0xf0,
+    APIC_COMMAND = 0x300, /* in memory, with the destination at 0x310 */
+    APIC_COMMAND_DESTINATION = 0x310,
     APIC_TIMER = 0x320,
     APIC_LINE0 = 0x350,
     APIC_LINE1 = 0x360,
@@ -18,14 +20,16 @@ enum {
     APIC_TIMER_CURRENT = 0x390,
     APIC_TIMER_DIVIDE = 0x3e0,
 };
-#define APIC_ENABLE         0x100
-#define APIC_MASKED         0x10000
-#define APIC_LINE_NMI       0x400
-#define APIC_TIMER_DEADLINE 0x40000
-#define APIC_DIVIDE_BY_1    0xb
-#define APIC_BASE_ENABLE    (UINT64_C(1) << 11)
-#define APIC_BASE_X2APIC    (UINT64_C(1) << 10)
-#define APIC_BASE_ADDRESS   UINT64_C(0x000ffffffffff000)
+#define APIC_ENABLE          0x100
+#define APIC_MASKED          0x10000
+#define APIC_LINE_NMI        0x400
+#define APIC_TIMER_DEADLINE  0x40000
+#define APIC_DIVIDE_BY_1     0xb
+#define APIC_COMMAND_PENDING 0x1000
+#define APIC_COMMAND_ASSERT  0x4000
+#define APIC_BASE_ENABLE     (UINT64_C(1) << 11)
+#define APIC_BASE_X2APIC     (UINT64_C(1) << 10)
+#define APIC_BASE_ADDRESS    UINT64_C(0x000ffffffffff000)
 
 static volatile uint32_t *registers; /* NULL: x2APIC */
 
@@ -74,6 +78,32 @@ void apic_acknowledge(void)
     apic_write(APIC_END_OF_INTERRUPT, 0);
 }
 
+uint32_t apic_id(void)
+{
+    return apic_read(APIC_ID) >> (registers ? 24 : 0);
+}
+
+static void send_command(uint32_t id, uint32_t command)
+{
+    if (!registers) {
+        /* Writing the MSR does not wait for stores. */
+        __asm__ volatile("mfence; lfence" ::: "memory");
+        write_msr(0x800 + APIC_COMMAND / 16, (uint64_t)id << 32 | command);
+        return;
+    }
+    bool interrupts = interrupts_disable(); /* two registers */
+    while (apic_read(APIC_COMMAND) & APIC_COMMAND_PENDING)
+        __builtin_ia32_pause();
+    apic_write(APIC_COMMAND_DESTINATION, id << 24);
+    apic_write(APIC_COMMAND, command);
+    interrupts_restore(interrupts);
+}
+
+void apic_interrupt(uint32_t id, uint8_t vector)
+{
+    send_command(id, APIC_COMMAND_ASSERT | vector);
+}
+
 void apic_timer_start(uint32_t count)
 {
     apic_write(APIC_TIMER_INITIAL, count);
@@ -103,10 +133,9 @@ void apic_route(uint8_t line, uint8_t vector)
     volatile uint32_t *ioapic = map_physical(interrupt.ioapic, 0x20, false);
     if (!ioapic)
         return;
-    uint32_t id = apic_read(APIC_ID) >> (registers ? 24 : 0);
     uint32_t low = vector | (interrupt.level ? IOAPIC_LEVEL : 0) | (interrupt.active_low ? IOAPIC_ACTIVE_LOW : 0);
     ioapic[0] = IOAPIC_REDIRECTION(interrupt.input) + 1;
-    ioapic[4] = id << 24;
+    ioapic[4] = apic_id() << 24;
     ioapic[0] = IOAPIC_REDIRECTION(interrupt.input);
     ioapic[4] = low;
 }

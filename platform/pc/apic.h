@@ -14,6 +14,10 @@ bool apic_map(void);
 /* Let ISA interrupt `line` arrive as `vector` on this CPU. */
 void apic_route(uint8_t line, uint8_t vector);
 void apic_acknowledge(void);
+/* This CPU's number for the interrupt system. */
+uint32_t apic_id(void);
+/* Let `vector` arrive on the CPU with that number. Whatever was written before can be seen there then. */
+void apic_interrupt(uint32_t id, uint8_t vector);
 
 /* The timer counts down from `count` and interrupts at 0; 0 stops it. */
 void apic_timer_start(uint32_t count);

@@ -7,12 +7,15 @@
 #include "platform/pc/cpu.h"
 #include "platform/pc/frames.h"
 #include "platform/pc/instructions.h"
+#include "platform/pc/spinlock.h"
 
 #define SECOND           UINT64_C(1000000000) /* in nanoseconds */
 #define RATIO_SHIFT      30
 #define TIMER_HZ_VIRTUAL SECOND /* QEMU's and KVM's APIC timer, undivided */
 
-/* monotonic = base_nanoseconds + (tsc - base_tsc) * nanoseconds_per_tick */
+/* Changed only before a second CPU runs: clock_settle.
+ *
+ * monotonic = base_nanoseconds + (tsc - base_tsc) * nanoseconds_per_tick */
 static uint64_t base_tsc, base_nanoseconds;
 static uint64_t nanoseconds_per_tick, ticks_per_nanosecond; /* << RATIO_SHIFT */
 static uint64_t tsc_hz;
@@ -23,8 +26,9 @@ static bool counting;
 static uint64_t count_start_tsc;
 static uint32_t count_start_timer;
 
-static uint64_t realtime_base; /* realtime at monotonic 0 */
-static bool realtime_known;
+static struct long_lock realtime_lock;                   /* also of the RTC */
+static uint64_t realtime_base GUARDED_BY(realtime_lock); /* realtime at monotonic 0 */
+static bool realtime_known GUARDED_BY(realtime_lock);
 
 static uint64_t scale(uint64_t value, uint64_t ratio)
 {
@@ -168,9 +172,11 @@ void clock_initialize(const char *command_line, uint64_t entry_timestamp)
     base_tsc = entry_timestamp;
     char value[24];
     if (boot_option(command_line, "time", value, sizeof value)) {
+        long_lock_acquire(&realtime_lock);
         for (const char *digit = value; *digit >= '0' && *digit <= '9'; digit++)
             realtime_base = realtime_base * 10 + (uint64_t)(*digit - '0');
         realtime_known = true;
+        long_lock_release(&realtime_lock);
     }
 }
 
@@ -200,13 +206,18 @@ void clock_start(void)
 
 /* ---- The alarm ---- */
 
-/* Interrupts are off. */
-static void timer_program(uint64_t deadline)
+void clock_settle(void)
 {
     if (counting) {
         count_evaluate();
         counting = false;
     }
+}
+
+/* Interrupts are off. */
+static void timer_program(uint64_t deadline)
+{
+    clock_settle();
     if (cpu_details.tsc_deadline) {
         uint64_t tsc = 0; /* off */
         if (deadline != UINT64_MAX) {
@@ -329,6 +340,7 @@ static uint64_t rtc_seconds(void)
 uint64_t platform_realtime_nanoseconds(void)
 {
     uint64_t now = platform_monotonic_nanoseconds();
+    long_lock_acquire(&realtime_lock);
     if (!realtime_known) {
         uint64_t seconds = rtc_seconds();
         if (seconds == 0)
@@ -336,5 +348,7 @@ uint64_t platform_realtime_nanoseconds(void)
         realtime_base = seconds == 0 ? 0 : seconds * SECOND - now;
         realtime_known = true;
     }
-    return realtime_base + now;
+    uint64_t base = realtime_base;
+    long_lock_release(&realtime_lock);
+    return base + now;
 }

@@ -15,6 +15,8 @@ void clock_count_begin(void);
 void clock_initialize(const char *command_line, uint64_t entry_timestamp);
 /* As late as possible in the boot: from then on time can be told. */
 void clock_start(void);
+/* From now on the clock's numbers do not change any more, and any CPU may read them. */
+void clock_settle(void);
 /* In thousands per second, for the log. */
 uint64_t clock_tsc_khz(void);
 void clock_timer_interrupt(struct machine_state *state);

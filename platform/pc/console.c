@@ -4,7 +4,9 @@
 #include "engine/format.h"
 #include "platform/pc/boot.h"
 #include "platform/pc/console_protocol.h"
+#include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
+#include "platform/pc/spinlock.h"
 
 /* ---- 16550 ---- */
 #define PORT                 0x3f8
@@ -31,25 +33,32 @@
 static bool framed;
 static bool terminals[STREAM_COUNT];
 static bool input_enabled;
-static uint32_t frame_rest; /* bytes of the frame being sent that are still to come; looked at by a panic */
 
-/* ---- Input: the ring is filled at interrupt time (`input_head`, `input_ended`, `credit`) and emptied by kernel code
- * (`input_tail`); kernel code gives credit with interrupts off. ---- */
+/* One frame or piece of text at a time. A panic does without, and the exit status is the last that is sent. */
+static struct long_lock output_lock;
+static bool output_unlocked; /* from now on by one CPU */
+static uint32_t
+    frame_rest GUARDED_BY(output_lock); /* bytes of the frame being sent that are still to come; looked at by a panic */
+
+/* ---- Input: the ring is filled at interrupt time, on the CPU that the line interrupts (`input_head`, `input_ended`),
+ * and emptied by kernel code, one CPU at a time (`input_tail`). ---- */
 #define INPUT_BYTES 16384
 static uint8_t input[INPUT_BYTES];
 static volatile uint32_t input_head, input_tail;
 static volatile bool input_ended;
-static volatile uint32_t credit; /* bytes that the host may still send */
+static struct long_lock reader_lock; /* of `input_tail` and the line being edited */
+static struct spinlock credit_lock;
+static uint32_t credit GUARDED_BY(credit_lock); /* bytes that the host may still send */
 
 /* Frame that is arriving; interrupt time only. */
 static uint8_t header[CONSOLE_HEADER_BYTES];
 static uint32_t header_bytes, payload_rest;
 
-/* Plain mode: the line being edited; complete lines wait in `line` until they are read. Kernel code only. */
+/* Plain mode: the line being edited; complete lines wait in `line` until they are read. */
 #define LINE_BYTES 1024
 static uint8_t line[LINE_BYTES];
-static uint32_t line_bytes, line_read;
-static bool line_complete;
+static uint32_t line_bytes GUARDED_BY(reader_lock), line_read GUARDED_BY(reader_lock);
+static bool line_complete GUARDED_BY(reader_lock);
 
 void console_initialize(void)
 {
@@ -71,13 +80,27 @@ static bool interrupts_on(void)
     return flags >> 9 & 1;
 }
 
-/* Until the FIFO is empty. A host that does not read stops us here: then sleep until the line says so, except where
- * interrupts are off (a panic), which has nothing better to do than to look again. */
+NO_LOCK_ANALYSIS static void output_begin(void) ACQUIRES(output_lock)
+{
+    if (!output_unlocked)
+        long_lock_acquire(&output_lock);
+}
+
+NO_LOCK_ANALYSIS static void output_end(void) RELEASES(output_lock)
+{
+    if (!output_unlocked)
+        long_lock_release(&output_lock);
+}
+
+/* Until the FIFO is empty. A host that does not read stops us here: then sleep until the line says so, except where its
+ * interrupt does not come (on other CPUs than the boot CPU, and in a panic), which looks again. */
 static void wait_sendable(void)
 {
     for (uint32_t polls = 0; !(in8(PORT_STATUS) & STATUS_SENDABLE); polls++) {
-        if (polls < POLLS_MAXIMUM || !input_enabled || !interrupts_on())
+        if (polls < POLLS_MAXIMUM || !input_enabled || !interrupts_on() || pc_cpu()->number != 0) {
+            tlb_serve();
             continue;
+        }
         interrupts_disable();
         out8(PORT_ENABLE, ENABLE_INPUT | ENABLE_OUTPUT);
         if (!(in8(PORT_STATUS) & STATUS_SENDABLE))
@@ -88,7 +111,7 @@ static void wait_sendable(void)
     }
 }
 
-static void send(const uint8_t *bytes, size_t count)
+static void send(const uint8_t *bytes, size_t count) REQUIRES(output_lock)
 {
     while (count > 0) {
         size_t part = min_u64(count, FIFO_BYTES);
@@ -101,7 +124,7 @@ static void send(const uint8_t *bytes, size_t count)
 }
 
 /* Text with \n as \r\n. */
-static void send_text(const uint8_t *text, size_t count)
+static void send_text(const uint8_t *text, size_t count) REQUIRES(output_lock)
 {
     uint8_t buffer[FIFO_BYTES];
     size_t filled = 0;
@@ -117,7 +140,7 @@ static void send_text(const uint8_t *text, size_t count)
     send(buffer, filled);
 }
 
-static void send_frame(enum console_frame type, const void *payload, size_t bytes)
+static void send_frame(enum console_frame type, const void *payload, size_t bytes) REQUIRES(output_lock)
 {
     uint8_t start[FIFO_BYTES] = {(uint8_t)type, (uint8_t)bytes, (uint8_t)(bytes >> 8)};
     size_t first = min_u64(bytes, FIFO_BYTES - CONSOLE_HEADER_BYTES);
@@ -129,15 +152,15 @@ static void send_frame(enum console_frame type, const void *payload, size_t byte
 
 static void send_as(enum console_frame type, const void *bytes, size_t count)
 {
-    if (!framed) {
+    output_begin();
+    if (!framed)
         send_text(bytes, count);
-        return;
-    }
-    for (size_t done = 0; done < count;) {
+    for (size_t done = 0; framed && done < count;) {
         size_t part = min_u64(count - done, CONSOLE_PAYLOAD_MAXIMUM);
         send_frame(type, (const uint8_t *)bytes + done, part);
         done += part;
     }
+    output_end();
 }
 
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done)
@@ -161,7 +184,7 @@ void platform_record(enum record_stream stream, const void *record, size_t bytes
     static const enum console_frame types[RECORD_COUNT] = {[RECORD_PROFILE] = CONSOLE_PROFILE};
     _Static_assert(PLATFORM_RECORD_BYTES <= CONSOLE_PAYLOAD_MAXIMUM, "a record is a frame");
     if (framed)
-        send_frame(types[stream], record, bytes);
+        send_as(types[stream], record, bytes);
 }
 
 static void log_list(enum console_frame type, const char *format, va_list arguments)
@@ -187,23 +210,26 @@ void console_message(const char *format, ...)
     va_end(arguments);
 }
 
-void console_finish(int status, bool panic)
+NO_LOCK_ANALYSIS void console_finish(int status, bool panic)
 {
+    if (!framed && status != 0)
+        console_message("power off with status %d\n", status);
+    output_begin(); /* and nobody sends anything any more */
     if (framed) {
         uint32_t value = (uint32_t)status;
         uint8_t payload[5] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24),
                               panic ? CONSOLE_END_PANIC : CONSOLE_END_POWER_OFF};
         send_frame(CONSOLE_EXIT, payload, sizeof payload);
-    } else if (status != 0) {
-        console_message("power off with status %d\n", status);
     }
     for (uint32_t polls = 0; !(in8(PORT_STATUS) & 0x40) && polls < 1000000; polls++)
         ; /* the transmitter, too, must be empty */
 }
 
-/* A panic may come in the middle of a frame: fill it up, so that the reason gets a frame of its own. */
-void console_panic(void)
+/* A panic may come in the middle of a frame: fill it up, so that the reason gets a frame of its own. (Where the frame
+ * is another CPU's, that one stands still.) */
+NO_LOCK_ANALYSIS void console_panic(void)
 {
+    output_unlocked = true;
     static const uint8_t nothing[FIFO_BYTES];
     while (frame_rest > 0)
         send(nothing, min_u64(frame_rest, sizeof nothing));
@@ -228,7 +254,9 @@ void console_configure(const char *command_line)
     /* Here the line is QEMU's, which waits for room and sends as many bytes at a time as bring the interrupt. (For the
      * rest there is an interrupt after some time.) */
     out8(PORT_FIFO, FIFO_ON | FIFO_INTERRUPT_AT_14);
+    output_begin();
     send((const uint8_t *)CONSOLE_GREETING, CONSOLE_GREETING_BYTES);
+    output_end();
 }
 
 bool platform_stream_is_terminal(enum stream stream)
@@ -274,7 +302,9 @@ static void frame_byte(uint8_t byte, struct machine_state *state)
     }
     if (header[0] == CONSOLE_INPUT) {
         input_put(byte);
+        spinlock_acquire(&credit_lock);
         credit -= credit > 0;
+        spinlock_release(&credit_lock);
     }
     if (--payload_rest == 0)
         header_bytes = 0;
@@ -306,19 +336,19 @@ void console_interrupt(struct machine_state *state)
 /* Somebody waits for input and there is none: let the host send. */
 static void credit_give(void)
 {
-    bool enabled = interrupts_disable();
+    spinlock_acquire(&credit_lock);
     uint32_t give = INPUT_BYTES - (input_head - input_tail) - credit;
     if (credit > 0 || input_ended)
         give = 0;
     credit += give;
-    interrupts_restore(enabled);
+    spinlock_release(&credit_lock);
     if (give > 0) {
         uint8_t payload[4] = {(uint8_t)give, (uint8_t)(give >> 8), (uint8_t)(give >> 16), (uint8_t)(give >> 24)};
-        send_frame(CONSOLE_CREDIT, payload, sizeof payload);
+        send_as(CONSOLE_CREDIT, payload, sizeof payload);
     }
 }
 
-static size_t input_take(uint8_t *to, size_t bytes)
+static size_t input_take(uint8_t *to, size_t bytes) REQUIRES(reader_lock)
 {
     size_t taken = 0;
     while (taken < bytes && input_tail != input_head) {
@@ -328,15 +358,22 @@ static size_t input_take(uint8_t *to, size_t bytes)
     return taken;
 }
 
+static void echo(const void *bytes, size_t count)
+{
+    output_begin();
+    send_text(bytes, count);
+    output_end();
+}
+
 /* Plain mode: edit the line with what has come, until it is complete. */
-static void line_edit(void)
+static void line_edit(void) REQUIRES(reader_lock)
 {
     uint8_t byte;
     while (!line_complete && input_take(&byte, 1) == 1) {
         if (byte == '\r' || byte == '\n') {
             line[line_bytes++] = '\n';
             line_complete = true;
-            send_text((const uint8_t *)"\n", 1);
+            echo("\n", 1);
         } else if (byte == CONTROL_D) {
             line_complete = true; /* an empty line without its \n: the end of input */
         } else if (byte == 0x7f || byte == '\b') {
@@ -345,16 +382,16 @@ static void line_edit(void)
                 while (line_bytes > 1 && (line[line_bytes - 1] & 0xc0) == 0x80)
                     line_bytes--;
                 line_bytes--;
-                send((const uint8_t *)"\b \b", 3);
+                echo("\b \b", 3);
             }
         } else if (line_bytes < LINE_BYTES - 1 && (byte >= ' ' || byte == '\t')) {
             line[line_bytes++] = byte;
-            send(&byte, 1);
+            echo(&byte, 1);
         }
     }
 }
 
-static enum status line_take(uint8_t *to, size_t bytes, size_t *done)
+static enum status line_take(uint8_t *to, size_t bytes, size_t *done) REQUIRES(reader_lock)
 {
     line_edit();
     if (!line_complete)
@@ -369,6 +406,15 @@ static enum status line_take(uint8_t *to, size_t bytes, size_t *done)
     return STATUS_OK;
 }
 
+static enum status read_locked(uint8_t *buffer, size_t bytes, size_t *done) REQUIRES(reader_lock)
+{
+    if (!framed)
+        return line_take(buffer, bytes, done);
+    bool ended = input_ended; /* before looking: nothing comes after the end */
+    *done = input_take(buffer, bytes);
+    return *done > 0 || ended ? STATUS_OK : STATUS_AGAIN;
+}
+
 enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done)
 {
     *done = 0;
@@ -376,14 +422,12 @@ enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes,
         return STATUS_INVALID;
     if (bytes == 0)
         return STATUS_OK;
-    if (!framed)
-        return line_take(buffer, bytes, done);
-    bool ended = input_ended; /* before looking: nothing comes after the end */
-    *done = input_take(buffer, bytes);
-    if (*done > 0 || ended)
-        return STATUS_OK;
-    credit_give();
-    return STATUS_AGAIN;
+    long_lock_acquire(&reader_lock);
+    enum status status = read_locked(buffer, bytes, done);
+    long_lock_release(&reader_lock);
+    if (status == STATUS_AGAIN && framed)
+        credit_give();
+    return status;
 }
 
 bool platform_stream_readable(enum stream stream)
@@ -391,8 +435,11 @@ bool platform_stream_readable(enum stream stream)
     if (stream != STREAM_INPUT)
         return true;
     if (!framed) {
+        long_lock_acquire(&reader_lock);
         line_edit();
-        return line_complete;
+        bool complete = line_complete;
+        long_lock_release(&reader_lock);
+        return complete;
     }
     if (input_ended || input_head != input_tail)
         return true;

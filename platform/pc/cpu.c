@@ -10,6 +10,7 @@
 struct cpu_details cpu_details;
 
 static struct pc_cpu boot_cpu;
+struct pc_cpu *cpus[PLATFORM_CPUS_MAXIMUM] = {&boot_cpu};
 _Static_assert(offsetof(struct pc_cpu, scratch) == PC_CPU_SCRATCH, "assembly uses the offset");
 
 #define CR4_OSFXSR     (UINT64_C(1) << 9)

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "kernel/platform.h"
+#include "platform/pc/frames.h"
 #include "platform/pc/layout.h"
+#include "platform/pc/tlb.h"
 
 /* ---- Per-CPU record; FS base points to it ---- */
 struct __attribute__((packed)) task_state {
@@ -23,12 +25,18 @@ struct pc_cpu {
     struct pc_cpu *self;
     struct cpu *kernel;  /* what platform_cpu gives */
     uint64_t scratch[3]; /* PC_CPU_SCRATCH: of gs_stub_msr */
-    uint32_t number;
+    uint32_t number;     /* index in `cpus` */
+    uint32_t apic_id;
     volatile bool woken;  /* an interrupt has come since platform_idle returned last */
     uint64_t timer_armed; /* monotonic time of platform_timer_arm; UINT64_MAX: none. Changed with interrupts off */
     uint64_t gdt[5];
     struct task_state task;
+    struct tlb_state tlb;
+    struct frame_cache frames;
 };
+
+/* The records of the CPUs that were started, by number; NULL behind them. */
+extern struct pc_cpu *cpus[PLATFORM_CPUS_MAXIMUM];
 
 static inline struct pc_cpu *pc_cpu(void)
 {
@@ -63,7 +71,17 @@ struct interrupt_frame {
     uint64_t rip, cs, rflags, rsp, ss; /* what the CPU pushed; overwritten from `state` on return, but for cs and ss */
 };
 
-enum { VECTOR_TIMER = 0x40, VECTOR_SERIAL = 0x41, VECTOR_SPURIOUS = 0x42, VECTOR_FIRST = 0x40, VECTOR_COUNT = 4 };
+enum {
+    VECTOR_FIRST = 0x40,
+    VECTOR_TIMER = VECTOR_FIRST,
+    VECTOR_SERIAL,
+    VECTOR_SPURIOUS,
+    VECTOR_TLB,  /* tlb.h */
+    VECTOR_WAKE, /* platform_interrupt_cpu */
+    VECTOR_STOP, /* the machine ends: stand still */
+    VECTOR_END,
+    VECTOR_COUNT = VECTOR_END - VECTOR_FIRST,
+};
 
 /* Interrupt stacks (IST), in the order of boot.S. */
 enum { STACK_EXCEPTION = 1, STACK_INTERRUPT, STACK_DOUBLE_FAULT, STACK_NMI, STACK_COUNT = 4 };

@@ -3,7 +3,10 @@
  * RAM is divided into blocks of 2 MiB. One bit for each block tells those that are free as a whole; a block of which
  * frames are taken has a bitmap of its own and, while any of it is free, stands in the list of partial blocks. Taking
  * and freeing a frame is a few instructions, free memory is never touched, and what is free again becomes whole again
- * by itself. Nothing here belongs to one CPU yet; a cache of frames in struct pc_cpu would go before frame_allocate. */
+ * by itself.
+ *
+ * That pool has a lock. Before it, each CPU has some frames at hand, which go to and from the pool by the dozen; when
+ * memory is scarce they go back, and all is as if there were none. */
 #ifndef PLATFORM_PC_FRAMES_H
 #define PLATFORM_PC_FRAMES_H
 
@@ -15,6 +18,15 @@
 #define FRAME_BYTES      UINT64_C(4096)
 #define HUGE_FRAME_BYTES UINT64_C(0x200000)
 #define NO_FRAME         UINT64_MAX
+
+/* A CPU's frames at hand; part of struct pc_cpu. Touched by that CPU only, with interrupts off; the numbers are also
+ * read by others. */
+#define FRAME_CACHE_FRAMES 64
+struct frame_cache {
+    uint32_t count;
+    uint32_t kept; /* promises that were kept with frames from here, and still stand in the common count */
+    uint64_t frames[FRAME_CACHE_FRAMES];
+};
 
 /* Physical range, end exclusive. */
 struct memory_range {

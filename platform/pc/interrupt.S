@@ -31,9 +31,9 @@ exception_entries: /* 16 bytes for each of the vectors 0 to 31 */
 
     .balign 16
     .globl interrupt_entries
-interrupt_entries: /* and for 0x40 to 0x43 */
+interrupt_entries: /* and for VECTOR_FIRST (cpu.h) and those behind it */
     .set vector, 0x40
-    .rept 4
+    .rept 6
     interrupt_entry vector, 0
     .set vector, vector + 1
     .endr

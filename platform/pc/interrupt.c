@@ -95,7 +95,9 @@ void interrupt_dispatch(struct interrupt_frame *frame)
         exception(frame);
         return;
     }
-    pc_cpu()->woken = true;
+    tlb_idle_end();
+    if (frame->vector != VECTOR_TLB) /* which is none of the kernel's business */
+        pc_cpu()->woken = true;
     switch (frame->vector) {
     case VECTOR_TIMER:
         apic_acknowledge();
@@ -104,6 +106,10 @@ void interrupt_dispatch(struct interrupt_frame *frame)
     case VECTOR_SERIAL:
         apic_acknowledge();
         console_interrupt(&frame->state);
+        break;
+    case VECTOR_TLB:
+        apic_acknowledge();
+        tlb_serve();
         break;
     }
 }

@@ -10,8 +10,10 @@
  *
  * A frame that is seen in more than one place is marked shared in each entry and counted; only 4 KiB frames are shared.
  *
- * One CPU changes the tables, with interrupts off, so they have no lock yet: what an interrupt does may touch a page
- * for the first time. A page fault never happens inside these functions, which touch the direct map only. */
+ * Every region of the tables has a lock (page_tables.h), taken with interrupts off: what an interrupt does may touch a
+ * page for the first time. A page fault never happens inside these functions, which touch the direct map only. What was
+ * taken away is freed when no CPU remembers it any more (tlb.h). Concurrent calls are for different ranges; faults may
+ * come anywhere at any time. */
 #ifndef PLATFORM_PC_PAGING_H
 #define PLATFORM_PC_PAGING_H
 
@@ -31,7 +33,8 @@ bool paging_initialize(const struct memory_range *ram, uint32_t ram_count, bool 
 void *map_physical(uint64_t physical, uint64_t bytes, bool cached);
 
 /* Ranges are page-aligned and inside one reservation. Commit and window: nothing is committed there yet; on
- * STATUS_NO_MEMORY nothing has changed. `window` is the number of a window record (reservations.h). */
+ * STATUS_NO_MEMORY nothing has changed (protect: perhaps a part). `window` is the number of a window record
+ * (reservations.h). */
 enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protection);
 enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window);
 enum status paging_protect(uint64_t start, uint64_t bytes, enum protection protection);
@@ -42,7 +45,7 @@ enum fault_result {
     FAULT_INVALID,      /* nothing there, or not that way */
     FAULT_OUT_OF_MEMORY /* committed, but there is no frame */
 };
-/* Can it be read without a fault? For looking at what may be broken. */
+/* Can it be read without a fault? For looking at what may be broken; takes no lock, so the other CPUs stand still. */
 bool paging_is_readable(uint64_t address);
 /* `error` is the CPU's error code. */
 enum fault_result paging_fault(uint64_t address, uint64_t error);

@@ -5,14 +5,16 @@
 #include "kernel/platform.h"
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
+#include "platform/pc/spinlock.h"
 
 #define KEY_WORDS   8
 #define BLOCK_WORDS 16
 #define BLOCK_BYTES 64
 #define ROUNDS      20
 
-static uint32_t key[KEY_WORDS];
-static bool seeded;
+static struct long_lock lock;
+static uint32_t key[KEY_WORDS] GUARDED_BY(lock);
+static bool seeded GUARDED_BY(lock);
 
 static inline uint32_t rotate(uint32_t value, uint32_t by)
 {
@@ -27,7 +29,7 @@ static inline void quarter(uint32_t *x, uint32_t a, uint32_t b, uint32_t c, uint
     x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 7);
 }
 
-static void block(uint64_t counter, uint32_t result[BLOCK_WORDS])
+static void block(uint64_t counter, uint32_t result[BLOCK_WORDS]) REQUIRES(lock)
 {
     uint32_t start[BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     memcpy(start + 4, key, sizeof key);
@@ -49,7 +51,7 @@ static void block(uint64_t counter, uint32_t result[BLOCK_WORDS])
 }
 
 /* The key becomes a function of itself and the words. */
-static void absorb(const uint32_t words[KEY_WORDS])
+static void absorb(const uint32_t words[KEY_WORDS]) REQUIRES(lock)
 {
     uint32_t result[BLOCK_WORDS];
     for (uint32_t i = 0; i < KEY_WORDS; i++)
@@ -77,7 +79,7 @@ static bool hardware_word(uint64_t *word)
  * them. */
 #define JITTER_ROUNDS_ALONE 64
 
-static void seed(void)
+static void seed(void) REQUIRES(lock)
 {
     uint64_t words[KEY_WORDS / 2];
     bool hardware = cpu_details.rdseed || cpu_details.rdrand;
@@ -95,7 +97,7 @@ static void seed(void)
     seeded = true;
 }
 
-void platform_random(void *buffer, size_t bytes)
+static void generate(void *buffer, size_t bytes) REQUIRES(lock)
 {
     if (!seeded)
         seed();
@@ -113,4 +115,11 @@ void platform_random(void *buffer, size_t bytes)
     memcpy(key, words, sizeof key);
     memset(words, 0, sizeof words);
     __asm__ volatile("" ::"r"(words) : "memory"); /* the clearing is meant */
+}
+
+void platform_random(void *buffer, size_t bytes)
+{
+    long_lock_acquire(&lock);
+    generate(buffer, bytes);
+    long_lock_release(&lock);
 }

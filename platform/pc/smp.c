@@ -1,6 +1,7 @@
 /* Application processors: none are started yet. */
 #include "kernel/platform.h"
 #include "platform/pc/cpu.h"
+#include "platform/pc/spinlock.h"
 
 uint32_t platform_cpu_count(void)
 {
@@ -22,5 +23,5 @@ void platform_interrupt_cpu(uint32_t number)
 void platform_relax(uint32_t round)
 {
     (void)round;
-    __builtin_ia32_pause();
+    spin();
 }
