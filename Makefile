@@ -147,7 +147,7 @@ help:
 	@echo "make test       all suites; SUITES='cli wasi' only those"
 	@echo "make spec       the official WebAssembly suite, on Linux and in the booted kernel"
 	@echo "make bench      speed against rivals"
-	@echo "make fuzz       libFuzzer on decode, validate and compile (random programs: tests/differential/smith)"
+	@echo "make fuzz       random modules against other engines, then libFuzzer on decode, validate and compile"
 	@echo "make clean      remove $(BUILD)/"
 	@echo "BUILD=FOLDER    builds elsewhere"
 

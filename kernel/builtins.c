@@ -1,18 +1,10 @@
 /* The builtins of engine/builtins.h: what compiled code asks of the kernel for its own memories and tables. Each has
  * its C function here, with the instance first; indices are those of the module and were validated. Out of bounds ends
- * the guest before anything is written (spec 4.4.6, 4.4.7). Long copies and fills are done in pieces with a checkpoint
- * between them. */
+ * the guest before anything is written (spec 4.4.6, 4.4.7). */
 #include "engine/base.h"
 #include "kernel/builtins.h"
 #include "kernel/instance_parts.h"
-#include "kernel/thread.h"
-
-#define PIECE_BYTES UINT64_C(1048576)
-
-static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
-{
-    return start <= size && count <= size - start;
-}
+#include "kernel/pieces.h"
 
 static uint8_t *memory_range(struct instance *instance, uint32_t memory, uint64_t start, uint64_t count)
 {
@@ -39,30 +31,8 @@ uint64_t builtin_memory_grow(struct instance *instance, uint32_t memory, uint64_
 
 void builtin_memory_fill(struct instance *instance, uint32_t memory, uint64_t address, uint32_t byte, uint64_t count)
 {
-    uint8_t *to = memory_range(instance, memory, address, count);
-    for (; count > PIECE_BYTES; count -= PIECE_BYTES, to += PIECE_BYTES) {
-        memset(to, (uint8_t)byte, PIECE_BYTES);
-        thread_checkpoint();
-    }
-    memset(to, (uint8_t)byte, count);
-}
-
-/* Piece by piece, from the end when the target overlaps the source from above. */
-static void move_bytes(uint8_t *to, const uint8_t *from, uint64_t count)
-{
-    bool backwards = (uintptr_t)to - (uintptr_t)from < count;
-    while (count > PIECE_BYTES) {
-        count -= PIECE_BYTES;
-        if (backwards) {
-            memmove(to + count, from + count, PIECE_BYTES);
-        } else {
-            memmove(to, from, PIECE_BYTES);
-            to += PIECE_BYTES;
-            from += PIECE_BYTES;
-        }
-        thread_checkpoint();
-    }
-    memmove(to, from, count);
+    uint8_t element = (uint8_t)byte;
+    fill_elements(memory_range(instance, memory, address, count), 1, &element, count);
 }
 
 void builtin_memory_copy(struct instance *instance, uint32_t to_memory, uint32_t from_memory, uint64_t to,
@@ -92,17 +62,14 @@ uint64_t builtin_table_grow(struct instance *instance, uint32_t table, uint32_t 
 
 void builtin_table_fill(struct instance *instance, uint32_t table, uint64_t index, uint32_t reference, uint64_t count)
 {
-    uint32_t *entries = table_range(instance, table, index, count);
-    for (uint64_t i = 0; i < count; i++) {
-        entries[i] = reference;
-    }
+    fill_elements(table_range(instance, table, index, count), sizeof(reference), &reference, count);
 }
 
 void builtin_table_copy(struct instance *instance, uint32_t to_table, uint32_t from_table, uint64_t to, uint64_t from,
                         uint64_t count)
 {
     uint32_t *target = table_range(instance, to_table, to, count);
-    memmove(target, table_range(instance, from_table, from, count), count * sizeof(uint32_t));
+    move_bytes(target, table_range(instance, from_table, from, count), count * sizeof(uint32_t));
 }
 
 void builtin_table_init(struct instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint32_t from,

@@ -2,6 +2,7 @@
 #include "engine/base.h"
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
+#include "kernel/pieces.h"
 #include "kernel/type_registry.h"
 
 static void read_global(const void *context, uint32_t index, uint64_t value[2])
@@ -31,11 +32,14 @@ static uint32_t make_object(const void *context, uint32_t type_index, uint32_t l
         return 0;
     }
     uint8_t *object = gc_object(gc_heap_base(instance->process), reference);
-    uint64_t members = !count ? 0 : array ? length : type->field_count;
-    for (uint64_t i = 0; i < members; i++) {
-        const struct field_type *field = &type->fields[array ? 0 : i];
-        memcpy(object + field->offset + (array ? i * type->bytes : 0), values[i < count ? i : 0],
-               storage_bytes(field->storage));
+    uint32_t members = array && count ? length : count;
+    if (members <= count) {
+        for (uint32_t i = 0; i < members; i++) {
+            const struct field_type *field = &type->fields[array ? 0 : i];
+            memcpy(object + field->offset + (array ? i * type->bytes : 0), values[i], storage_bytes(field->storage));
+        }
+    } else if (values[0][0] || values[0][1]) { /* an array of equal elements; without this it is zero already */
+        fill_elements(object + type->fields[0].offset, type->bytes, values[0], length);
     }
     return reference;
 }

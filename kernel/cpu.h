@@ -38,13 +38,15 @@ enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER
 /* Bits of thread_area.pending. */
 enum { PENDING_NOTE = 1 };
 
-/* One call from kernel code into wasm; on the kernel stack of the caller. */
+/* One call from kernel code into wasm, or into kernel code that may end as wasm does; on the kernel stack of the
+ * caller. */
 struct activation {
     struct activation *outer;
     struct process *process; /* that runs in it */
     struct process *outer_process;
     uint64_t outer_gs_base; /* of the instance that called the host function that makes this call; 0: none */
     uint32_t outer_host_function;
+    bool without_gs; /* it runs kernel code, and GS is nobody's */
 };
 
 struct thread {
@@ -147,9 +149,13 @@ static inline struct thread *thread_current(void)
 }
 /* A wasm stack for this thread, if it has none yet. */
 enum status thread_prepare(struct thread *thread);
-/* Around each wasm_enter: who runs, and, at the end, GS as it was. */
+/* Around each wasm_enter or kernel_enter: who runs, and, at the end, GS as it was. */
 void activation_begin(struct activation *activation, struct thread *thread, struct process *process);
 void activation_end(struct activation *activation, struct thread *thread);
+/* Run kernel code for a process while the thread runs no guest: when the platform has no frame for the guest's memory,
+ * or the process is to end at a checkpoint, this ends, and what it held stays as it is. Returns the trap, and its
+ * report. */
+enum trap run_for_process(struct process *process, void (*function)(void *argument), void *argument);
 /* GS base of the instance that runs, or that called the running host function; only inside an activation. */
 static inline uint64_t running_gs_base(void)
 {

@@ -15,8 +15,9 @@
 #define SIDE_STEP_TABLE (SIDE_STEP * sizeof(struct gc_block))
 _Static_assert(SIDE_STEP_TABLE % PLATFORM_PAGE_BYTES == 0 && SIDE_STEP_MARKS % PLATFORM_PAGE_BYTES == 0, "whole pages");
 
-#define STACK_FIRST_BYTES UINT64_C(65536)
-#define BUDGET_MINIMUM    (UINT64_C(4) << 20)
+#define STACK_FIRST_BYTES      UINT64_C(65536)
+#define BUDGET_MINIMUM         (UINT64_C(4) << 20)
+#define CLEARED_BLOCKS_MAXIMUM 1024 /* of one object */
 
 static const uint16_t class_bytes[GC_CLASSES] = {
     16,   24,   32,   40,   48,   56,   64,   80,   96,    112,   128,   160,   192,
@@ -191,10 +192,53 @@ static uint32_t find_blocks(struct gc_heap *heap, uint32_t count)
     return 0;
 }
 
-/* Make blocks usable and zero; false without room, and nothing is changed. */
+/* The frames of free blocks in a row go back. */
+static void discard_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        heap->blocks[i].state = GC_BLOCK_UNUSED;
+    }
+    platform_decommit(block_address(heap, first), (uint64_t)count * GC_BLOCK_BYTES);
+    heap->free_blocks -= count;
+    heap->committed -= count;
+    heap->process->memory_bytes -= (uint64_t)count * GC_BLOCK_BYTES;
+}
+
+/* Frames of free blocks in [first, end) go back, the highest first, as long as the heap has more than `keep` of them.
+ */
+static void trim_blocks(struct gc_heap *heap, uint32_t first, uint32_t end, uint64_t keep)
+{
+    while (end > first && heap->free_blocks > keep) {
+        uint32_t above = end;
+        while (end > first && heap->blocks[end - 1].state == GC_BLOCK_FREE &&
+               heap->free_blocks - (above - end) > keep) {
+            end--;
+        }
+        if (end < above) {
+            discard_blocks(heap, end, above - end);
+        } else {
+            end--;
+        }
+    }
+}
+
+/* The number of blocks from `first` on that have no frames and so are to be committed together, at most `count`. */
+static uint32_t unused_blocks(const struct gc_heap *heap, uint32_t first, uint32_t count)
+{
+    uint32_t found = 0;
+    while (found < count && (first + found >= heap->frontier || heap->blocks[first + found].state == GC_BLOCK_UNUSED)) {
+        found++;
+    }
+    return found;
+}
+
+/* Make blocks usable and zero; false without room: then blocks may have become free ones, or have lost their frames. */
 static bool take_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
 {
     uint32_t missing = 0, done = 0;
+    if (count > CLEARED_BLOCKS_MAXIMUM) { /* new frames instead, so that the bytes take no time here */
+        trim_blocks(heap, first, (uint32_t)min_u64(first + count, heap->frontier), 0);
+    }
     for (uint32_t i = first; i < first + count; i++) {
         missing += i >= heap->frontier || heap->blocks[i].state == GC_BLOCK_UNUSED;
     }
@@ -202,18 +246,21 @@ static bool take_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
         !process_charge_memory(heap->process, (uint64_t)missing * GC_BLOCK_BYTES)) {
         return false;
     }
-    for (; done < count; done++) {
-        uint32_t block = first + done;
-        if (block < heap->frontier && heap->blocks[block].state == GC_BLOCK_FREE) {
+    while (done < count) {
+        uint32_t block = first + done, unused = unused_blocks(heap, block, count - done);
+        if (!unused) {
             memset(block_address(heap, block), 0, GC_BLOCK_BYTES);
             heap->free_blocks--;
+            done++;
             continue;
         }
-        if (platform_commit(block_address(heap, block), GC_BLOCK_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
+        if (platform_commit(block_address(heap, block), (uint64_t)unused * GC_BLOCK_BYTES, PROTECTION_READ_WRITE) !=
+            STATUS_OK) {
             break;
         }
-        heap->committed++;
-        missing--;
+        heap->committed += unused;
+        missing -= unused;
+        done += unused;
     }
     heap->process->memory_bytes -= (uint64_t)missing * GC_BLOCK_BYTES;
     heap->frontier = (uint32_t)max_u64(heap->frontier, first + done);
@@ -239,20 +286,6 @@ static void free_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
     }
     heap->free_blocks += count;
     heap->search = (uint32_t)min_u64(heap->search, first);
-}
-
-/* Frames of free blocks beyond `keep` go back, the highest first. */
-static void trim_blocks(struct gc_heap *heap, uint64_t keep)
-{
-    for (uint32_t block = heap->frontier; block-- > GC_FIRST_BLOCK && heap->free_blocks > keep;) {
-        if (heap->blocks[block].state == GC_BLOCK_FREE) {
-            platform_decommit(block_address(heap, block), GC_BLOCK_BYTES);
-            heap->blocks[block].state = GC_BLOCK_UNUSED;
-            heap->free_blocks--;
-            heap->committed--;
-            heap->process->memory_bytes -= GC_BLOCK_BYTES;
-        }
-    }
 }
 
 /* ---- Collection ---- */
@@ -321,7 +354,7 @@ void gc_after_marking(struct gc_heap *heap)
     heap->budget = max_u64(heap->live, BUDGET_MINIMUM);
     heap->collections++;
     mark_stack_shrink(heap);
-    trim_blocks(heap, heap->budget / GC_BLOCK_BYTES);
+    trim_blocks(heap, GC_FIRST_BLOCK, heap->frontier, heap->budget / GC_BLOCK_BYTES);
 }
 
 static void collect(struct gc_heap *heap)

@@ -4,15 +4,8 @@
 #include "kernel/builtins.h"
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
-#include "kernel/thread.h"
+#include "kernel/pieces.h"
 #include "kernel/type_registry.h"
-
-#define PIECE_BYTES UINT64_C(1048576)
-
-static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
-{
-    return start <= size && count <= size - start;
-}
 
 static uint32_t type_number(const struct instance *instance, uint32_t type)
 {
@@ -64,32 +57,14 @@ uint32_t object_create(struct process *process, uint32_t number, uint32_t length
     return length == OBJECT_NO_LENGTH && type->kind == DEFINED_ARRAY ? 0 : gc_allocate(process, number, length, bytes);
 }
 
-/* Elements all alike: the first one, then copies of what is there already. */
-static void fill(uint8_t *to, uint32_t bytes, const void *element, uint64_t count)
+/* The same element again and again, given by its bits; those of a vector are in the header. */
+static void fill_array(const struct instance *instance, uint8_t *to, uint32_t bytes, uint64_t element, uint64_t count)
 {
-    if (bytes == 1) {
-        memset(to, *(const uint8_t *)element, count);
-        return;
+    uint64_t bits[2] = {element, 0};
+    if (bytes == sizeof(bits)) { /* copied, since the guest may run while there is a checkpoint */
+        memcpy(bits, instance->header->vector, sizeof(bits));
     }
-    for (uint64_t i = 0; i < count; i++) {
-        memcpy(to + i * bytes, element, bytes);
-        if ((i + 1) * bytes % PIECE_BYTES == 0) {
-            thread_checkpoint();
-        }
-    }
-}
-
-/* The same for an element's bits; those of a vector are in the header. */
-static void fill_elements(const struct instance *instance, uint8_t *to, uint32_t bytes, uint64_t element,
-                          uint64_t count)
-{
-    uint64_t vector[2];
-    if (bytes == sizeof(vector)) { /* copied, since the guest may run while there is a checkpoint */
-        memcpy(vector, instance->header->vector, sizeof(vector));
-        fill(to, bytes, vector, count);
-    } else {
-        fill(to, bytes, &element, count);
-    }
+    fill_elements(to, bytes, bits, count);
 }
 
 /* The reference is here until now, where the collector finds it: the guest may have forgotten it, and an address in the
@@ -113,7 +88,10 @@ uint32_t builtin_array_new(struct instance *instance, uint32_t type, uint64_t el
 {
     uint32_t reference = builtin_array_new_default(instance, type, length);
     struct array array = array_of(instance, reference);
-    fill_elements(instance, array.elements, array.bytes, element, length);
+    if (element || array.bytes == sizeof(instance->header->vector)) { /* the rest is zero already */
+        fill_array(instance, array.elements, array.bytes, element, length);
+    }
+    keep(reference);
     return reference;
 }
 
@@ -159,7 +137,7 @@ uint32_t builtin_array_new_element(struct instance *instance, uint32_t type, uin
 void builtin_array_fill(struct instance *instance, uint32_t reference, uint32_t index, uint64_t element, uint32_t count)
 {
     struct array array = array_of(instance, reference);
-    fill_elements(instance, array_range(instance, &array, index, count), array.bytes, element, count);
+    fill_array(instance, array_range(instance, &array, index, count), array.bytes, element, count);
     keep(reference);
 }
 
@@ -168,7 +146,9 @@ void builtin_array_copy(struct instance *instance, uint32_t to_reference, uint32
 {
     struct array target = array_of(instance, to_reference), source = array_of(instance, from_reference);
     uint8_t *at = array_range(instance, &target, to, count);
-    memmove(at, array_range(instance, &source, from, count), (uint64_t)count * target.bytes);
+    move_bytes(at, array_range(instance, &source, from, count), (uint64_t)count * target.bytes);
+    keep(to_reference);
+    keep(from_reference);
 }
 
 void builtin_array_init_data(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,

@@ -8,6 +8,7 @@
 #include "kernel/gc.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/pieces.h"
 #include "kernel/platform.h"
 #include "kernel/type_registry.h"
 
@@ -170,8 +171,8 @@ static void initialize_tables(const struct instance *instance)
             continue;
         }
         uint32_t reference = instance_constant(instance, module->tables[i].initializer).i32;
-        for (uint64_t k = 0; reference && k < table->slot->length; k++) {
-            table_entries(table)[k] = reference;
+        if (reference) {
+            fill_elements(table_entries(table), sizeof(reference), &reference, table->slot->length);
         }
     }
 }
@@ -225,11 +226,6 @@ static enum status create_tags(struct instance *instance, const struct external 
 }
 
 /* ---- Segments ---- */
-
-static bool range_is_inside(uint64_t start, uint64_t count, uint64_t size)
-{
-    return start <= size && count <= size - start;
-}
 
 bool instance_table_init(struct instance *instance, uint32_t table, uint32_t segment_index, uint64_t to, uint64_t from,
                          uint64_t count)
@@ -417,6 +413,39 @@ static enum status instance_build(struct instance *instance, const struct extern
     return status;
 }
 
+struct creation {
+    struct process *process;
+    struct compiled_module *module;
+    const struct external *imports;
+    struct instance *instance;
+    enum status status;
+    enum trap trap;
+};
+
+static void create(void *argument)
+{
+    struct creation *creation = argument;
+    creation->instance = instance_allocate(creation->process, creation->module);
+    creation->status = creation->instance ? instance_build(creation->instance, creation->imports) : STATUS_NO_MEMORY;
+    if (creation->status == STATUS_OK && creation->process->constants_failed) {
+        creation->status = STATUS_NO_MEMORY;
+    }
+    if (creation->status == STATUS_OK) {
+        creation->trap = run_segments(creation->instance);
+        creation->status = creation->trap ? STATUS_TRAPPED : STATUS_OK;
+    }
+}
+
+/* The same where no guest runs: memory without a frame, or the end of the process, is the guest's affair there, too. */
+static void create_outside(struct creation *creation)
+{
+    enum trap trap = run_for_process(creation->process, create, creation);
+    if (trap != TRAP_NONE) {
+        creation->trap = trap;
+        creation->status = trap == TRAP_OUT_OF_MEMORY ? STATUS_NO_MEMORY : STATUS_TRAPPED;
+    }
+}
+
 enum status instance_create(struct process *process, struct compiled_module *module, const struct external *imports,
                             struct instance **result, enum trap *trap, struct link_error *error)
 {
@@ -425,22 +454,23 @@ enum status instance_create(struct process *process, struct compiled_module *mod
     if (status != STATUS_OK) {
         return status;
     }
-    struct instance *instance = instance_allocate(process, module);
+    struct creation creation = {.process = process, .module = module, .imports = imports};
     process->constants_failed = false;
     gc_hold(process); /* what constants make is held by nobody at first */
-    status = instance ? instance_build(instance, imports) : STATUS_NO_MEMORY;
-    if (status == STATUS_OK && process->constants_failed) {
-        status = STATUS_NO_MEMORY;
+    if (thread_current()->activation) {
+        create(&creation);
+    } else {
+        create_outside(&creation);
     }
-    if (status != STATUS_OK) {
-        gc_release_hold(process);
-        format_text(error->message, sizeof(error->message), "cannot be instantiated: %s", status_text(status));
-        return status;
-    }
-    *result = instance;
-    *trap = run_segments(instance);
     gc_release_hold(process);
-    return *trap ? STATUS_TRAPPED : STATUS_OK;
+    if (creation.status == STATUS_OK) {
+        *result = creation.instance;
+    } else if (creation.status == STATUS_TRAPPED) {
+        *trap = creation.trap;
+    } else {
+        format_text(error->message, sizeof(error->message), "cannot be instantiated: %s", status_text(creation.status));
+    }
+    return creation.status;
 }
 
 enum trap instance_renew(struct instance *instance)

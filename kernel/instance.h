@@ -25,8 +25,8 @@ struct compiled_module {
 };
 
 /* Decode, validate, compile and make executable. `bytes` must stay valid as long as the module lives. */
-enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name,
-                                   struct compiled_module **result, struct engine_error *error);
+enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
+                                   struct engine_error *error);
 /* CPU_* that modules are compiled for: what the CPU has. For tests, less: a choice that holds for the modules compiled
  * afterwards, and for the backtraces of all, so it is made before there are any. */
 uint32_t compiled_module_cpu_features(void);
@@ -64,12 +64,13 @@ struct link_error {
 
 /* Instantiate (spec 4.5.4) with one external per import, in the module's order. Does not run the start function:
  * instance_start does. STATUS_UNLINKABLE when a type does not match. Active segments that do not fit: STATUS_TRAPPED
- * and `*trap`; what they wrote before stays, as the specification says. */
+ * and `*trap`; what they wrote before stays, as the specification says. The same when the process is to end meanwhile,
+ * unless this is called out of a host function: then the guest ends there. */
 enum status instance_create(struct process *process, struct compiled_module *module, const struct external *imports,
                             struct instance **result, enum trap *trap, struct link_error *error);
 /* Satisfy all imports from host interfaces and create. Missing names are listed in `error`. */
-enum status instance_create_with_host(struct process *process, struct compiled_module *module,
-                                      struct instance **result, enum trap *trap, struct link_error *error);
+enum status instance_create_with_host(struct process *process, struct compiled_module *module, struct instance **result,
+                                      enum trap *trap, struct link_error *error);
 /* Run the start function if the module has one; TRAP_NONE on return. */
 enum trap instance_start(struct instance *instance);
 bool instance_find_export(struct instance *instance, const char *name, size_t length, struct external *result);
@@ -87,8 +88,7 @@ union value global_read(const struct external *global);
 
 /* Call a function of the process from kernel code, on the current thread. `arguments` and `results` have as many
  * elements as the function's type says. Returns TRAP_NONE or the trap, whose details process_trap_report has. */
-enum trap function_call(struct process *process, uint32_t function, const union value *arguments,
-                        union value *results);
+enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results);
 const struct function_type *function_reference_type(struct process *process, uint32_t function);
 
 /* ---- For host functions ---- */

@@ -96,7 +96,10 @@ static void run_module(struct process *process, struct compiled_module *module, 
     enum trap trap;
     enum status status = instance_create_with_host(process, module, &instance, &trap, &error);
     if (status == STATUS_TRAPPED) {
-        process->report = (struct trap_report){.trap = trap, .detail = "active segment of the module"};
+        bool segment = trap == TRAP_MEMORY_OUT_OF_BOUNDS || trap == TRAP_TABLE_OUT_OF_BOUNDS;
+        process->report = (struct trap_report){.trap = trap};
+        format_text(process->report.detail, sizeof(process->report.detail), "%s",
+                    segment ? "active segment of the module" : "while it was instantiated");
         end_by_trap(process, trap, result);
     } else if (status != STATUS_OK) {
         refuse(result, error.message);

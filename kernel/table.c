@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "engine/limits.h"
 #include "kernel/instance_parts.h"
+#include "kernel/pieces.h"
 #include "kernel/platform.h"
 
 #define ARENA_ENTRIES 4096
@@ -69,9 +70,7 @@ uint64_t table_object_grow(struct table_object *table, uint64_t entries, uint32_
     if (entries > table->capacity - old || !commit_entries(table, old + entries)) {
         return UINT64_MAX;
     }
-    for (uint64_t i = 0; i < entries; i++) {
-        table_entries(table)[old + i] = reference;
-    }
+    fill_elements(table_entries(table) + old, sizeof(reference), &reference, entries);
     table->slot->length = old + entries;
     return old;
 }

@@ -2,6 +2,7 @@
 #include "kernel/thread.h"
 
 #include "engine/base.h"
+#include "engine/x64/enter.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
@@ -114,7 +115,7 @@ void thread_switch_to(struct thread *next)
 {
     struct cpu *cpu = platform_cpu();
     struct thread *previous = cpu->current;
-    previous->saved_gs_base = previous->activation ? running_gs_base() : 0;
+    previous->saved_gs_base = previous->activation && !previous->activation->without_gs ? running_gs_base() : 0;
     __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
     cpu->current = next;
     cpu->previous = previous;
@@ -326,4 +327,15 @@ void activation_end(struct activation *activation, struct thread *thread)
     thread->area.host_function = activation->outer_host_function;
     thread_set_process(thread, activation->outer_process);
     thread->activation = activation->outer;
+}
+
+enum trap run_for_process(struct process *process, void (*function)(void *argument), void *argument)
+{
+    struct thread *thread = thread_current();
+    struct activation activation;
+    activation_begin(&activation, thread, process);
+    activation.without_gs = true;
+    enum trap trap = kernel_enter(function, argument, &thread->area);
+    activation_end(&activation, thread);
+    return trap;
 }

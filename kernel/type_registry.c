@@ -249,10 +249,10 @@ static bool displays_grow(uint32_t needed)
     return true;
 }
 
-/* Room for `count` more numbers, whichever they will be. */
+/* Room for `count` more numbers: free ones are taken first. */
 static bool numbers_reserve(uint32_t count)
 {
-    uint32_t needed = registry.fresh + count;
+    uint32_t needed = (uint32_t)max_u64(registry.fresh, (uint64_t)1 + registry.count + count);
     return needed <= TYPE_NUMBERS_MAXIMUM && (needed <= registry.capacity || entries_grow(needed)) &&
            (needed <= registry.displays_committed || displays_grow(needed));
 }

@@ -75,6 +75,26 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
               [header_thread] "i"(HEADER_OFFSET(thread)), [overflow] "i"(TRAP_STACK_OVERFLOW));
 }
 
+__attribute__((naked)) unsigned kernel_enter(__attribute__((unused)) void (*function)(void *argument),
+                                             __attribute__((unused)) void *argument,
+                                             __attribute__((unused)) struct thread_area *thread)
+{
+    __asm__("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n"
+            /* struct enter_record */
+            "push %%rdx\n push $0\n"
+            "push %c[kernel_rsp](%%rdx)\n"
+            "push %c[wasm_rsp](%%rdx)\n"
+            "sub $8, %%rsp\n"
+            "mov %%rsp, %c[kernel_rsp](%%rdx)\n"
+            "mov %%rdi, %%rax\n"
+            "mov %%rsi, %%rdi\n"
+            "call *%%rax\n"
+            "xor %%eax, %%eax\n"
+            "jmp wasm_leave\n"
+            :
+            : [kernel_rsp] "i"(THREAD(kernel_rsp)), [wasm_rsp] "i"(THREAD(wasm_rsp)));
+}
+
 /* rsp = the innermost enter_record, eax = what wasm_enter returns. */
 __attribute__((naked)) void wasm_leave(void)
 {

@@ -26,8 +26,12 @@ struct enter_record {
  * TRAP_STACK_OVERFLOW when not even the arguments fit. thread->kernel_rsp and thread->wasm_rsp are as before then. */
 unsigned wasm_enter(struct call_frame *frame, struct thread_area *thread);
 
+/* Call kernel code on the stack that is in use, within a record as wasm_enter makes it: wasm_abandon and wasm_leave end
+ * it in the same way. Returns 0, or their number. */
+unsigned kernel_enter(void (*function)(void *argument), void *argument, struct thread_area *thread);
+
 /* Not to be called: the place where a thread continues whose wasm code has ended. Set rip here, rsp to
- * thread->kernel_rsp and eax to what the innermost wasm_enter shall return. GS and FS do not matter. */
+ * thread->kernel_rsp and eax to what the innermost wasm_enter or kernel_enter shall return. GS and FS do not matter. */
 void wasm_leave(void);
 
 /* The same for kernel code on the thread's kernel stack: drop everything above the innermost wasm_enter and make it

@@ -2,7 +2,8 @@
 """The same as smith.mjs, by wasmtime (package `wasmtime` of the Python index), for what V8 does not have.
 
 Not compared, since they may differ: bits of NaNs; globals, vectors, exceptions and references of other types, whose
-types the package does not give; what happens after wasmtime's stack ran out; modules with memory.atomic.wait."""
+types the package does not give; modules with memory.atomic.wait; a call for which wasmtime's stack or memory did not
+suffice, and what the module does after it: that is run here without a look at what comes of it."""
 import collections
 import json
 import math
@@ -23,6 +24,9 @@ CALLS = [
     {"i32": -(1 << 31), "i64": (1 << 63) - 1, "f32": -0.0, "f64": 1e300, "externref": HOST[2], "funcref": None},
     {"i32": 77777, "i64": 123456789012345, "f32": 2.0**-140, "f64": math.inf, "externref": HOST[3], "funcref": None},
 ]
+# Of a memory or the collected heap. smith.py gives the kernel more than this for all modules of a batch together, so what
+# finds room in wasmtime does so here.
+MEMORY_BYTES = 2 << 20
 FORMATS = {"i32": ("<i", "<I"), "i64": ("<q", "<Q"), "f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 # The words of the official suite; TABLE_OUT_OF_BOUNDS is also wasmtime's word for calls.
 TRAPS = {
@@ -30,12 +34,16 @@ TRAPS = {
     "TABLE_OUT_OF_BOUNDS": "", "INDIRECT_CALL_TO_NULL": "uninitialized element", "BAD_SIGNATURE": "indirect call type mismatch",
     "INTEGER_OVERFLOW": "integer overflow", "INTEGER_DIVISION_BY_ZERO": "integer divide by zero",
     "BAD_CONVERSION_TO_INTEGER": "invalid conversion to integer", "NULL_REFERENCE": "null", "CAST_FAILURE": "cast failure",
-    "ARRAY_OUT_OF_BOUNDS": "out of bounds array access", "ALLOCATION_TOO_LARGE": "",
+    "ARRAY_OUT_OF_BOUNDS": "out of bounds array access",
 }
 
 
 class LeftOut(Exception):
-    pass
+    """Nothing to compare, with the reason; the module's other exports are not affected."""
+
+
+class Exhausted(LeftOut):
+    """wasmtime had not enough of something: from here on the module may do something else."""
 
 
 class Types:
@@ -122,7 +130,9 @@ def is_nan(value):
 def trap_words(error):
     code = error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else None
     if code == "STACK_OVERFLOW":
-        raise LeftOut("wasmtime's stack ran out") from error
+        raise Exhausted("wasmtime's stack ran out") from error
+    if "GC heap out of memory" in str(error) or code == "ALLOCATION_TOO_LARGE":
+        raise Exhausted("wasmtime's heap is full") from error
     if code not in TRAPS and code != "UNCAUGHT_EXCEPTION":
         raise LeftOut(f"error of another kind: {str(error).splitlines()[-1][:60]}") from error
     return TRAPS.get(code)
@@ -162,7 +172,11 @@ class Oracle:
             if "thrown Wasm exception" in str(error):
                 self.add(number, "assert_exception", action=action)
                 return
-            words = trap_words(error)
+            try:
+                words = trap_words(error)
+            except Exhausted:
+                self.add(number, "attempt", action=action)
+                raise
             if words is None:
                 self.add(number, "assert_exception", action=action)
             else:
@@ -201,6 +215,7 @@ class Oracle:
         if b"\xfe\x01" in data or b"\xfe\x02" in data:
             raise LeftOut("may wait forever")
         store = wasmtime.Store(self.engine)
+        store.set_limits(memory_size=MEMORY_BYTES)
         types = Types(data)
         try:
             module = wasmtime.Module(self.engine, data)
@@ -210,7 +225,11 @@ class Oracle:
         try:
             instance = wasmtime.Instance(store, module, [])
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            words = "" if "thrown Wasm exception" in str(error) else trap_words(error)
+            try:
+                words = "" if "thrown Wasm exception" in str(error) else trap_words(error)
+            except Exhausted:
+                self.add(number, "attempt_module", filename=filename)
+                raise
             self.add(number, "assert_uninstantiable", filename=filename, text=words or "")
             return
         self.add(number, "module", filename=filename, name=f"${number}")
@@ -224,9 +243,9 @@ class Oracle:
                         self.check_function(store, number, field, item, types)
                     else:
                         self.check_memory(store, number, index, field, item)
+                except Exhausted:
+                    raise
                 except LeftOut as reason:
-                    if "stack" in str(reason):
-                        raise
                     self.left_out[str(reason)] += 1
 
 

@@ -1,6 +1,9 @@
-# libFuzzer with ASan and UBSan on the engine: `make fuzz-smoke` for a bounded number of inputs (also suite `fuzz` of
-# `make test`), `make fuzz` and `make fuzz-component` until it is stopped, or for FUZZ_SECONDS.
+# `make fuzz`: FUZZ_MODULES random modules of wasm-tools smith against each of two other engines (tests/differential/smith),
+# then libFuzzer with ASan and UBSan on the engine until it is stopped, or for FUZZ_SECONDS. `make fuzz-smoke`: libFuzzer for
+# a bounded number of inputs (also suite `fuzz` of `make test`). `make fuzz-component`: another one, likewise.
 FUZZ_SECONDS ?= 0
+FUZZ_MODULES ?= 50000
+FUZZ_SEED ?= $(shell date +%s)
 FUZZ_CFLAGS := $(SANITIZE_CFLAGS) -fsanitize=fuzzer-no-link
 FUZZ := $(BUILD)/fuzz/fuzz_compile
 FUZZ_COMPONENT := $(BUILD)/fuzz/fuzz_component
@@ -29,7 +32,9 @@ TEST_FILES += $(FUZZ_FILES)
 .PHONY: fuzz fuzz-component fuzz-smoke
 fuzz-smoke: $(FUZZ_FILES)
 	tests/fuzz/run $(BUILD)
-fuzz: $(FUZZ) $(BUILD)/fuzz/seeds
+fuzz: $(FUZZ) $(BUILD)/fuzz/seeds $(BUILD)/spec-linux
+	tests/differential/smith $(BUILD) $(FUZZ_MODULES) $(FUZZ_SEED)
+	tests/differential/smith $(BUILD) $(FUZZ_MODULES) $(FUZZ_SEED) --oracle wasmtime
 	@mkdir -p $(BUILD)/fuzz/corpus
 	$(FUZZ) -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=4096 \
 	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus $(BUILD)/fuzz/seeds

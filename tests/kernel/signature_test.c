@@ -7,6 +7,7 @@
 #include "tests/kernel/check.h"
 
 #define TYPES 5000
+#define TYPES_FULL 8192 /* a size of the tables of numbers */
 
 static value_type letters[] = {VALUE_I32, VALUE_I64, VALUE_F32, VALUE_F64, VALUE_FUNCREF};
 
@@ -23,6 +24,27 @@ static struct function_type make_type(unsigned n, value_type types[16])
     type.result_count = n % 2;
     types[type.parameter_count] = VALUE_F64;
     return type;
+}
+
+/* As many numbers as the tables have room for, and all given back: then one more needs no larger tables. */
+static void check_reuse(void)
+{
+    static uint32_t numbers[TYPES_FULL];
+    value_type types[16];
+    struct heap_statistics before, after;
+    unsigned count = 0;
+    do {
+        struct function_type type = make_type(count, types);
+        numbers[count] = signature_acquire(&type);
+    } while (numbers[count++] != TYPES_FULL - 1 && count < TYPES_FULL);
+    CHECK(numbers[count - 1] == TYPES_FULL - 1);
+    for (unsigned i = 0; i < count; i++)
+        signature_release(numbers[i]);
+    kernel_heap_statistics(&before);
+    struct function_type type = make_type(3, types);
+    signature_release(signature_acquire(&type));
+    kernel_heap_statistics(&after);
+    CHECK(after.bytes == before.bytes);
 }
 
 int main(void)
@@ -76,5 +98,6 @@ int main(void)
     signature_release(again);
     kernel_heap_statistics(&after);
     CHECK(after.blocks <= before.blocks + 2); /* the two tables */
+    check_reuse();
     return checks_report();
 }

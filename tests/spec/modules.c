@@ -7,10 +7,10 @@
 
 #define IMPORTS_MAXIMUM 256
 
-bool suite_process_create(struct suite_process *suite)
+bool suite_process_create(struct suite_process *suite, uint64_t memory_limit)
 {
     memset(suite, 0, sizeof(*suite));
-    if (process_create("spec", 0, &suite->process) != STATUS_OK)
+    if (process_create("spec", memory_limit, &suite->process) != STATUS_OK)
         return false;
     return spectest_create(suite->process, &suite->spectest) == STATUS_OK;
 }

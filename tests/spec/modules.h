@@ -44,7 +44,8 @@ struct suite_outcome {
     char message[512];
 };
 
-bool suite_process_create(struct suite_process *suite);
+/* `memory_limit` as for process_create. */
+bool suite_process_create(struct suite_process *suite, uint64_t memory_limit);
 void suite_process_destroy(struct suite_process *suite);
 
 /* Decode and compile `bytes` into a module of that name, which is returned whatever comes of it; NULL when there are

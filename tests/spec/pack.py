@@ -18,7 +18,7 @@ MAGIC = 0x43505354  # "TSPC"
 # Both lists stand in tests/spec/script.h in the same order.
 COMMANDS = ["module", "module_definition", "module_instance", "register", "action", "assert_return", "assert_trap",
             "assert_exhaustion", "assert_invalid", "assert_malformed", "assert_unlinkable", "assert_uninstantiable",
-            "assert_exception", "thread", "wait", "text"]
+            "assert_exception", "attempt", "attempt_module", "thread", "wait", "text"]
 TYPES = ["i32", "i64", "f32", "f64", "v128", "externref", "funcref", "other", "refnull", "either"]
 # Where scripts are, from SUITE_FOLDER; they are called by their path from there.
 FOLDERS = [".", "../legacy-eh", "proposals/custom-page-sizes", "proposals/threads", "proposals/wide-arithmetic"]
@@ -85,11 +85,13 @@ def encode(folder, command, excuse):
         body = text(command.get("name")) + module(folder, command)
     elif kind == "module_instance":
         body = text(command.get("instance")) + text(command.get("module"))
+    elif kind == "attempt_module":
+        body = module(folder, command)
     elif kind == "register":
         body = text(command.get("name")) + text(command["as"])
     elif kind in ("assert_invalid", "assert_malformed", "assert_unlinkable", "assert_uninstantiable"):
         body = text(command["text"]) + module(folder, command)
-    elif kind in ("action", "assert_return", "assert_trap", "assert_exhaustion", "assert_exception"):
+    elif kind in ("action", "assert_return", "assert_trap", "assert_exhaustion", "assert_exception", "attempt"):
         body = action(command["action"])
         if kind == "assert_return":
             body += values(command["expected"])

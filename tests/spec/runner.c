@@ -16,6 +16,7 @@
 
 struct run {
     struct report report;
+    uint64_t memory_limit;
     struct suite_process suite;
 };
 
@@ -247,6 +248,12 @@ static void run_assert_exception(struct run *run, struct script_reader *body)
                     result.trap == TRAP_NONE ? "none" : trap_text(result.trap));
 }
 
+static void run_attempt(struct run *run, struct script_reader *body)
+{
+    struct result result;
+    perform(run, body, &result);
+}
+
 /* ---- Modules that must not work ---- */
 static void expect_refusal(struct run *run, struct script_reader *body, enum engine_status expected)
 {
@@ -301,6 +308,12 @@ static void run_assert_uninstantiable(struct run *run, struct script_reader *bod
     else
         report_fail(&run->report, "expected trap \"%.*s\", got %s", (int)message.length, message.text,
                     outcome_text(&outcome, text));
+}
+
+static void run_attempt_module(struct run *run, struct script_reader *body)
+{
+    struct suite_outcome outcome;
+    try_module(run, script_text(body), true, &outcome);
 }
 
 static void run_text(struct run *run, struct script_reader *body)
@@ -417,7 +430,7 @@ static void run_script(struct run *run, struct name name, struct name bytes)
     run->report.command = "script";
     run->report.line = 0;
     uint32_t remaining = script_open(&reader, (const uint8_t *)bytes.text, bytes.length);
-    bool started = suite_process_create(&run->suite);
+    bool started = suite_process_create(&run->suite, run->memory_limit);
     if (!started || remaining == 0)
         report_fail(&run->report, "cannot start");
     if (started) {
@@ -468,9 +481,10 @@ static void print_memory(const char *when, const struct memory_use *use)
                  (unsigned long long)use->heap_blocks);
 }
 
-int suite_run(const uint8_t *file, size_t size, bool trace)
+int suite_run(const uint8_t *file, size_t size, bool trace, uint64_t memory_limit)
 {
     static struct run run;
+    run.memory_limit = memory_limit;
     struct memory_use before = memory_use();
     run_all(&run, file, size, trace);
     struct memory_use after = memory_use();

@@ -8,7 +8,7 @@
 
 /* Run all scripts of `file` (script.h), each in a process of its own, print failures and totals, and whether memory is
  * back where it was. The last line is "N passed, N failed, N skipped". Returns 0 when nothing failed or leaked.
- * `trace` prints each script's name before it runs. */
-int suite_run(const uint8_t *file, size_t size, bool trace);
+ * `trace` prints each script's name before it runs; `memory_limit` is in bytes for each script, 0: none. */
+int suite_run(const uint8_t *file, size_t size, bool trace, uint64_t memory_limit);
 
 #endif

@@ -13,6 +13,8 @@
  *   assert_return                 action, values (expected)
  *   assert_trap, _exhaustion      action, text message
  *   assert_exception              action
+ *   attempt                       action of which anything may come, but that it ends (not in the official suite)
+ *   attempt_module                module, the same
  *   assert_invalid, _malformed, _unlinkable, _uninstantiable      text message, module
  *   thread                        text name, text module that it shares, u32 number of commands, commands
  *   wait                          text thread name
@@ -43,6 +45,8 @@
     X(ASSERT_UNLINKABLE, assert_unlinkable)                                                                            \
     X(ASSERT_UNINSTANTIABLE, assert_uninstantiable)                                                                    \
     X(ASSERT_EXCEPTION, assert_exception)                                                                              \
+    X(ATTEMPT, attempt)                                                                                                \
+    X(ATTEMPT_MODULE, attempt_module)                                                                                  \
     X(THREAD, thread)                                                                                                  \
     X(WAIT, wait)                                                                                                      \
     X(TEXT, text)

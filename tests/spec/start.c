@@ -1,6 +1,6 @@
 /* The kernel's entry of the suite's image: instead of kernel/main.c. Word "trace" on the command line names each script
- * before it runs; "features=NAME,NAME" compiles for a CPU that has only those of engine/compile.h (and of the real one's).
- */
+ * before it runs; "features=NAME,NAME" compiles for a CPU that has only those of engine/compile.h (and of the real
+ * one's); "limit=BYTES" is the memory limit of each script's process. */
 #include "engine/base.h"
 #include "engine/compile.h"
 #include "kernel/archive.h"
@@ -37,6 +37,14 @@ static uint32_t features_named(const char *names)
     return features;
 }
 
+static uint64_t number_named(const char *digits)
+{
+    uint64_t number = 0;
+    for (; digits && *digits >= '0' && *digits <= '9'; digits++)
+        number = number * 10 + (uint64_t)(*digits - '0');
+    return number;
+}
+
 _Noreturn void kernel_main(const struct boot_information *boot)
 {
     struct archive *archive = NULL;
@@ -49,5 +57,6 @@ _Noreturn void kernel_main(const struct boot_information *boot)
     if (!boot->archive || archive_create(boot->archive, boot->archive_bytes, &archive, NULL) != STATUS_OK ||
         archive_find(archive, "spec", &file, &size) != STATUS_OK)
         platform_panic("the suite's archive is missing: tests/spec/pack.py makes it");
-    platform_power_off(suite_run(file, size, behind_word(boot->command_line, "trace") != NULL));
+    platform_power_off(suite_run(file, size, behind_word(boot->command_line, "trace") != NULL,
+                                 number_named(behind_word(boot->command_line, "limit="))));
 }
