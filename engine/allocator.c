@@ -60,7 +60,7 @@ void *arena_allocate(struct arena *arena, size_t bytes)
             return arena_allocate_large(arena, size);
         }
         size_t needed = size + sizeof(struct arena_block);
-        size_t wanted = max_u64(arena->next_block_bytes, ARENA_BLOCK_BYTES_MINIMUM);
+        size_t wanted = arena->next_block_bytes ? arena->next_block_bytes : ARENA_BLOCK_BYTES_MINIMUM;
         struct arena_block *block = arena_take_block(arena, needed, max_u64(wanted, needed));
         if (block == NULL) {
             return NULL;

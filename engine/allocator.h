@@ -20,7 +20,7 @@ struct arena {
     struct arena_block *spare;  /* kept by arena_reset */
     uint8_t *cursor;            /* free part of the block that is being filled */
     uint8_t *limit;
-    size_t next_block_bytes;
+    size_t next_block_bytes; /* 0: as many as are usual; may be set before the first allocation */
 };
 
 void arena_initialize(struct arena *arena, const struct engine_allocator *allocator);

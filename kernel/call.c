@@ -4,6 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/place.h"
 #include "kernel/signature.h"
 
 /* Stack words up to here lie in the frame of the caller. */
@@ -33,7 +34,9 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
     if (kernel_stack_is_short(thread)) {
         return refuse_call(process, TRAP_STACK_OVERFLOW);
     }
-    if (thread_prepare(thread) != STATUS_OK) {
+    const struct instance_header *header = (const struct instance_header *)(uintptr_t)gs_base - 1;
+    const struct instance *instance = (const struct instance *)(uintptr_t)header->kernel_instance;
+    if (thread_prepare(thread, process, instance->place) != STATUS_OK) {
         return refuse_call(process, TRAP_OUT_OF_MEMORY);
     }
     uint64_t inline_words[INLINE_STACK_WORDS];

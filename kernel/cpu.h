@@ -12,6 +12,7 @@
 
 #include "engine/x64/abi.h"
 #include "kernel/lock.h"
+#include "kernel/place.h"
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/queue.h"
@@ -105,7 +106,7 @@ struct thread {
     void (*entry)(void *argument);
     void *argument;
     void *kernel_stack;         /* reservation; NULL: the boot thread's, which is the platform's */
-    void *wasm_stack;           /* reservation, from the first call on */
+    struct place *wasm_stack;   /* from the first call on */
     void *extended_state_block; /* as allocated */
 };
 
@@ -147,8 +148,9 @@ static inline struct thread *thread_current(void)
 {
     return platform_cpu()->current;
 }
-/* A wasm stack for this thread, if it has none yet. */
-enum status thread_prepare(struct thread *thread);
+/* A wasm stack for this thread, if it has none yet: that of the place where it is going to run, if it is the process's
+ * own thread and nobody else uses it, or else one of its own. */
+enum status thread_prepare(struct thread *thread, struct process *process, struct place *place);
 /* Around each wasm_enter or kernel_enter: who runs, and, at the end, GS as it was. */
 void activation_begin(struct activation *activation, struct thread *thread, struct process *process);
 void activation_end(struct activation *activation, struct thread *thread);

@@ -55,7 +55,7 @@ struct thrown {
 };
 
 /* Where it is looked for, from the innermost frame outwards. */
-struct place {
+struct unwinding {
     struct instance *instance;
     const struct code *code;
     uintptr_t pc, rsp;
@@ -63,7 +63,7 @@ struct place {
     uint32_t steps;
 };
 
-static void step(struct place *place)
+static void step(struct unwinding *place)
 {
     if (++place->steps % STEPS_PER_CHECKPOINT == 0) {
         thread_checkpoint();
@@ -77,7 +77,7 @@ static struct instance *instance_of_index(const struct process *process, uint32_
 }
 
 /* The clause of this frame that takes the exception, or NULL. */
-static const struct code_clause *find_clause(struct place *place, const struct thrown *exception)
+static const struct code_clause *find_clause(struct unwinding *place, const struct thrown *exception)
 {
     const struct code_exceptions *table = &place->code->exceptions;
     for (uint32_t i = code_find_try(place->code, place->pc); i != CODE_NO_TRY; i = table->tries[i].parent) {
@@ -94,7 +94,7 @@ static const struct code_clause *find_clause(struct place *place, const struct t
 }
 
 /* The clause that takes the exception, with its frame in `place`; NULL: nobody does. */
-static const struct code_clause *find_handler(struct place *place, const struct thread *thread,
+static const struct code_clause *find_handler(struct unwinding *place, const struct thread *thread,
                                               const struct thrown *exception)
 {
     for (; place->rsp <= thread->area.stack_base; step(place)) {
@@ -149,7 +149,7 @@ _Noreturn static void throw(struct instance *instance, struct thrown exception, 
 {
     struct thread *thread = thread_current();
     const uint64_t *wasm_rsp = (const uint64_t *)thread->area.wasm_rsp;
-    struct place place = {
+    struct unwinding place = {
         .instance = instance,
         .pc = wasm_rsp[0],
         .rsp = (uintptr_t)(wasm_rsp + 1),

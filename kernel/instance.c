@@ -9,6 +9,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/pieces.h"
+#include "kernel/place.h"
 #include "kernel/platform.h"
 #include "kernel/type_registry.h"
 
@@ -63,39 +64,50 @@ static void fill_references(struct instance *instance)
 
 /* ---- The parts of an instance ---- */
 
+/* A process's first instance has the stack of its thread below it; so has that of a further thread. */
+static bool wants_stack(const struct instance *instance)
+{
+    return instance->index == 1 || thread_current()->member == instance->process;
+}
+
 /* The place of the header, and what is memory 0 there. */
 static enum status create_memories(struct instance *instance, const struct external *const imported[])
 {
     const struct module *module = instance->types;
-    size_t header_bytes = instance->module->code->layout.bytes;
+    struct memory_home home = {
+        .header_bytes = instance->module->code->layout.bytes,
+        .stack = wants_stack(instance),
+        .pool = instance->module->places,
+    };
     for (uint32_t i = 0; i < module->memory_count; i++) {
         if (i < module->memory_import_count) {
             instance->memories[i] = imported[i]->memory;
             continue;
         }
-        enum status status = memory_object_create(instance->process, &module->memories[i], i == 0 ? header_bytes : 0,
-                                                  &instance->memories[i]);
+        home.image = i == 0 ? place_pool_image(home.pool, module) : NULL;
+        instance->imaged |= home.image != NULL;
+        enum status status = memory_object_create(instance->process, &module->memories[i],
+                                                  i == 0 ? &home : &(struct memory_home){0}, &instance->memories[i]);
         if (status != STATUS_OK) {
             return status;
         }
     }
     if (module->memory_count && !module->memory_import_count) {
-        instance->gs_base = instance->memories[0]->base;
-        return STATUS_OK;
-    }
-    if (module->memory_count) {
+        instance->place = instance->memories[0]->place;
+    } else if (module->memory_count) {
         struct memory_window *window;
-        enum status status = memory_object_window(instance->memories[0], header_bytes, &window);
-        instance->gs_base = status == STATUS_OK ? window->base : NULL;
-        return status;
+        enum status status = memory_object_window(instance->memories[0], &home, &window);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        instance->place = window->place;
+    } else {
+        struct place_shape shape = {.header_bytes = home.header_bytes, .stack = home.stack};
+        instance->place = place_take(home.pool, &shape);
+        instance->owns_place = instance->place != NULL;
     }
-    instance->reservation_bytes = align_up(header_bytes, PLATFORM_PAGE_BYTES);
-    instance->reservation = platform_reserve(instance->reservation_bytes);
-    if (!instance->reservation) {
-        return STATUS_NO_MEMORY;
-    }
-    instance->gs_base = (uint8_t *)instance->reservation + instance->reservation_bytes;
-    return platform_commit(instance->reservation, instance->reservation_bytes, PROTECTION_READ_WRITE);
+    instance->gs_base = instance->place ? instance->place->base : NULL;
+    return instance->place ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static enum status fill_header(struct instance *instance)
@@ -104,6 +116,7 @@ static enum status fill_header(struct instance *instance)
     const struct header_layout *layout = &instance->module->code->layout;
     struct instance_header *header = (struct instance_header *)instance->gs_base - 1;
     instance->header = header;
+    memset(instance->gs_base - layout->bytes, 0, layout->bytes);
     for (uint32_t i = 0; i < BUILTIN_COUNT; i++) {
         header->builtins[i] = host_function_code(i);
     }
@@ -261,6 +274,14 @@ static uint64_t segment_offset(const struct instance *instance, const struct con
     return limits->is_64 ? value.i64 : value.i32;
 }
 
+/* As if no data segment had been written. */
+static void forget_image(struct instance *instance)
+{
+    if (instance->imaged) {
+        memset(instance->gs_base, 0, instance->place->shape.image->bytes);
+    }
+}
+
 /* Active segments are written and, like declarative ones, dropped; the first that does not fit ends it. */
 static enum trap run_segments(struct instance *instance)
 {
@@ -271,13 +292,15 @@ static enum trap run_segments(struct instance *instance)
             !instance_table_init(instance, segment->table, i,
                                  segment_offset(instance, segment->offset, &module->tables[segment->table].type.limits),
                                  0, segment->count)) {
+            forget_image(instance);
             return TRAP_TABLE_OUT_OF_BOUNDS;
         }
         instance->dropped_elements[i] = segment->mode != SEGMENT_PASSIVE;
     }
     for (uint32_t i = 0; i < module->data_segment_count; i++) {
         const struct data_segment *segment = &module->data_segments[i];
-        if (segment->mode == SEGMENT_ACTIVE &&
+        bool there = instance->imaged && segment->memory == 0;
+        if (segment->mode == SEGMENT_ACTIVE && !there &&
             !instance_memory_init(instance, segment->memory, i,
                                   segment_offset(instance, segment->offset, &module->memories[segment->memory].limits),
                                   0, segment->size)) {
@@ -531,8 +554,8 @@ enum status instance_create_with_host(struct process *process, struct compiled_m
 
 void instance_destroy(struct instance *instance)
 {
-    if (instance->reservation) {
-        platform_release(instance->reservation, instance->reservation_bytes);
+    if (instance->owns_place) {
+        place_release(instance->place);
     }
     compiled_module_release(instance->module);
 }

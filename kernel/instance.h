@@ -13,6 +13,7 @@
 struct process;
 struct host_function;
 struct instance;
+struct place_pool;
 
 /* ---- Compiled modules ---- */
 struct compiled_module {
@@ -20,6 +21,7 @@ struct compiled_module {
     struct code *code;
     size_t text_reserved;
     uint32_t reference_count;
+    struct place_pool *places;
     uint32_t *signatures; /* canonical number of each type of the module */
     const char *name;     /* for backtraces; not owned */
 };

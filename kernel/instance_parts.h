@@ -15,12 +15,15 @@
 #define INSTANCES_MAXIMUM           65536               /* of a process */
 #define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
 
+struct image;
+struct place;
+struct place_pool;
+
 /* Where a memory is to be seen: one for each instance that has it as memory 0 and is not its home. */
 struct memory_window {
     struct memory_window *next;
     uint8_t *base;
-    void *reservation;
-    size_t reservation_bytes;
+    struct place *place;
 };
 
 /* A memory_slot that must follow the size. */
@@ -36,8 +39,7 @@ struct memory_object {
     uint64_t bytes;
     uint64_t capacity; /* bytes that fit */
     uint8_t *base; /* the home: where pages are committed */
-    void *reservation;
-    size_t reservation_bytes;
+    struct place *place;
     struct memory_window *windows;
     struct memory_viewer *viewers;
     struct spinlock waiting_lock;                /* rank FUTEX */
@@ -69,8 +71,9 @@ struct instance {
     const struct module *types; /* module->module */
     uint8_t *gs_base;
     struct instance_header *header;
-    void *reservation; /* header and window or home of memory 0; NULL when a memory object owns it */
-    size_t reservation_bytes;
+    struct place *place;  /* with the header and memory 0 */
+    bool owns_place;      /* else a memory does */
+    bool imaged;          /* memory 0 began with the module's image: its active data segments need not be written */
     uint32_t index; /* in the instance directory */
     uint32_t reference_base;
     struct memory_object **memories;
@@ -81,6 +84,12 @@ struct instance {
     uint32_t **elements;       /* by segment: its references, made at instantiation, when they may be to objects */
     uint8_t *dropped_elements; /* one byte for each segment: not 0 when dropped */
     uint8_t *dropped_data;
+};
+
+/* The funcref of a host function. */
+struct host_reference {
+    uint32_t number;
+    uint32_t reference; /* 0: an empty place */
 };
 
 struct process {
@@ -108,14 +117,16 @@ struct process {
     bool constants_failed;         /* a constant expression found no memory for an object */
     uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
 
-    /* One reservation: instance directory, then function references. */
-    void *reservation;
-    uint64_t *directory;
+    /* Arrays in the arena that compiled code reads. One that is full is replaced by a larger one; the old one stays, for
+     * whoever has loaded its address. */
+    uint64_t *directory;     /* of instances */
     uint32_t instance_count; /* number 0 is not used */
+    uint32_t directory_capacity;
     struct function_reference *references;
     uint32_t reference_count; /* number 0 is null */
-    size_t directory_committed, references_committed;
-    uint32_t *host_references; /* by host function number: its funcref, 0: not made yet */
+    uint32_t reference_capacity;
+    struct host_reference *host_references; /* hash table of those made so far; NULL: none */
+    uint32_t host_reference_count, host_reference_capacity;
 
     struct handle_table handles;
     struct account *account; /* for the objects that it makes */
@@ -159,11 +170,18 @@ void process_join_threads(struct process *process);
 void process_adopt_thread(struct process *process);
 
 /* ---- memory.c ---- */
-/* A memory whose home lies behind `header_bytes` bytes for an instance header (0: none), which are committed too. */
-enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
-                                 struct memory_object **result);
-/* A further place where the memory shows, behind `header_bytes` committed bytes. */
-enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result);
+/* Where a memory is to lie: behind an instance header (0: none), in a place from a pool (NULL: none). */
+struct memory_home {
+    size_t header_bytes;
+    bool stack;
+    struct place_pool *pool;
+    const struct image *image; /* what a new memory starts with, or NULL */
+};
+enum status memory_object_create(struct process *process, const struct memory_type *type,
+                                 const struct memory_home *home, struct memory_object **result);
+/* A further place where the memory shows. */
+enum status memory_object_window(struct memory_object *memory, const struct memory_home *home,
+                                 struct memory_window **result);
 /* Fill `slot` for the place at `base`, and keep its size up to date from now on. */
 enum status memory_object_view(struct memory_object *memory, struct memory_slot *slot, uint8_t *base);
 /* Old size in pages, or UINT64_MAX when refused. */

@@ -3,6 +3,7 @@
  * (`capacity`), and the guard. */
 #include "engine/base.h"
 #include "kernel/instance_parts.h"
+#include "kernel/place.h"
 #include "kernel/platform.h"
 
 /* A memory with 32-bit addresses takes all that an address can reach, so that compiled code needs no check. One with
@@ -16,34 +17,17 @@ static uint64_t memory_capacity(const struct memory_type *type)
     return type->byte_pages ? UINT32_MAX : ABI_MEMORY_RESERVE_BYTES;
 }
 
-static size_t place_bytes(size_t header_bytes, uint64_t capacity)
-{
-    return align_up(header_bytes, PLATFORM_PAGE_BYTES) + align_up(capacity, PLATFORM_PAGE_BYTES) +
-           align_up(ABI_MEMORY_GUARD_BYTES, PLATFORM_PAGE_BYTES);
-}
-
-/* A reservation with everything below its guard laid out; the header and `bytes` of memory are committed. */
-static uint8_t *place_create(size_t header_bytes, uint64_t capacity, uint64_t bytes)
-{
-    uint8_t *reservation = platform_reserve_for_guest(place_bytes(header_bytes, capacity));
-    size_t committed = align_up(header_bytes, PLATFORM_PAGE_BYTES) + align_up(bytes, PLATFORM_PAGE_BYTES);
-    if (reservation && platform_commit(reservation, committed, PROTECTION_READ_WRITE) != STATUS_OK) {
-        platform_release(reservation, place_bytes(header_bytes, capacity));
-        return NULL;
-    }
-    return reservation;
-}
-
-enum status memory_object_create(struct process *process, const struct memory_type *type, size_t header_bytes,
-                                 struct memory_object **result)
+enum status memory_object_create(struct process *process, const struct memory_type *type,
+                                 const struct memory_home *home, struct memory_object **result)
 {
     uint64_t page = memory_page_bytes(type), bytes = type->limits.minimum * page, capacity = memory_capacity(type);
     if (type->limits.minimum > capacity / page || !process_charge_memory(process, bytes)) {
         return STATUS_LIMIT;
     }
     struct memory_object *memory = arena_allocate(&process->arena, sizeof(*memory));
-    uint8_t *reservation = memory ? place_create(header_bytes, capacity, bytes) : NULL;
-    if (!reservation) {
+    struct place_shape shape = {home->header_bytes, bytes, capacity, home->image, home->stack};
+    struct place *place = memory ? place_take(home->pool, &shape) : NULL;
+    if (!place) {
         process->memory_bytes -= bytes;
         return STATUS_NO_MEMORY;
     }
@@ -53,9 +37,8 @@ enum status memory_object_create(struct process *process, const struct memory_ty
         .type = *type,
         .bytes = bytes,
         .capacity = capacity,
-        .base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES),
-        .reservation = reservation,
-        .reservation_bytes = place_bytes(header_bytes, capacity),
+        .base = place->base,
+        .place = place,
         .waiting_lock = SPINLOCK(LOCK_FUTEX),
     };
     process->memories = memory;
@@ -63,20 +46,22 @@ enum status memory_object_create(struct process *process, const struct memory_ty
     return STATUS_OK;
 }
 
-enum status memory_object_window(struct memory_object *memory, size_t header_bytes, struct memory_window **result)
+enum status memory_object_window(struct memory_object *memory, const struct memory_home *home,
+                                 struct memory_window **result)
 {
     struct memory_window *window = arena_allocate(&memory->process->arena, sizeof(*window));
-    uint8_t *reservation = window ? place_create(header_bytes, memory->capacity, 0) : NULL;
-    if (!reservation) {
+    struct place_shape shape = {home->header_bytes, 0, memory->capacity, NULL, home->stack};
+    struct place *place = window ? place_take(home->pool, &shape) : NULL;
+    if (!place) {
         return STATUS_NO_MEMORY;
     }
-    uint8_t *base = reservation + align_up(header_bytes, PLATFORM_PAGE_BYTES);
     uint64_t bytes = align_up(memory->bytes, PLATFORM_PAGE_BYTES);
-    if (bytes && platform_alias(base, memory->base, bytes) != STATUS_OK) {
-        platform_release(reservation, place_bytes(header_bytes, memory->capacity));
+    place->shown = memory->place->shown = true;
+    if (bytes && platform_alias(place->base, memory->base, bytes) != STATUS_OK) {
+        place_release(place);
         return STATUS_NO_MEMORY;
     }
-    *window = (struct memory_window){memory->windows, base, reservation, place_bytes(header_bytes, memory->capacity)};
+    *window = (struct memory_window){memory->windows, place->base, place};
     memory->windows = window;
     *result = window;
     return STATUS_OK;
@@ -145,17 +130,17 @@ uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
 void memory_object_destroy(struct memory_object *memory)
 {
     for (struct memory_window *window = memory->windows; window; window = window->next) {
-        platform_release(window->reservation, window->reservation_bytes);
+        place_release(window->place);
     }
-    platform_release(memory->reservation, memory->reservation_bytes);
+    place_return(memory->place, memory->bytes);
 }
 
 bool memory_object_contains(const struct memory_object *memory, uint64_t address, bool *committed)
 {
     const uint8_t *base = memory->base;
-    if (address - (uintptr_t)memory->reservation >= memory->reservation_bytes) {
+    if (!place_contains(memory->place, address)) {
         const struct memory_window *window = memory->windows;
-        while (window && address - (uintptr_t)window->reservation >= window->reservation_bytes) {
+        while (window && !place_contains(window->place, address)) {
             window = window->next;
         }
         if (!window) {
@@ -170,5 +155,5 @@ bool memory_object_contains(const struct memory_object *memory, uint64_t address
 enum status memory_create(struct process *process, const struct memory_type *type, struct external *result)
 {
     result->kind = EXTERNAL_MEMORY;
-    return memory_object_create(process, type, 0, &result->memory);
+    return memory_object_create(process, type, &(struct memory_home){0}, &result->memory);
 }

@@ -7,6 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/place.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/type_registry.h"
 
@@ -192,6 +193,9 @@ static void module_destroy(struct compiled_module *module)
         type_numbers_release(module->module, module->signatures);
         kernel_free(module->signatures, module->module->type_count * sizeof(uint32_t));
     }
+    if (module->places) {
+        place_pool_close(module->places);
+    }
     if (module->module) {
         module_release(module->module);
     }
@@ -217,8 +221,9 @@ enum status compiled_module_create(const uint8_t *bytes, size_t size, const char
     }
     module->name = name;
     module->reference_count = 1;
+    module->places = place_pool_create();
     uint32_t phase = profile_phase_begin(PROFILE_COMPILE);
-    enum status status = make_code(module, bytes, size, error);
+    enum status status = module->places ? make_code(module, bytes, size, error) : STATUS_NO_MEMORY;
     profile_phase_end(phase);
     if (status != STATUS_OK) {
         module_destroy(module);

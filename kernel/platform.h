@@ -43,6 +43,17 @@ enum status platform_protect(void *address, size_t bytes, enum protection protec
  * in another window. Where the object grows, commit at the source first and then alias the new range into each window
  * (the range that a window shows already may be given again). Only the source's frames count in the statistics. */
 enum status platform_alias(void *window, void *source, size_t bytes);
+/* Make the reserved, uncommitted range [window, window + bytes) show the committed range at `source` copy-on-write: it
+ * reads as the source does, and what is stored there stays there. Until nothing shows it any more, the source is neither
+ * stored to nor decommitted nor released. */
+enum status platform_map_copy(void *window, void *source, size_t bytes);
+/* Bring a committed range, written to or not, back to what it was: its first `source_bytes` bytes are those of
+ * platform_map_copy from `source`, all others zero. Some pages that were touched may keep their frames, so that the next
+ * touch is quick. No part of the range is an alias, or the source of one. On STATUS_NO_MEMORY the range is in disorder,
+ * and good for nothing but platform_release. */
+enum status platform_reset(void *address, size_t bytes, const void *source, size_t source_bytes);
+/* The frames of a committed range that is no alias go back; it stays committed and holds zeros. Errors as above. */
+enum status platform_discard(void *address, size_t bytes);
 
 struct platform_memory {
     uint64_t frames_total; /* of PLATFORM_PAGE_BYTES; on Linux what the process may use */

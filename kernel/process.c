@@ -9,42 +9,34 @@
 #include "kernel/instance_parts.h"
 #include "kernel/signature.h"
 
-#define DIRECTORY_BYTES       align_up(INSTANCES_MAXIMUM * sizeof(uint64_t), PLATFORM_PAGE_BYTES)
-#define REFERENCES_BYTES      (FUNCTION_REFERENCES_MAXIMUM * sizeof(struct function_reference))
-#define RESERVATION_BYTES     (DIRECTORY_BYTES + REFERENCES_BYTES)
-#define DIRECTORY_COMMIT      UINT64_C(4096)
-#define REFERENCES_COMMIT     UINT64_C(65536)
-#define HOST_REFERENCES_BYTES (HOST_FUNCTIONS_MAXIMUM * sizeof(uint32_t))
+/* The arena's first block: enough for a small program's instance. */
+#define ARENA_BYTES            3584
+#define DIRECTORY_CAPACITY     8
+#define REFERENCE_CAPACITY     32
+#define HOST_REFERENCE_PLACES  32 /* a power of two */
 
-/* Make at least `needed` bytes of an array usable; it is committed in steps. */
-static bool commit_to(void *array, size_t *committed, size_t needed, size_t step, size_t maximum)
+/* Room for `needed` elements in an array of the arena, which is at least doubled; NULL when there is none. Elements
+ * behind the old ones are zero. */
+static void *array_grow(struct process *process, const void *old, uint32_t *capacity, uint64_t needed, size_t size)
 {
-    if (needed <= *committed) {
-        return true;
+    uint64_t wanted = max_u64(needed, UINT64_C(2) * *capacity);
+    void *array = arena_allocate_array(&process->arena, wanted, size);
+    if (array) {
+        memcpy(array, old, *capacity * size);
+        *capacity = (uint32_t)wanted;
     }
-    size_t target = min_u64(align_up(max_u64(needed, *committed * 2), step), maximum);
-    if (needed > maximum ||
-        platform_commit((uint8_t *)array + *committed, target - *committed, PROTECTION_READ_WRITE) != STATUS_OK) {
-        return false;
-    }
-    *committed = target;
-    return true;
+    return array;
 }
 
 static bool prepare_arrays(struct process *process)
 {
-    process->reservation = platform_reserve(RESERVATION_BYTES);
-    if (!process->reservation) {
-        return false;
-    }
-    process->directory = process->reservation;
-    process->references = (void *)((uint8_t *)process->reservation + DIRECTORY_BYTES);
+    process->directory = arena_allocate_array(&process->arena, DIRECTORY_CAPACITY, sizeof(*process->directory));
+    process->references = arena_allocate_array(&process->arena, REFERENCE_CAPACITY, sizeof(*process->references));
+    process->directory_capacity = DIRECTORY_CAPACITY;
+    process->reference_capacity = REFERENCE_CAPACITY;
     process->instance_count = 1;
     process->reference_count = 1;
-    process->host_references = arena_allocate(&process->arena, HOST_REFERENCES_BYTES);
-    return process->host_references &&
-           commit_to(process->directory, &process->directory_committed, 1, DIRECTORY_COMMIT, DIRECTORY_BYTES) &&
-           commit_to(process->references, &process->references_committed, 1, REFERENCES_COMMIT, REFERENCES_BYTES);
+    return process->directory && process->references;
 }
 
 enum status process_create(const char *name, uint64_t memory_limit, struct process **result)
@@ -54,6 +46,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
         return STATUS_NO_MEMORY;
     }
     arena_initialize(&process->arena, &kernel_engine_allocator);
+    process->arena.next_block_bytes = ARENA_BYTES;
     process->memory_limit = memory_limit ? memory_limit : UINT64_MAX;
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
@@ -89,9 +82,6 @@ void process_destroy(struct process *process)
     gc_heap_destroy(process);
     handle_table_destroy(&process->handles);
     account_release(process->account);
-    if (process->reservation) {
-        platform_release(process->reservation, RESERVATION_BYTES);
-    }
     if (process->name) {
         kernel_free(process->name, strlen(process->name) + 1);
     }
@@ -145,13 +135,31 @@ uint64_t process_visible_deadline(struct process *process, uint64_t deadline)
     return deadline > UINT64_MAX - step ? UINT64_MAX : (deadline + step - 1) / step * step;
 }
 
+/* The instances learn where an array is now. */
+static void tell_instances(struct process *process)
+{
+    for (struct instance *instance = process->instances; instance; instance = instance->next) {
+        if (instance->header) {
+            instance->header->instance_directory = (uintptr_t)process->directory;
+            instance->header->function_references = (uintptr_t)process->references;
+        }
+    }
+}
+
 uint32_t process_allocate_references(struct process *process, uint32_t count)
 {
     uint32_t first = process->reference_count;
-    if (count > FUNCTION_REFERENCES_MAXIMUM - first ||
-        !commit_to(process->references, &process->references_committed,
-                   (first + (size_t)count) * sizeof(struct function_reference), REFERENCES_COMMIT, REFERENCES_BYTES)) {
+    if (count > FUNCTION_REFERENCES_MAXIMUM - first) {
         return 0;
+    }
+    if (first + count > process->reference_capacity) {
+        struct function_reference *grown = array_grow(process, process->references, &process->reference_capacity,
+                                                      first + count, sizeof(*process->references));
+        if (!grown) {
+            return 0;
+        }
+        process->references = grown;
+        tell_instances(process);
     }
     process->reference_count += count;
     return first;
@@ -160,18 +168,63 @@ uint32_t process_allocate_references(struct process *process, uint32_t count)
 uint32_t process_allocate_instance(struct process *process)
 {
     uint32_t index = process->instance_count;
-    if (index == INSTANCES_MAXIMUM ||
-        !commit_to(process->directory, &process->directory_committed, (index + (size_t)1) * sizeof(uint64_t),
-                   DIRECTORY_COMMIT, DIRECTORY_BYTES)) {
+    if (index == INSTANCES_MAXIMUM) {
         return 0;
+    }
+    if (index == process->directory_capacity) {
+        uint64_t *grown = array_grow(process, process->directory, &process->directory_capacity, index + 1,
+                                     sizeof(*process->directory));
+        if (!grown) {
+            return 0;
+        }
+        process->directory = grown;
+        tell_instances(process);
     }
     process->instance_count++;
     return index;
 }
 
+/* The place of a host function's number in the table, or the empty one where it belongs. */
+static struct host_reference *host_reference_place(const struct process *process, uint32_t number)
+{
+    uint32_t mask = process->host_reference_capacity - 1;
+    uint32_t at = number & mask;
+    while (process->host_references[at].reference && process->host_references[at].number != number) {
+        at = (at + 1) & mask;
+    }
+    return &process->host_references[at];
+}
+
+/* At most half full afterwards, with one more. */
+static bool host_references_reserve(struct process *process)
+{
+    uint32_t old_capacity = process->host_reference_capacity;
+    const struct host_reference *old = process->host_references;
+    if (2 * (process->host_reference_count + 1) <= old_capacity) {
+        return true;
+    }
+    uint32_t capacity = old_capacity ? 2 * old_capacity : HOST_REFERENCE_PLACES;
+    struct host_reference *grown = arena_allocate_array(&process->arena, capacity, sizeof(*grown));
+    if (!grown) {
+        return false;
+    }
+    process->host_references = grown;
+    process->host_reference_capacity = capacity;
+    for (uint32_t i = 0; i < old_capacity; i++) {
+        if (old[i].reference) {
+            *host_reference_place(process, old[i].number) = old[i];
+        }
+    }
+    return true;
+}
+
 uint32_t process_host_reference(struct process *process, uint32_t number)
 {
-    if (!process->host_references[number]) {
+    if (!host_references_reserve(process)) {
+        return 0;
+    }
+    struct host_reference *place = host_reference_place(process, number);
+    if (!place->reference) {
         uint32_t reference = process_allocate_references(process, 1);
         if (!reference) {
             return 0;
@@ -181,9 +234,10 @@ uint32_t process_host_reference(struct process *process, uint32_t number)
             .signature = host_function_entry(number)->signature,
             .function = number,
         };
-        process->host_references[number] = reference;
+        *place = (struct host_reference){number, reference};
+        process->host_reference_count++;
     }
-    return process->host_references[number];
+    return place->reference;
 }
 
 bool process_charge_memory(struct process *process, uint64_t bytes)

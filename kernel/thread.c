@@ -42,8 +42,6 @@ void cpu_initialize(void)
 
 /* ---- Stacks ---- */
 
-/* With what exceptions need, above the stack. */
-#define WASM_STACK_RESERVED   (ABI_STACK_GUARD_BYTES + WASM_STACK_BYTES + PAYLOAD_BYTES)
 #define KERNEL_STACK_RESERVED (KERNEL_STACK_BYTES + PLATFORM_PAGE_BYTES)
 
 /* A new reservation (or NULL) becomes a stack whose lowest bytes stay inaccessible. */
@@ -61,27 +59,29 @@ static size_t extended_state_bytes(void)
     return platform_xsave_bytes() + EXTENDED_STATE_ALIGNMENT;
 }
 
-enum status thread_prepare(struct thread *thread)
+enum status thread_prepare(struct thread *thread, struct process *process, struct place *place)
 {
     if (thread->wasm_stack) {
         return STATUS_OK;
     }
     /* Zeroed: xrstor wants the reserved part of the area's header to be 0. */
     void *block = kernel_allocate_zeroed(extended_state_bytes());
-    uint8_t *stack =
-        stack_create(platform_reserve_for_guest(WASM_STACK_RESERVED), WASM_STACK_RESERVED, ABI_STACK_GUARD_BYTES);
-    if (!block || !stack) {
+    if (!block) {
+        return STATUS_NO_MEMORY;
+    }
+    if (thread->process == process && place_take_stack(place)) {
+        thread->wasm_stack = place;
+    } else {
+        thread->wasm_stack = place_take(NULL, &(struct place_shape){.stack = true});
+    }
+    if (!thread->wasm_stack) {
         kernel_free(block, extended_state_bytes());
-        if (stack) {
-            platform_release(stack, WASM_STACK_RESERVED);
-        }
         return STATUS_NO_MEMORY;
     }
     thread->extended_state_block = block;
     thread->extended_state = (void *)align_up((uintptr_t)block, EXTENDED_STATE_ALIGNMENT);
-    thread->wasm_stack = stack;
-    thread->area.stack_limit = (uintptr_t)stack + ABI_STACK_GUARD_BYTES;
-    thread->area.stack_base = (uintptr_t)stack + ABI_STACK_GUARD_BYTES + WASM_STACK_BYTES;
+    thread->area.stack_limit = (uintptr_t)thread->wasm_stack->stack;
+    thread->area.stack_base = thread->area.stack_limit + WASM_STACK_BYTES;
     thread->area.payload = thread->area.stack_base;
     return STATUS_OK;
 }
@@ -90,7 +90,7 @@ void thread_destroy(struct thread *thread)
 {
     if (thread->wasm_stack) {
         kernel_free(thread->extended_state_block, extended_state_bytes());
-        platform_release(thread->wasm_stack, WASM_STACK_RESERVED);
+        place_leave_stack(thread->wasm_stack);
     }
     SANITIZER_ALLOW((uint8_t *)thread->kernel_stack + PLATFORM_PAGE_BYTES, KERNEL_STACK_BYTES);
     platform_release(thread->kernel_stack, KERNEL_STACK_RESERVED);
