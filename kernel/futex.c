@@ -66,7 +66,7 @@ static uint32_t wait(struct memory_object *memory, uint64_t address, uint64_t ex
     struct thread *thread = thread_current();
     volatile const uint8_t *place = memory->base + address;
     (void)*place; /* its page may have no frame, and then the guest ends here: not with the lock held */
-    uint64_t deadline = wait_deadline((int64_t)timeout);
+    uint64_t deadline = process_visible_deadline(thread->process, wait_deadline((int64_t)timeout));
     thread_wait_begin();
     spinlock_acquire(&memory->waiting_lock);
     uint64_t value = bytes == sizeof(uint32_t) ? __atomic_load_n((const volatile uint32_t *)place, __ATOMIC_SEQ_CST)

@@ -153,7 +153,8 @@ static void run_job(void *argument)
         uint64_t now = platform_monotonic_nanoseconds();
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
     }
-    if (launch->system_handle && !give(process, system_object(), HANDLE_KNOWN_SYSTEM)) {
+    if ((launch->system_handle && !give(process, system_object(), HANDLE_KNOWN_SYSTEM)) ||
+        (launch->clock_handle && !give(process, clock_object(), HANDLE_KNOWN_CLOCK))) {
         refuse(job->result, "out of memory");
         process_destroy(process);
         return;

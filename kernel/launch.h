@@ -28,6 +28,7 @@ struct launch {
     const struct launch_directory *directories;
     uint64_t memory_limit;        /* bytes of linear memories and large tables in all; 0: none but the module's own */
     uint64_t timeout_nanoseconds; /* wall time; 0: none */
+    bool clock_handle;            /* gets a handle to the clock: time finer than 1 ms */
     bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
 };
 

@@ -101,6 +101,8 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_number(field->value, &description->timeout_nanoseconds);
     } else if (key_is(field, "repeat")) {
         return parse_number(field->value, &description->repeat);
+    } else if (key_is(field, "clock")) {
+        return parse_flag(field->value, &description->clock_handle);
     } else if (key_is(field, "system")) {
         return parse_flag(field->value, &description->system_handle);
     } else if (key_is(field, "report")) {

@@ -13,6 +13,7 @@
  *     directory-source=PATH   directly behind `directory`: another directory of the archive; empty: no content
  *     memory=BYTES        limit of linear memory, decimal; 0 or no such field: none
  *     timeout=NANOSECONDS wall time limit, decimal; 0 or no such field: none
+ *     clock=1             the program gets a handle to the clock; without it, it sees time in steps of 1 ms
  *     system=1            the program gets a handle to the system
  *     repeat=COUNT        run it so often, decimal, 1 without the field
  *     report=1            log a line `launch NAME: exit status 0` (or trap or reason of refusal) after each run
@@ -51,6 +52,7 @@ struct launch_description {
     uint64_t memory_limit;
     uint64_t timeout_nanoseconds;
     uint64_t repeat;
+    bool clock_handle;
     bool system_handle;
     bool report;
     bool statistics;

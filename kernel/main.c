@@ -127,6 +127,7 @@ static int run_once(struct archive *archive, const struct launch_description *de
         .directories = directories,
         .memory_limit = description->memory_limit,
         .timeout_nanoseconds = description->timeout_nanoseconds,
+        .clock_handle = description->clock_handle,
         .system_handle = description->system_handle,
     };
     struct launch_result result;

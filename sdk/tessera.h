@@ -229,6 +229,7 @@ int32_t tessera_system_information(uint32_t handle, struct tessera_system_inform
  *     argument=TEXT      one for each, argv[0] first
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
+ *     clock=1            a handle to the clock, if the caller has one
  *     memory=BYTES       limit of linear memory, decimal
  *     timeout=NANOSECONDS  time limit, decimal */
 TESSERA_IMPORT(process_run)

@@ -143,6 +143,12 @@ static void apply_system(void *context, const char *value)
     ((struct run_options *)context)->system_handle = true;
 }
 
+static void apply_no_clock(void *context, const char *value)
+{
+    (void)value;
+    ((struct run_options *)context)->no_clock = true;
+}
+
 static const struct option run_options_table[] = {
     {"platform", 0, "vm|linux",
      "Where the kernel runs: in a virtual machine of its own (vm, the\n"
@@ -158,6 +164,7 @@ static const struct option run_options_table[] = {
     {"mem", 0, "SIZE", "Most linear memory the program may have: 64M, 2G ...", apply_memory},
     {"timeout", 0, "SECONDS", "End the program after this time, counted from its start: 10, 0.5, 250ms ...",
      apply_timeout},
+    {"no-clock", 0, NULL, "Show the program time in steps of 1 ms, not of 1 us.", apply_no_clock},
     {"system", 0, NULL, "Trust the program with the handle of the system: information, starting others.", apply_system},
     {"profile", 0, "FILE",
      "Sample which functions run, and write their stacks to FILE, folded:\n"

@@ -26,6 +26,7 @@ struct run_options {
     enum run_accelerator accelerator;
     const char *kernel; /* NULL: beside the command */
     bool verbose;
+    bool no_clock;      /* it does not get a handle to the clock */
     bool system_handle; /* the program gets a handle to the system */
     struct mapped_directory *directories;
     uint32_t directory_count;

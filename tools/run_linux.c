@@ -66,6 +66,7 @@ int run_on_linux(const struct run_options *options)
         .directories = directories,
         .memory_limit = options->memory_limit,
         .timeout_nanoseconds = options->timeout_nanoseconds,
+        .clock_handle = !options->no_clock,
         .system_handle = options->system_handle,
     };
     struct launch_result result;

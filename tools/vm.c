@@ -68,6 +68,8 @@ static void add_description(struct archive_writer *archive, const struct run_opt
     number_field(stream, "timeout", options->timeout_nanoseconds);
     if (options->profile_hertz)
         number_field(stream, "profile", options->profile_hertz);
+    if (!options->no_clock)
+        field(stream, "clock", "1");
     if (options->system_handle)
         field(stream, "system", "1");
     if (fclose(stream) != 0)

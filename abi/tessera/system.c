@@ -64,7 +64,7 @@ int32_t host_system_information(struct instance *instance, uint32_t handle, uint
     kernel_heap_statistics(&heap);
     information.memory_bytes = memory.frames_total * PLATFORM_PAGE_BYTES;
     information.memory_used_bytes = memory.frames_used * PLATFORM_PAGE_BYTES;
-    information.uptime_nanoseconds = system_uptime_nanoseconds();
+    information.uptime_nanoseconds = process_visible_time(instance->process, system_uptime_nanoseconds());
     information.heap_blocks = (uint32_t)heap.blocks;
     copy_text(information.kernel_version, sizeof(information.kernel_version), KERNEL_VERSION);
     copy_text(information.platform, sizeof(information.platform), system_platform_name());
@@ -175,7 +175,7 @@ static uint64_t budget(const struct process *starter, uint64_t wanted)
     return max_u64(min_u64(wanted ? wanted : UINT64_MAX, process_memory_left(starter)), 1);
 }
 
-static int32_t run(const struct process *starter, const struct launch_description *description)
+static int32_t run(struct process *starter, const struct launch_description *description)
 {
     const struct launch *caller = process_launch(starter);
     uint8_t *bytes;
@@ -204,6 +204,7 @@ static int32_t run(const struct process *starter, const struct launch_descriptio
         .directories = directories,
         .memory_limit = budget(starter, description->memory_limit),
         .timeout_nanoseconds = description->timeout_nanoseconds,
+        .clock_handle = description->clock_handle && handle_has_clock(&starter->handles),
     };
     struct launch_result result;
     launch_run(&launch, &result);

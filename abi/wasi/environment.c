@@ -91,7 +91,7 @@ uint32_t wasi_environ_get(struct instance *instance, uint32_t pointers, uint32_t
 
 /* ---- Clocks ---- */
 
-enum wasi_errno wasi_clock_now(struct wasi *wasi, uint32_t clock, uint64_t *result)
+enum wasi_errno wasi_clock_now(struct instance *instance, uint32_t clock, uint64_t *result)
 {
     uint64_t now;
     switch (clock) {
@@ -103,18 +103,18 @@ enum wasi_errno wasi_clock_now(struct wasi *wasi, uint32_t clock, uint64_t *resu
         break;
     case WASI_CLOCK_PROCESS:
     case WASI_CLOCK_THREAD:
-        now = platform_monotonic_nanoseconds() - wasi->start_time;
+        now = platform_monotonic_nanoseconds() - wasi_of(instance)->start_time;
         break;
     default:
         return WASI_EINVAL;
     }
-    *result = now - now % WASI_CLOCK_RESOLUTION;
+    *result = process_visible_time(instance_process(instance), now);
     return WASI_SUCCESS;
 }
 
 uint32_t wasi_clock_res_get(struct instance *instance, uint32_t clock, uint32_t result)
 {
-    uint64_t resolution = WASI_CLOCK_RESOLUTION;
+    uint64_t resolution = process_time_step(instance_process(instance));
     void *memory = instance_memory_required(instance, result, sizeof resolution, "clock_res_get: result");
     if (clock > WASI_CLOCK_THREAD)
         return WASI_EINVAL;
@@ -127,7 +127,7 @@ uint32_t wasi_clock_time_get(struct instance *instance, uint32_t clock, uint64_t
     (void)precision;
     uint64_t now;
     void *memory = instance_memory_required(instance, result, sizeof now, "clock_time_get: result");
-    enum wasi_errno error = wasi_clock_now(wasi_of(instance), clock, &now);
+    enum wasi_errno error = wasi_clock_now(instance, clock, &now);
     if (error == WASI_SUCCESS)
         memcpy(memory, &now, sizeof now);
     return error;

@@ -1,6 +1,7 @@
 /* Waiting for clocks and streams. Files are always ready. Also the sockets, of which there are none yet. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
+#include "kernel/process.h"
 #include "kernel/thread.h"
 
 #define SUBSCRIPTIONS_PER_STEP 4096 /* looked at between two checkpoints */
@@ -63,7 +64,7 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 static enum wasi_errno clock_deadline(struct poll *poll, const struct wish *wish, uint64_t *deadline)
 {
     uint64_t now;
-    enum wasi_errno error = wasi_clock_now(wasi_of(poll->instance), wish->clock, &now);
+    enum wasi_errno error = wasi_clock_now(poll->instance, wish->clock, &now);
     if (error != WASI_SUCCESS)
         return error;
     if (wish->clock > WASI_CLOCK_MONOTONIC)
@@ -74,6 +75,7 @@ static enum wasi_errno clock_deadline(struct poll *poll, const struct wish *wish
         *deadline = wish->timeout;
     else
         *deadline = wish->timeout <= now ? 0 : add_saturating(platform_monotonic_nanoseconds(), wish->timeout - now);
+    *deadline = process_visible_deadline(instance_process(poll->instance), *deadline);
     return WASI_SUCCESS;
 }
 

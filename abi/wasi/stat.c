@@ -1,10 +1,23 @@
 /* The attributes of files in the layouts of both interfaces. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
+#include "kernel/process.h"
 
-static uint32_t store_preview1(struct instance *instance, uint32_t result, const struct vfs_stat *stat,
+/* A file's times are those of a clock, too. */
+static void blur_times(struct instance *instance, struct vfs_stat *stat)
+{
+    struct process *process = instance_process(instance);
+    if (process_time_step(process) > PROCESS_TIME_FINE) {
+        stat->access_time = process_visible_time(process, stat->access_time);
+        stat->modify_time = process_visible_time(process, stat->modify_time);
+        stat->change_time = process_visible_time(process, stat->change_time);
+    }
+}
+
+static uint32_t store_preview1(struct instance *instance, uint32_t result, struct vfs_stat *stat,
                                uint8_t filetype)
 {
+    blur_times(instance, stat);
     struct wasi_filestat value = {
         .device = stat->device,
         .inode = stat->inode,
@@ -19,9 +32,10 @@ static uint32_t store_preview1(struct instance *instance, uint32_t result, const
     return WASI_SUCCESS;
 }
 
-static uint32_t store_unstable(struct instance *instance, uint32_t result, const struct vfs_stat *stat,
+static uint32_t store_unstable(struct instance *instance, uint32_t result, struct vfs_stat *stat,
                                uint8_t filetype)
 {
+    blur_times(instance, stat);
     struct wasi_unstable_filestat value = {
         .device = stat->device,
         .inode = stat->inode,

@@ -56,12 +56,13 @@ void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descr
     wasi->lowest_free = fd + 1;
 }
 
-/* stdio 0 to 2, then the directories of the launch description in its order. */
+/* stdio 0 to 2, then the directories of the launch description in its order; nothing for a process that was not
+ * launched. */
 static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct launch *launch)
 {
     enum wasi_errno error = WASI_SUCCESS;
     uint32_t fd;
-    for (enum stream stream = STREAM_INPUT; stream < STREAM_COUNT && error == WASI_SUCCESS; stream++) {
+    for (enum stream stream = STREAM_INPUT; launch && stream < STREAM_COUNT && error == WASI_SUCCESS; stream++) {
         uint64_t rights = stream == STREAM_INPUT ? WASI_RIGHTS_INPUT : WASI_RIGHTS_OUTPUT;
         struct wasi_descriptor descriptor = {.kind = WASI_STREAM, .stream = stream, .rights = rights};
         error = wasi_descriptor_reserve(wasi, &fd);

@@ -110,7 +110,6 @@ enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t 
 enum wasi_errno wasi_decode_times(uint32_t flags, uint64_t *access_time, uint64_t *modify_time);
 
 /* Clocks as the guest sees them: nanoseconds, in steps of the resolution that clock_res_get tells. */
-#define WASI_CLOCK_RESOLUTION 1000
-enum wasi_errno wasi_clock_now(struct wasi *wasi, uint32_t clock, uint64_t *result);
+enum wasi_errno wasi_clock_now(struct instance *instance, uint32_t clock, uint64_t *result);
 
 #endif

@@ -82,6 +82,7 @@ static int run(int count, char **words)
         return 1;
     fprintf(stream, "module=" EXAMPLES "/%s.wasm%c", words[1], 0);
     fprintf(stream, "directory=" EXAMPLES "%c", 0);
+    fprintf(stream, "clock=1%c", 0);
     for (int i = 1; i < count; i++)
         fprintf(stream, "argument=%s%c", words[i], 0);
     fclose(stream);
