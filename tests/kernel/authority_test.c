@@ -1,0 +1,250 @@
+/* No authority without a handle: every function of every table is called by a process that was given nothing, with
+ * arguments of all kinds, and nothing happens outside of it. A module is made for each function, which imports it and
+ * passes its own arguments on. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "abi/tessera/interface.h"
+#include "abi/tessera/tessera.h"
+#include "kernel/event.h"
+#include "kernel/host.h"
+#include "kernel/host_call.h"
+#include "kernel/object.h"
+#include "kernel/platform.h"
+#include "kernel/system.h"
+#include "tests/kernel/check.h"
+#include "tests/kernel/guest.h"
+
+#define CALLS       64
+#define WAIT_NS     UINT64_C(3000000) /* a call that waits is ended then */
+#define MILLISECOND UINT64_C(1000000)
+
+/* ---- A module that passes a call on ---- */
+
+static uint8_t bytes[4096];
+static size_t size;
+
+static void byte(uint32_t value)
+{
+    bytes[size++] = (uint8_t)value;
+}
+
+static void text(const char *value)
+{
+    byte((uint32_t)strlen(value));
+    for (; *value; value++)
+        byte((uint8_t)*value);
+}
+
+static size_t section(uint32_t id)
+{
+    byte(id);
+    byte(0x80); /* the size, in two bytes */
+    byte(0);
+    return size;
+}
+
+static void section_end(size_t start)
+{
+    size_t length = size - start;
+    bytes[start - 2] = (uint8_t)(0x80 | (length & 0x7f));
+    bytes[start - 1] = (uint8_t)(length >> 7);
+}
+
+static uint32_t value_byte(value_type type)
+{
+    return type == VALUE_I32 ? 0x7f : type == VALUE_I64 ? 0x7e : type == VALUE_F32 ? 0x7d : 0x7c;
+}
+
+static void make_module(const char *module, const char *name, const struct function_type *type)
+{
+    size = 0;
+    memcpy(bytes, "\0asm\1\0\0\0", 8);
+    size = 8;
+    size_t start = section(1);
+    byte(1);
+    byte(0x60);
+    byte(type->parameter_count);
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        byte(value_byte(type->types[i]));
+    byte(type->result_count);
+    for (uint32_t i = 0; i < type->result_count; i++)
+        byte(value_byte(type->types[type->parameter_count + i]));
+    section_end(start);
+    start = section(2);
+    byte(1);
+    text(module);
+    text(name);
+    byte(0); /* a function of type 0 */
+    byte(0);
+    section_end(start);
+    start = section(3);
+    byte(1);
+    byte(0);
+    section_end(start);
+    start = section(5);
+    byte(1);
+    byte(0);
+    byte(2); /* pages */
+    section_end(start);
+    start = section(7);
+    byte(2);
+    text("call");
+    byte(0);
+    byte(1);
+    text("memory");
+    byte(2);
+    byte(0);
+    section_end(start);
+    start = section(10);
+    byte(1);
+    byte(2 * type->parameter_count + 4);
+    byte(0);
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        byte(0x20);
+        byte(i);
+    }
+    byte(0x10);
+    byte(0);
+    byte(0x0b);
+    section_end(start);
+}
+
+/* ---- What must stay as it is ---- */
+
+static struct object *other; /* of somebody else */
+static int streams;          /* where standard output and error go */
+static uint64_t state;
+
+static uint64_t random_number(void)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return state >> 17;
+}
+
+static uint64_t plausible(bool first)
+{
+    static const uint64_t numbers[] = {0,  1,   2,    3,    7,     8,      9,          16,
+                                       64, 100, 1000, 4096, 65536, 131071, UINT32_MAX, UINT64_MAX};
+    if (first && random_number() % 2)
+        return random_number() % 20;
+    return random_number() % 8 ? numbers[random_number() % (sizeof numbers / sizeof *numbers)] : random_number();
+}
+
+/* The type of the first parameter of a function of the table "tessera". */
+static bool needs_handle(const struct host_interface *interface, const char *name)
+{
+#define FUNCTION(function, result, signature, parameters, type, rights)                                                \
+    if (interface == &tessera_interface && !strcmp(name, #function))                                                   \
+        return OBJECT_##type != OBJECT_NONE;
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+    return false;
+}
+
+/* Does any eight-byte word hold a recent time that is finer than it may be? */
+static bool tells_time(const uint8_t *memory, uint64_t from_monotonic, uint64_t from_realtime)
+{
+    for (size_t at = 0; at + sizeof(uint64_t) <= 2 * 65536; at += 4) {
+        uint64_t word;
+        memcpy(&word, memory + at, sizeof word);
+        bool recent = (word >= from_monotonic && word < from_monotonic + 10000 * MILLISECOND) ||
+                      (word >= from_realtime && word < from_realtime + 10000 * MILLISECOND);
+        if (recent && word % MILLISECOND)
+            return true;
+    }
+    return false;
+}
+
+static void call_once(const struct host_interface *interface, const char *name, struct process *process,
+                      uint32_t function, uint8_t *memory, bool zero)
+{
+    const struct function_type *type = function_reference_type(process, function);
+    union value arguments[HOST_SIGNATURE_VALUES], result = {.i64 = 0};
+    uint64_t monotonic = platform_monotonic_nanoseconds(), realtime = platform_realtime_nanoseconds();
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        uint64_t value = zero ? 0 : plausible(i == 0);
+        arguments[i].i64 = type->types[i] == VALUE_I32 ? (uint32_t)value : value;
+    }
+    process->end_request = 0;
+    process->deadline = monotonic + WAIT_NS;
+    enum trap trap = function_call(process, function, arguments, &result);
+    bool good = true;
+    if (trap == TRAP_NONE && needs_handle(interface, name)) {
+        int64_t number = type->types[type->parameter_count] == VALUE_I32 ? (int32_t)result.i32 : (int64_t)result.i64;
+        good = number == -TESSERA_EHANDLE || number == -TESSERA_EINVALID;
+    }
+    bool is_random = !strcmp(name, "random_get");
+    good = good && (is_random || !tells_time(memory, monotonic, realtime));
+    good = good && !other->signals && other->references == 2 && other->handle_count == 1;
+    good =
+        good && object_count(OBJECT_SYSTEM) == 1 && system_object()->references == 1 && clock_object()->references == 1;
+    if (!good) {
+        checks_failed++;
+        fprintf(stdout, "FAIL %s.%s did something: trap %d, result %lld\n", interface->module, name, (int)trap,
+                (long long)result.i64);
+    } else {
+        checks_passed++;
+    }
+}
+
+static void try_function(const struct host_interface *interface, const struct host_function *entry)
+{
+    value_type types[HOST_SIGNATURE_VALUES];
+    struct function_type type;
+    struct compiled_module *module;
+    struct engine_error engine_error;
+    struct link_error link_error;
+    struct instance *instance;
+    struct process *process;
+    enum trap trap;
+    CHECK(host_signature_parse(entry->signature, types, &type));
+    make_module(interface->module, entry->name, &type);
+    CHECK(compiled_module_create(bytes, size, "authority", &module, &engine_error) == STATUS_OK);
+    for (int call = 0; call < CALLS; call += 8) { /* what a call made may be there in the next ones, or not */
+        CHECK(process_create("authority", 16 << 20, &process) == STATUS_OK);
+        if (instance_create_with_host(process, module, &instance, &trap, &link_error) != STATUS_OK) {
+            CHECK(!"links");
+            printf("%s.%s: %s\n", interface->module, entry->name, link_error.message);
+        } else {
+            uint8_t *memory = instance_memory(instance, 0, 2 * 65536);
+            for (int i = 0; i < 8; i++)
+                call_once(interface, entry->name, process, guest_function(instance, "call"), memory, call + i == 0);
+        }
+        process_finish(process, TRAP_EXIT);
+        process_join_threads(process);
+        process_destroy(process);
+    }
+    compiled_module_release(module);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    guest_initialize(argv);
+    struct grant *grant;
+    uint64_t counts[OBJECT_TYPE_COUNT];
+    /* The report goes where standard output went; what guests write would go to the file. */
+    int report = dup(1);
+    streams = memfd_create("streams", 0);
+    CHECK(streams >= 0 && event_create(NULL, false, &other) == STATUS_OK);
+    CHECK(grant_create(other, RIGHTS_ALL, &grant) == STATUS_OK);
+    for (enum object_type type = 1; type < OBJECT_TYPE_COUNT; type++)
+        counts[type] = object_count(type);
+    fflush(stdout);
+    dup2(streams, 1);
+    dup2(streams, 2);
+    stdout = fdopen(report, "w");
+    uint32_t functions = 0;
+    for (const struct host_interface *const *interface = host_interfaces; *interface; interface++)
+        for (uint32_t i = 0; i < (*interface)->count; i++, functions++)
+            try_function(*interface, &(*interface)->functions[i]);
+    for (enum object_type type = 1; type < OBJECT_TYPE_COUNT; type++)
+        CHECK(object_count(type) == counts[type]);
+    CHECK(lseek(streams, 0, SEEK_END) == 0); /* nothing was written */
+    grant_drop(grant);
+    object_release(other);
+    printf("%u functions\n", functions);
+    return checks_report();
+}
