@@ -15,11 +15,11 @@ static struct memory_object *checked_memory(struct instance *instance, uint32_t 
                                             uint64_t bytes)
 {
     struct memory_object *object = instance->memories[memory];
+    if (address % bytes) { /* first, as at the other atomic instructions */
+        instance_trap(instance, TRAP_UNALIGNED_ATOMIC, NULL);
+    }
     if (address > object->bytes || bytes > object->bytes - address) {
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
-    }
-    if (address % bytes) {
-        instance_trap(instance, TRAP_UNALIGNED_ATOMIC, NULL);
     }
     return object;
 }

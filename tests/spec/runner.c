@@ -12,7 +12,7 @@
 #include "tests/spec/script.h"
 #include "tests/spec/value.h"
 
-#define VALUES_MAXIMUM 64
+#define VALUES_MAXIMUM 512
 
 struct run {
     struct report report;
