@@ -57,6 +57,7 @@ struct thread {
     uint64_t saved_rsp;               /* of the kernel stack, while not running */
     uint64_t saved_gs_base;           /* the same; 0: not in wasm */
 
+    uint32_t id;            /* of no other thread; 0: the one of the boot */
     uint32_t state;         /* enum thread_state; atomic */
     struct process *member; /* whose further thread it is; NULL: none's */
     uint32_t number;        /* as such, for messages */
@@ -119,6 +120,7 @@ struct cpu {
     bool noted; /* an interrupt came, and the scheduler has not looked at what it meant; set at interrupt time */
     uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
     uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
+    uint64_t profile_rest;     /* while the CPU idles: how long it was until then */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
     uint64_t slice_end;        /* monotonic; when others wait for this CPU */
     uint32_t running_priority; /* of `current`; others read it */

@@ -8,6 +8,7 @@
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/trace.h"
 
 enum { FUTEX_WOKEN, FUTEX_NOT_EQUAL, FUTEX_TIMED_OUT };
 
@@ -79,6 +80,7 @@ static uint32_t wait(struct memory_object *memory, uint64_t address, uint64_t ex
         thread_wait_cancel();
         return FUTEX_NOT_EQUAL;
     }
+    TRACE(FUTEX_WAIT, address, 0);
     thread_wait_finish(deadline);
     spinlock_acquire(&memory->waiting_lock);
     bool woken = thread->futex_woken;
@@ -128,5 +130,6 @@ uint32_t builtin_memory_notify(struct instance *instance, uint32_t memory, uint6
         }
     }
     spinlock_release(&object->waiting_lock);
+    TRACE(FUTEX_NOTIFY, address, woken);
     return woken;
 }

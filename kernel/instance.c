@@ -11,6 +11,7 @@
 #include "kernel/pieces.h"
 #include "kernel/place.h"
 #include "kernel/platform.h"
+#include "kernel/trace.h"
 #include "kernel/type_registry.h"
 
 static void *header_part(const struct instance *instance, int32_t displacement)
@@ -478,6 +479,7 @@ enum status instance_create(struct process *process, struct compiled_module *mod
         return status;
     }
     struct creation creation = {.process = process, .module = module, .imports = imports};
+    TRACE(INSTANTIATE_BEGIN, 0, 0);
     process->constants_failed = false;
     gc_hold(process); /* what constants make is held by nobody at first */
     if (thread_current()->activation) {
@@ -486,6 +488,7 @@ enum status instance_create(struct process *process, struct compiled_module *mod
         create_outside(&creation);
     }
     gc_release_hold(process);
+    TRACE(INSTANTIATE_END, 0, 0);
     if (creation.status == STATUS_OK) {
         *result = creation.instance;
     } else if (creation.status == STATUS_TRAPPED) {

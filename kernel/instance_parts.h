@@ -94,6 +94,7 @@ struct host_reference {
 
 struct process {
     char *name;
+    uint32_t id; /* from 1, of no other process */
     struct process *parent; /* the foreground process before this one */
     const struct launch *launch;
     struct arena arena;

@@ -7,6 +7,7 @@
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/trace.h"
 
 #define RFLAGS_DIRECTION UINT64_C(0x400)
 
@@ -98,7 +99,8 @@ void kernel_timer_interrupt(struct machine_state *state)
     struct cpu *cpu = platform_cpu();
     if (cpu) {
         cpu->timer_armed = UINT64_MAX;
-        profile_interrupt(cpu);
+        profile_interrupt(cpu, state);
+        TRACE(TIMER, text_find(state->rip) != NULL, 0);
         interrupt(state, cpu);
     }
 }

@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "kernel/heap.h"
 #include "kernel/profile.h"
+#include "kernel/trace.h"
 
 /* One "key=value\0"; `value` points behind the first '='. */
 struct field {
@@ -109,6 +110,8 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_flag(field->value, &description->report);
     } else if (key_is(field, "profile")) {
         return parse_bounded(field->value, PROFILE_HERTZ_MAXIMUM, &description->profile_hertz);
+    } else if (key_is(field, "trace")) {
+        return parse_bounded(field->value, TRACE_BYTES_MAXIMUM, &description->trace_bytes);
     } else if (key_is(field, "statistics")) {
         return parse_flag(field->value, &description->statistics);
     } else {

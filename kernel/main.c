@@ -10,6 +10,7 @@
 #include "kernel/ramfs.h"
 #include "kernel/signature.h"
 #include "kernel/system.h"
+#include "kernel/trace.h"
 #include "kernel/vfs.h"
 
 #define STATUS_NOTHING_TO_RUN 125
@@ -147,6 +148,28 @@ static int run_once(struct archive *archive, const struct launch_description *de
     return launch_exit_status(&result);
 }
 
+/* ---- What is to be told about the runs ---- */
+
+static void watch_begin(const struct launch_description *description)
+{
+    if (description->trace_bytes && trace_start(description->trace_bytes) != STATUS_OK) {
+        log_line("%s: no trace: its size is no power of two, or there is no memory for it", description->name);
+    }
+    if (description->profile_hertz) {
+        profile_start(description->profile_hertz);
+    }
+}
+
+static void watch_end(const struct launch_description *description)
+{
+    if (description->profile_hertz) {
+        profile_stop();
+    }
+    if (trace_enabled) {
+        trace_stop();
+    }
+}
+
 /* All runs of one description; the status of the first that failed, else 0. */
 static int run_description(struct archive *archive, const struct launch_description *description)
 {
@@ -164,16 +187,12 @@ static int run_description(struct archive *archive, const struct launch_descript
         return STATUS_NOTHING_TO_RUN;
     }
     int first = 0;
-    if (description->profile_hertz) {
-        profile_start(description->profile_hertz);
-    }
+    watch_begin(description);
     for (uint64_t i = 0; i < description->repeat; i++) {
         int status = run_once(archive, description, module, module_size, directories);
         first = first ? first : status;
     }
-    if (description->profile_hertz) {
-        profile_stop();
-    }
+    watch_end(description);
     kernel_free(directories, bytes);
     return first;
 }

@@ -5,6 +5,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
 #include "kernel/platform.h"
+#include "kernel/trace.h"
 
 /* A memory with 32-bit addresses takes all that an address can reach, so that compiled code needs no check. One with
  * 64-bit addresses takes what it may grow to, and does not grow beyond ABI_MEMORY64_MAXIMUM_BYTES. */
@@ -121,6 +122,7 @@ uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
         return UINT64_MAX;
     }
     memory->bytes += bytes;
+    TRACE(MEMORY_GROW, memory->bytes, 0);
     for (struct memory_viewer *viewer = memory->viewers; viewer; viewer = viewer->next) {
         viewer->slot->bytes = memory->bytes;
     }

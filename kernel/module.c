@@ -9,6 +9,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/trace.h"
 #include "kernel/type_registry.h"
 
 /* The compiler takes no less room for text. */
@@ -222,9 +223,11 @@ enum status compiled_module_create(const uint8_t *bytes, size_t size, const char
     module->name = name;
     module->reference_count = 1;
     module->places = place_pool_create();
+    TRACE(COMPILE_BEGIN, size, 0);
     uint32_t phase = profile_phase_begin(PROFILE_COMPILE);
     enum status status = module->places ? make_code(module, bytes, size, error) : STATUS_NO_MEMORY;
     profile_phase_end(phase);
+    TRACE(COMPILE_END, 0, 0);
     if (status != STATUS_OK) {
         module_destroy(module);
         return status;

@@ -120,6 +120,7 @@ void platform_log(const char *text, size_t bytes);
 #define PLATFORM_RECORD_BYTES 4096
 enum record_stream {
     RECORD_PROFILE, /* lines of text: kernel/profile.h */
+    RECORD_TRACE,   /* chunks: kernel/trace.h */
     RECORD_COUNT
 };
 void platform_record(enum record_stream stream, const void *record, size_t bytes);

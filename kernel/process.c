@@ -8,6 +8,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/signature.h"
+#include "kernel/trace.h"
 
 /* The arena's first block: enough for a small program's instance. */
 #define ARENA_BYTES            3584
@@ -39,6 +40,8 @@ static bool prepare_arrays(struct process *process)
     return process->directory && process->references;
 }
 
+static uint32_t last_id;
+
 enum status process_create(const char *name, uint64_t memory_limit, struct process **result)
 {
     struct process *process = kernel_allocate_zeroed(sizeof(*process));
@@ -53,17 +56,22 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     process->thread = thread_current();
     spinlock_initialize(&process->threads_lock, LOCK_THREADS);
     process->name = kernel_copy_text(name);
+    profile_process_begin(process);
+    process->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     process->account = account_create(PROCESS_OBJECT_BYTES_DEFAULT);
     if (!process->name || !process->account || !prepare_arrays(process)) {
         process_destroy(process);
         return STATUS_NO_MEMORY;
     }
+    trace_note_process(process->id, process->name);
+    TRACE(PROCESS_START, process->id, 0);
     *result = process;
     return STATUS_OK;
 }
 
 void process_destroy(struct process *process)
 {
+    TRACE(PROCESS_END, process->id, 0);
     profile_process_end(process);
     for (int i = PERSONALITY_COUNT - 1; i >= 0; i--) {
         if (process->personality_destroy[i]) {

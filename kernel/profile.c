@@ -7,31 +7,59 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 
-static uint64_t period;     /* nanoseconds; 0: off */
+static uint64_t period;     /* nanoseconds; 0: off. Atomic */
 static uint32_t no_process; /* samples in kernel code that works for none; counted at interrupt time */
 
 /* ---- When ---- */
 
+static uint64_t current_period(void)
+{
+    return __atomic_load_n(&period, __ATOMIC_RELAXED);
+}
+
+/* Of a CPU that may be another one; it looks when it arms its timer next. */
+static void set_next(struct cpu *cpu, uint64_t next)
+{
+    __atomic_store_n(&cpu->profile_next, next, __ATOMIC_RELAXED);
+}
+
+void profile_cpu_begin(struct cpu *cpu)
+{
+    set_next(cpu, current_period() ? platform_monotonic_nanoseconds() + current_period() : UINT64_MAX);
+}
+
+/* The period has changed. */
+static void begin_on_all(void)
+{
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && kernel_cpus[i]; i++) {
+        profile_cpu_begin(kernel_cpus[i]);
+    }
+}
+
 void profile_start(uint32_t hertz)
 {
-    struct cpu *cpu = platform_cpu();
-    period = UINT64_C(1000000000) / hertz;
     no_process = 0;
-    cpu->profile_next = platform_monotonic_nanoseconds() + period;
+    __atomic_store_n(&period, UINT64_C(1000000000) / hertz, __ATOMIC_RELAXED);
+    begin_on_all();
     scheduler_arm_timer();
 }
 
 /* One sample at most for an interrupt that came late: nobody knows whose the time was that the machine stood still. */
-void profile_interrupt_due(struct cpu *cpu)
+void profile_interrupt_due(struct cpu *cpu, const struct machine_state *state)
 {
     uint64_t now = platform_monotonic_nanoseconds();
     struct thread *thread = cpu->current;
+    if (!current_period()) { /* it ended, while this CPU came out of idling */
+        set_next(cpu, UINT64_MAX);
+        return;
+    }
     if (now < cpu->profile_next || cpu->idle) {
         return;
     }
-    cpu->profile_next = now + period;
+    set_next(cpu, now + current_period());
     uint32_t *count = &no_process;
-    if (thread->activation && thread->profile_phase == PROFILE_KERNEL) {
+    bool has_frames = thread->activation && (thread->area.wasm_rsp || text_find(state->rip));
+    if (has_frames && thread->profile_phase == PROFILE_KERNEL) {
         count = &thread->profile_samples;
     } else if (thread->process) {
         count = &thread->process->profile.phases[thread->profile_phase];
@@ -39,19 +67,18 @@ void profile_interrupt_due(struct cpu *cpu)
     __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
-/* While the CPU idles, profile_next is the rest of the period. */
 void profile_idle_begin(struct cpu *cpu)
 {
     if (cpu->profile_next != UINT64_MAX) {
         uint64_t now = platform_monotonic_nanoseconds();
-        cpu->profile_next = cpu->profile_next > now ? cpu->profile_next - now : 0;
+        cpu->profile_rest = cpu->profile_next > now ? cpu->profile_next - now : 0;
     }
 }
 
 void profile_idle_end(struct cpu *cpu)
 {
     if (cpu->profile_next != UINT64_MAX) {
-        cpu->profile_next += platform_monotonic_nanoseconds();
+        set_next(cpu, platform_monotonic_nanoseconds() + min_u64(cpu->profile_rest, current_period()));
     }
 }
 
@@ -191,14 +218,16 @@ void profile_sample_due(struct thread *thread, enum guest_position position)
     struct profile *profile = &thread->activation->process->profile;
     struct stack stack;
     stack.count = 0;
-    profile->tree = profile->tree ? profile->tree : tree_create(NODES_INITIAL);
     backtrace_walk(thread, position, keep_frame, &stack);
+    spinlock_acquire(&profile->lock);
+    profile->tree = profile->tree ? profile->tree : tree_create(NODES_INITIAL);
     uint32_t node = profile->tree && stack.count ? tree_find(&profile->tree, &stack) : ROOT;
     if (node != ROOT) {
         profile->tree->nodes[node].samples += samples;
     } else {
         profile->lost += samples;
     }
+    spinlock_release(&profile->lock);
 }
 
 /* ---- Telling ----
@@ -316,33 +345,48 @@ static void report_begin(struct report *report, const char *name)
     replace_separators(report->process, strlen(report->process));
 }
 
+void profile_process_begin(struct process *process)
+{
+    spinlock_initialize(&process->profile.lock, LOCK_LEAF);
+}
+
+static void tell_process(struct report *report, const struct process *process, const struct profile_tree *tree,
+                         uint32_t lost)
+{
+    report_begin(report, process->name);
+    for (uint32_t i = ROOT + 1; tree && i < tree->count; i++) {
+        if (tree->nodes[i].samples) {
+            tell_stack(report, tree, &tree->nodes[i]);
+        }
+    }
+    tell_other(report, ";[kernel]", process->profile.phases[PROFILE_KERNEL]);
+    tell_other(report, ";[compile]", process->profile.phases[PROFILE_COMPILE]);
+    tell_other(report, ";[lost]", lost);
+}
+
 void profile_process_end(struct process *process)
 {
     struct profile *profile = &process->profile;
-    bool nothing =
-        !profile->tree && !profile->lost && !profile->phases[PROFILE_KERNEL] && !profile->phases[PROFILE_COMPILE];
-    struct report *report = nothing ? NULL : kernel_allocate_zeroed(sizeof(*report));
-    if (report) {
-        report_begin(report, process->name);
-        for (uint32_t i = ROOT + 1; profile->tree && i < profile->tree->count; i++) {
-            if (profile->tree->nodes[i].samples) {
-                tell_stack(report, profile->tree, &profile->tree->nodes[i]);
-            }
+    spinlock_acquire(&profile->lock);
+    struct profile_tree *tree = profile->tree;
+    uint32_t lost = profile->lost;
+    profile->tree = NULL;
+    spinlock_release(&profile->lock);
+    if (tree || lost || profile->phases[PROFILE_KERNEL] || profile->phases[PROFILE_COMPILE]) {
+        struct report *report = kernel_allocate_zeroed(sizeof(*report));
+        if (report) {
+            tell_process(report, process, tree, lost);
+            kernel_free(report, sizeof(*report));
         }
-        tell_other(report, ";[kernel]", profile->phases[PROFILE_KERNEL]);
-        tell_other(report, ";[compile]", profile->phases[PROFILE_COMPILE]);
-        tell_other(report, ";[lost]", profile->lost);
-        kernel_free(report, sizeof(*report));
     }
-    tree_free(profile->tree);
-    *profile = (struct profile){0};
+    tree_free(tree);
 }
 
 void profile_stop(void)
 {
     struct report *report = kernel_allocate_zeroed(sizeof(*report));
-    platform_cpu()->profile_next = UINT64_MAX;
-    period = 0;
+    __atomic_store_n(&period, 0, __ATOMIC_RELAXED);
+    begin_on_all();
     if (report) {
         report_begin(report, "kernel");
         tell_other(report, ";[kernel]", no_process);

@@ -21,6 +21,8 @@
 
 #include <stdint.h>
 
+#include "kernel/lock.h"
+
 #define PROFILE_HERTZ_DEFAULT                                                                                          \
     997 /* a prime number: what comes every millisecond or every slice is seen in its proportion */
 #define PROFILE_HERTZ_MAXIMUM 4000
@@ -31,11 +33,12 @@ enum profile_phase { PROFILE_KERNEL, PROFILE_COMPILE, PROFILE_PHASE_COUNT };
 
 struct profile_tree;
 
-/* Of each process; zeroed at its start. */
+/* Of each process. */
 struct profile {
+    struct spinlock lock;                 /* for the next two */
     struct profile_tree *tree;            /* NULL: no sample yet */
+    uint32_t lost;                        /* samples for want of memory or room */
     uint32_t phases[PROFILE_PHASE_COUNT]; /* samples; counted at interrupt time, by any CPU */
-    uint32_t lost;                        /* for want of memory or room */
 };
 
 /* Sample from now on, from 1 to PROFILE_HERTZ_MAXIMUM times in a second of each CPU's work. */
@@ -44,6 +47,7 @@ void profile_start(uint32_t hertz);
 void profile_stop(void);
 
 struct process;
+void profile_process_begin(struct process *process);
 /* Before anything of the process goes: tell its stacks and free them. */
 void profile_process_end(struct process *process);
 

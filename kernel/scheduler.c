@@ -15,6 +15,7 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/trace.h"
 
 #define PROCESS_WEIGHT 100 /* of one that nobody gave another */
 #define STEAL_LOOKS    8   /* threads of a queue that are looked at for one that may move */
@@ -55,7 +56,7 @@ void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number)
 {
     cpu->number = number;
     cpu->timer_armed = UINT64_MAX;
-    cpu->profile_next = UINT64_MAX;
+    profile_cpu_begin(cpu);
     cpu->next_deadline = UINT64_MAX;
     spinlock_initialize(&cpu->queue_lock, LOCK_RUN_QUEUE);
     spinlock_initialize(&cpu->timers_lock, LOCK_TIMERS);
@@ -430,9 +431,11 @@ _Noreturn static void idle_loop(void *argument)
         __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
         cpu->idle = true;
         if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST)) {
+            TRACE(IDLE_BEGIN, 0, 0);
             profile_idle_begin(cpu);
             platform_idle(cpu->next_deadline);
             profile_idle_end(cpu);
+            TRACE(IDLE_END, 0, 0);
         }
         cpu->idle = false;
         __atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu), __ATOMIC_SEQ_CST);

@@ -8,6 +8,7 @@
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/trace.h"
 
 static struct spinlock streams_lock = SPINLOCK(LOCK_STREAMS);
 static struct thread *stream_waiters GUARDED_BY(streams_lock);
@@ -28,6 +29,7 @@ bool sleep_end(struct thread *thread, enum wait_state why)
         }
     } while (!__atomic_compare_exchange_n(&thread->wait, &state, why, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
     if (state == WAIT_ASLEEP) {
+        TRACE(WAKE, thread->id, 0);
         scheduler_make_ready(thread);
     }
     return true;
@@ -198,6 +200,7 @@ enum wait_result sleep_finish_always(uint64_t deadline)
 
 void thread_sleep_until(uint64_t deadline)
 {
+    TRACE(SLEEP, deadline, 0);
     thread_wait_begin();
     thread_wait_finish(deadline);
     thread_end_if_asked();
@@ -207,6 +210,7 @@ bool thread_wait_stream(enum stream stream, uint64_t deadline)
 {
     struct thread *thread = thread_current();
     if (!platform_stream_readable(stream)) {
+        TRACE(WAIT_STREAM, deadline, stream);
         thread_wait_begin();
         stream_enter(thread, stream);
         thread_wait_finish(deadline);

@@ -9,10 +9,12 @@
 #include "kernel/instance_parts.h"
 #include "kernel/sanitizer.h"
 #include "kernel/system.h"
+#include "kernel/trace.h"
 
 #define EXTENDED_STATE_ALIGNMENT 64
 
 static struct cpu boot_cpu;
+static uint32_t last_id; /* of a thread; atomic */
 
 static void thread_initialize(struct thread *thread)
 {
@@ -119,6 +121,7 @@ void thread_switch_to(struct thread *next)
     __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
     cpu->current = next;
     cpu->previous = previous;
+    TRACE(SWITCH, previous->id, previous->state);
     if (next->saved_gs_base) {
         platform_set_gs(next->saved_gs_base);
     }
@@ -132,6 +135,7 @@ _Noreturn static void thread_begin(void)
     scheduler_arm_timer();
     struct thread *thread = thread_current();
     thread->entry(thread->argument);
+    TRACE(THREAD_END, thread->id, 0);
     scheduler_block(THREAD_ENDING);
     __builtin_unreachable();
 }
@@ -146,6 +150,7 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
         return NULL;
     }
     thread_initialize(thread);
+    thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     thread->kernel_stack = stack;
     thread->entry = entry;
     thread->argument = argument;
@@ -165,6 +170,7 @@ enum status thread_start(void (*entry)(void *argument), void *argument, struct t
     thread->cpu = platform_cpu();
     thread->virtual_time = thread->cpu->virtual_time;
     *result = thread; /* before it runs, maybe elsewhere */
+    TRACE(THREAD_START, thread->id, 0);
     scheduler_make_ready(thread);
     return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
+#include "kernel/trace.h"
 
 /* ---- Noting ---- */
 
@@ -40,6 +41,13 @@ static void fill_report(struct trap_report *report, const struct thread *thread,
     }
 }
 
+/* What a trace says beside the trap. */
+static uint32_t traced_detail(const struct process *process, enum trap trap)
+{
+    const struct trap_report *report = &process->report;
+    return trap == TRAP_EXIT ? process->exit_status : report->frame_count ? report->frames[0].function : UINT32_MAX;
+}
+
 _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position)
 {
     struct thread *thread = thread_current();
@@ -47,6 +55,7 @@ _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_p
     if (!thread->activation->process->ended) { /* else another of its threads ended it: that one counts */
         fill_report(&thread->activation->process->report, thread, trap, detail, position);
     }
+    TRACE(TRAP, trap, traced_detail(thread->activation->process, trap));
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);
 }

@@ -152,6 +152,9 @@ static void receive_frame(struct relay *relay, uint8_t type, const uint8_t *payl
     case CONSOLE_PROFILE:
         record_receive(RECORD_PROFILE, payload, bytes);
         break;
+    case CONSOLE_TRACE:
+        record_receive(RECORD_TRACE, payload, bytes);
+        break;
     case CONSOLE_CREDIT:
         if (bytes != 4)
             broken(relay);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct subcommand *const subcommands[] = {&subcommand_run, &subcommand_inspect};
+static const struct subcommand *const subcommands[] = {&subcommand_run, &subcommand_inspect, &subcommand_trace};
 #define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
 
 static void print_help(FILE *stream)

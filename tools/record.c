@@ -19,8 +19,8 @@ struct stack {
 
 #define CHAINS 4096
 
-static const char *profile_path;
-static FILE *profile_file;
+static const char *profile_path, *trace_path;
+static FILE *profile_file, *trace_file;
 static struct stack *chains[CHAINS];
 static size_t stack_count;
 
@@ -41,10 +41,14 @@ static void finish(FILE *file, const char *path)
 
 void record_profile_to(const char *path)
 {
-    if (profile_file)
-        fclose(profile_file);
     profile_path = path;
     profile_file = create(path);
+}
+
+void record_trace_to(const char *path)
+{
+    trace_path = path;
+    trace_file = create(path);
 }
 
 static struct stack *find_stack(const char *text, size_t length)
@@ -103,10 +107,14 @@ void record_receive(enum record_stream stream, const void *record, size_t bytes)
 {
     if (stream == RECORD_PROFILE && profile_file)
         add_line(record, bytes);
+    else if (stream == RECORD_TRACE && trace_file)
+        fwrite(record, 1, bytes, trace_file);
 }
 
 void record_finish(void)
 {
     if (profile_file)
         write_profile();
+    if (trace_file)
+        finish(trace_file, trace_path);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/profile.h"
+#include "kernel/trace.h"
 
 static void list_append(struct text_list *list, const char *text)
 {
@@ -131,6 +132,19 @@ static void apply_profile_hertz(void *context, const char *value)
     ((struct run_options *)context)->profile_hertz = (uint32_t)hertz;
 }
 
+static void apply_trace(void *context, const char *value)
+{
+    ((struct run_options *)context)->trace_path = value;
+}
+
+static void apply_trace_size(void *context, const char *value)
+{
+    uint64_t bytes = parse_size("trace-size", value);
+    if (bytes < TRACE_BYTES_MINIMUM || bytes > TRACE_BYTES_MAXIMUM || (bytes & (bytes - 1)) != 0)
+        die("--trace-size: %s is not a power of two from 4K to 1G", value);
+    ((struct run_options *)context)->trace_bytes = bytes;
+}
+
 static void apply_verbose(void *context, const char *value)
 {
     (void)value;
@@ -171,6 +185,12 @@ static const struct option run_options_table[] = {
      "what flamegraph.pl, inferno and speedscope read.",
      apply_profile},
     {"profile-hz", 0, "NUMBER", "Samples in a second of work; else 997.", apply_profile_hertz},
+    {"trace", 0, "FILE",
+     "Note what scheduler, processes and messages do, and write it to FILE:\n"
+     "`tessera trace FILE` shows it.",
+     apply_trace},
+    {"trace-size", 0, "SIZE", "Memory for that on each CPU, a power of two; else 1M. The newest events stay.",
+     apply_trace_size},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
@@ -179,6 +199,22 @@ static const struct option run_options_table[] = {
 };
 
 /* ---- The subcommand ---- */
+
+static void prepare_records(const struct subcommand *subcommand, struct run_options *options)
+{
+    if (options->profile_hertz && !options->profile_path)
+        usage_error(subcommand, "--profile-hz without --profile");
+    if (options->trace_bytes && !options->trace_path)
+        usage_error(subcommand, "--trace-size without --trace");
+    if (options->profile_path) {
+        options->profile_hertz = options->profile_hertz ? options->profile_hertz : PROFILE_HERTZ_DEFAULT;
+        record_profile_to(options->profile_path);
+    }
+    if (options->trace_path) {
+        options->trace_bytes = options->trace_bytes ? options->trace_bytes : TRACE_BYTES_DEFAULT;
+        record_trace_to(options->trace_path);
+    }
+}
 
 static int run(const struct subcommand *subcommand, int count, char **words)
 {
@@ -193,12 +229,7 @@ static int run(const struct subcommand *subcommand, int count, char **words)
     list_append(&options.arguments, options.argument_zero ? options.argument_zero : file_name);
     while (at < count)
         list_append(&options.arguments, words[at++]);
-    if (options.profile_hertz && !options.profile_path)
-        usage_error(subcommand, "--profile-hz without --profile");
-    if (options.profile_path) {
-        options.profile_hertz = options.profile_hertz ? options.profile_hertz : PROFILE_HERTZ_DEFAULT;
-        record_profile_to(options.profile_path);
-    }
+    prepare_records(subcommand, &options);
     int status = options.platform == RUN_LINUX ? run_on_linux(&options) : run_in_vm(&options);
     record_finish();
     return status;

@@ -36,6 +36,8 @@ struct run_options {
     uint64_t timeout_nanoseconds; /* 0: none */
     const char *profile_path;     /* NULL: no profile */
     uint32_t profile_hertz;       /* 0: not asked for */
+    const char *trace_path;       /* NULL: no trace */
+    uint64_t trace_bytes;         /* of each ring; 0: not asked for */
     const char *module_path;
     const uint8_t *module_bytes;
     size_t module_size;

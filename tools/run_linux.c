@@ -14,6 +14,7 @@
 #include "kernel/platform.h"
 #include "kernel/profile.h"
 #include "kernel/system.h"
+#include "kernel/trace.h"
 #include "kernel/vfs.h"
 #include "platform/linux/hostfs.h"
 #include "platform/linux/linux.h"
@@ -71,11 +72,15 @@ int run_on_linux(const struct run_options *options)
     };
     struct launch_result result;
     linux_set_record_receiver(record_receive);
+    if (options->trace_bytes && trace_start(options->trace_bytes) != STATUS_OK)
+        die("no memory for a trace");
     if (options->profile_hertz)
         profile_start(options->profile_hertz);
     launch_run(&launch, &result);
     if (options->profile_hertz)
         profile_stop();
+    if (options->trace_bytes)
+        trace_stop();
     if (result.outcome == LAUNCH_REFUSED)
         complain("%s: %s", options->module_path, result.message);
     for (uint32_t i = 0; i < options->directory_count; i++)

@@ -8,5 +8,6 @@
 
 extern const struct subcommand subcommand_run;
 extern const struct subcommand subcommand_inspect;
+extern const struct subcommand subcommand_trace;
 
 #endif

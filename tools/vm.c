@@ -66,6 +66,8 @@ static void add_description(struct archive_writer *archive, const struct run_opt
         field(stream, "directory", options->directories[i].guest);
     number_field(stream, "memory", options->memory_limit);
     number_field(stream, "timeout", options->timeout_nanoseconds);
+    if (options->trace_bytes)
+        number_field(stream, "trace", options->trace_bytes);
     if (options->profile_hertz)
         number_field(stream, "profile", options->profile_hertz);
     if (!options->no_clock)

@@ -37,6 +37,7 @@ enum console_frame {
     CONSOLE_VERBOSE = 'v', /* what `-v` shows: progress of the boot, machine, CPU features; text */
     CONSOLE_EXIT = 'x',    /* 4 bytes little-endian: the exit status; 1 byte: enum console_end. The last frame. */
     CONSOLE_PROFILE = 'p', /* one record of RECORD_PROFILE (kernel/platform.h) */
+    CONSOLE_TRACE = 't',   /* the same of RECORD_TRACE */
     CONSOLE_CREDIT = 'c',  /* 4 bytes little-endian: how many more bytes of input may be sent */
 
     /* Host to guest. */

@@ -1,5 +1,5 @@
 # With the names of its functions, and without LTO, so that they stay what they are.
-TEST_FILES += $(BUILD)/introspection/guest.wasm
+TEST_FILES += $(BUILD)/introspection/guest.wasm $(BUILD)/sanitize/tessera
 $(BUILD)/introspection/guest.wasm: tests/introspection/guest.c | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@
