@@ -86,15 +86,23 @@ struct thread {
     uint64_t run_time;        /* nanoseconds; atomic */
     uint64_t affinity;        /* CPUs that it may run on */
     uint32_t priority;        /* enum thread_priority; others may set it */
+    uint32_t own_priority;    /* without what others lent it */
     uint32_t queued_priority; /* in whose queue it is */
+    struct cpu *queued_on;    /* that CPU's queue_lock; NULL: in none */
     bool queued_movable;      /* counted in movable_count */
     bool counted;             /* in process->runnable */
+    bool lends;               /* it sleeps, and its share is used by the one that it handed the CPU to */
 
     /* In memory.atomic.wait: futex.c. By the memory's waiting_lock. */
     struct memory_object *futex_memory; /* in whose queue it is; NULL: none */
     struct thread *futex_next;
     uint64_t futex_address;
     bool futex_woken;
+
+    /* A call that it received and has to answer: port.c. */
+    struct port *call_port;                   /* a reference; the thread's own */
+    const struct activation *call_activation; /* whose guest received it */
+    struct call *call;                        /* NULL: the caller is gone. The port's lock */
 
     /* What kernel_exception gives to the trap entry. */
     enum trap trap;
@@ -198,6 +206,13 @@ void scheduler_make_ready(struct thread *thread);
 /* What is to be done for the one that was left: first thing after each switch, on the stack of the one that runs now.
  */
 void scheduler_switched(void);
+/* Give the CPU to a thread that was claimed (thread_claim), and sleep, as scheduler_block(THREAD_WAITING). That one
+ * goes on in the rest of this thread's time slice, on its share; CPU time is charged to whichever of both runs when it
+ * is taken. */
+void scheduler_hand_over(struct thread *next);
+/* Run with this priority if the own one is lower; back to the own one. It counts at once, in a queue as well. */
+void scheduler_lend_priority(struct thread *thread, uint32_t priority);
+void scheduler_return_priority(struct thread *thread);
 /* Arm the timer for what comes next on this CPU: end of slice, end of a wait, time limit. */
 void scheduler_arm_timer(void);
 /* Somebody asked for the foreground process to end: allowed at interrupt time. The second does what was asked for, in
@@ -210,6 +225,15 @@ void scheduler_serve_interrupt_request(void);
 bool sleep_begin(struct thread *thread);
 /* As thread_wake, saying why. */
 bool sleep_end(struct thread *thread, enum wait_state why);
+/* Take the sleep of a thread into one's hands: true when it sleeps (or is about to: then this waits until it does);
+ * from then on nobody else wakes it, whatever happens, until it is resumed (scheduler_make_ready,
+ * thread_wait_hand_over), which counts as woken, or put back. Under the lock that keeps it in a queue; that lock, or
+ * one that it takes before it sleeps, must not be what it still waits for. */
+bool thread_claim(struct thread *thread);
+/* Let it sleep on. `deadline` is that of its wait; what came meanwhile ends the wait now. */
+void thread_unclaim(struct thread *thread, uint64_t deadline);
+/* As thread_wait_finish, giving the CPU to a thread that was claimed. */
+enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline);
 /* Wake those of this CPU whose time has come, and those whose streams are ready. */
 void sleep_expire(struct cpu *cpu);
 /* Does anybody wait for a stream? */

@@ -5,6 +5,7 @@
 #include "engine/compile.h"
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
+#include "kernel/guest_copy.h"
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/trace.h"
@@ -161,6 +162,9 @@ bool kernel_exception(struct machine_state *state, enum exception exception, uin
 {
     struct cpu *cpu = platform_cpu();
     struct thread *thread = cpu ? cpu->current : NULL;
+    if (exception == EXCEPTION_PAGE_FAULT && guest_copy_faulted(state, address)) {
+        return true;
+    }
     if (!thread || !thread->activation) {
         return false;
     }

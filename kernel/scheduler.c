@@ -122,6 +122,7 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
     }
     __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
     thread->queued_priority = thread->priority;
+    thread->queued_on = cpu;
     thread->queued_movable = is_movable(thread);
     queue_insert(&cpu->ready[thread->queued_priority], &thread->ready, thread->virtual_time);
     uint32_t before = cpu->ready_count;
@@ -134,6 +135,7 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 static void queue_take(struct cpu *cpu, struct thread *thread) REQUIRES(cpu->queue_lock)
 {
     queue_remove(&cpu->ready[thread->queued_priority], &thread->ready);
+    thread->queued_on = NULL;
     __atomic_store_n(&cpu->ready_count, cpu->ready_count - 1, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->movable_count, cpu->movable_count - thread->queued_movable, __ATOMIC_RELAXED);
 }
@@ -346,7 +348,9 @@ void scheduler_switched(void)
     }
     switch ((enum thread_state)previous->state) {
     case THREAD_WAITING:
-        scheduler_count_runnable(previous, false);
+        if (!previous->lends) {
+            scheduler_count_runnable(previous, false);
+        }
         if (!sleep_begin(previous)) {
             scheduler_make_ready(previous);
         }
@@ -395,6 +399,27 @@ void scheduler_block(enum thread_state state)
         next = steal(cpu);
     }
     switch_to(next ? next : cpu->idle_thread);
+}
+
+void scheduler_hand_over(struct thread *next)
+{
+    struct cpu *cpu = platform_cpu();
+    struct thread *thread = cpu->current;
+    if (!(allowed_cpus(next) & cpu_bit(cpu)) || thread == cpu->idle_thread) {
+        scheduler_make_ready(next);
+        scheduler_block(THREAD_WAITING);
+        return;
+    }
+    move_to(next, cpu);
+    __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    thread->lends = true;
+    if (next->process && next->process->deadline < cpu->timer_armed) {
+        cpu->timer_armed = next->process->deadline;
+        platform_timer_arm(cpu->timer_armed);
+    }
+    thread_switch_to(next);
+    thread->lends = false;
 }
 
 /* Let others run that have a better right to, or, if it yields, the same. */
@@ -517,7 +542,41 @@ enum thread_priority thread_priority(const struct thread *thread)
 
 void thread_set_priority(struct thread *thread, enum thread_priority priority)
 {
+    thread->own_priority = priority;
     thread->priority = priority;
+}
+
+/* Where it is queued, if it is: in the queue of its new priority. */
+static void requeue(struct thread *thread)
+{
+    struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+    bool queued = false;
+    if (cpu) {
+        spinlock_acquire(&cpu->queue_lock);
+        queued = thread->queued_on == cpu && thread->queued_priority != thread->priority;
+        if (queued) {
+            queue_take(cpu, thread);
+        }
+        spinlock_release(&cpu->queue_lock);
+    }
+    if (queued) {
+        scheduler_make_ready(thread);
+    }
+}
+
+void scheduler_lend_priority(struct thread *thread, uint32_t priority)
+{
+    if (thread->priority < priority) {
+        thread->priority = priority;
+        if (thread != thread_current()) {
+            requeue(thread);
+        }
+    }
+}
+
+void scheduler_return_priority(struct thread *thread)
+{
+    thread->priority = thread->own_priority;
 }
 
 void thread_set_affinity(struct thread *thread, uint64_t cpus)

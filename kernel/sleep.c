@@ -152,18 +152,48 @@ bool thread_wake(struct thread *thread)
     return sleep_end(thread, WAIT_OVER_WOKEN);
 }
 
-static void fall_asleep(struct thread *thread, uint64_t deadline)
+bool thread_claim(struct thread *thread)
+{
+    for (uint32_t count = 0;; count++) {
+        uint32_t state = WAIT_ASLEEP;
+        if (__atomic_compare_exchange_n(&thread->wait, &state, WAIT_OVER_WOKEN, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+            return true;
+        }
+        if (state != WAIT_BEGUN) {
+            return false;
+        }
+        platform_relax(count);
+    }
+}
+
+void thread_unclaim(struct thread *thread, uint64_t deadline)
+{
+    __atomic_store_n(&thread->wait, WAIT_ASLEEP, __ATOMIC_SEQ_CST);
+    if (thread->wait_ends && thread_end_is_due(thread)) {
+        sleep_end(thread, WAIT_OVER_END);
+    } else if (deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= deadline) {
+        sleep_end(thread, WAIT_OVER_TIME);
+    }
+}
+
+/* `next`: claimed, to be given the CPU, or NULL. */
+static void fall_asleep(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     if (deadline != UINT64_MAX) {
         timer_insert(thread, deadline);
     }
-    scheduler_block(THREAD_WAITING);
+    if (next) {
+        scheduler_hand_over(next);
+    } else {
+        scheduler_block(THREAD_WAITING);
+    }
     if (deadline != UINT64_MAX) {
         timer_remove(thread);
     }
 }
 
-static enum wait_result finish(struct thread *thread, uint64_t deadline)
+static enum wait_result finish(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     lock_check_none("a wait");
     if (thread->wait_ends && thread->process) {
@@ -173,11 +203,15 @@ static enum wait_result finish(struct thread *thread, uint64_t deadline)
         deadline = min_u64(deadline, thread->process->deadline);
     }
     if (__atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST) == WAIT_BEGUN) {
-        if (deadline && platform_monotonic_nanoseconds() < deadline) {
-            fall_asleep(thread, deadline);
+        if (deadline == UINT64_MAX || (deadline && platform_monotonic_nanoseconds() < deadline)) {
+            fall_asleep(thread, next, deadline);
+            next = NULL;
         } else {
             sleep_end(thread, WAIT_OVER_TIME);
         }
+    }
+    if (next) {
+        scheduler_make_ready(next);
     }
     uint32_t state = __atomic_exchange_n(&thread->wait, WAIT_NONE, __ATOMIC_SEQ_CST);
     if (state == WAIT_OVER_WOKEN) {
@@ -188,14 +222,19 @@ static enum wait_result finish(struct thread *thread, uint64_t deadline)
 
 enum wait_result thread_wait_finish(uint64_t deadline)
 {
-    return finish(thread_current(), deadline);
+    return finish(thread_current(), NULL, deadline);
 }
 
 enum wait_result sleep_finish_always(uint64_t deadline)
 {
     struct thread *thread = thread_current();
     thread->wait_ends = false;
-    return finish(thread, deadline);
+    return finish(thread, NULL, deadline);
+}
+
+enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline)
+{
+    return finish(thread_current(), next, deadline);
 }
 
 void thread_sleep_until(uint64_t deadline)

@@ -7,6 +7,7 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/port.h"
 #include "kernel/sanitizer.h"
 #include "kernel/system.h"
 #include "kernel/trace.h"
@@ -21,6 +22,7 @@ static void thread_initialize(struct thread *thread)
     spinlock_initialize(&thread->lock, LOCK_THREAD);
     thread->affinity = UINT64_MAX;
     thread->priority = PRIORITY_NORMAL;
+    thread->own_priority = PRIORITY_NORMAL;
 }
 
 void cpu_initialize(void)
@@ -329,6 +331,9 @@ void activation_end(struct activation *activation, struct thread *thread)
 {
     if (activation->outer_gs_base) {
         platform_set_gs(activation->outer_gs_base);
+    }
+    if (thread->call_port && thread->call_activation == activation) {
+        port_abandon_call();
     }
     thread->area.host_function = activation->outer_host_function;
     thread_set_process(thread, activation->outer_process);

@@ -16,8 +16,10 @@
 
 #ifdef __wasm__
 #define TESSERA_IMPORT(function_name) __attribute__((import_module("tessera"), import_name(#function_name)))
+#define TESSERA_POINTER(type)         type *
 #else /* the kernel reads the structures and numbers */
 #define TESSERA_IMPORT(function_name)
+#define TESSERA_POINTER(type) uint32_t
 #endif
 
 /* Handles that programs know by their numbers, if they have them. */
@@ -72,6 +74,9 @@ enum tessera_object_type {
     TESSERA_OBJECT_EVENT = 3,
     TESSERA_OBJECT_TIMER = 4,
     TESSERA_OBJECT_WAIT_SET = 5,
+    TESSERA_OBJECT_PORT = 6,
+    TESSERA_OBJECT_PORT_CLIENT = 7,
+    TESSERA_OBJECT_REPLY = 8,
 };
 
 /* ---- Handles ---- */
@@ -200,6 +205,94 @@ struct tessera_wait_record {
  * ready comes again, behind others. Needs WAIT. -TESSERA_ETIMEOUT; -TESSERA_EINVALID: `maximum` is 0. */
 TESSERA_IMPORT(wait_set_wait)
 int32_t tessera_wait_set_wait(uint32_t set, struct tessera_wait_record *records, uint32_t maximum, uint64_t deadline);
+
+/* ---- Ports: calls from one program into another ----
+ *
+ * A server makes a port, and client ends of it for those who may call. A call costs about as much as a few function
+ * calls: the caller's bytes are copied into the server's buffer, the server runs in the caller's time, and its answer is
+ * copied back. Bytes: up to 64 KiB each way; handles: up to 16, which need TRANSFER and move to the other side. They are gone
+ * when a call or an answer fails.
+ *
+ * A call ends with -TESSERA_EPEER when the server is gone, whenever that happens; with -TESSERA_ETIMEOUT when its deadline
+ * comes first; with -TESSERA_ETOOLARGE when one of both has not enough room for what the other sends; and with
+ * -TESSERA_EINVALID when one's memory could not be accessed. The server is told nothing, until it answers. */
+#define TESSERA_MESSAGE_BYTES   65536
+#define TESSERA_MESSAGE_HANDLES 16
+
+/* Returns a port, the server's end. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(port_create)
+int32_t tessera_port_create(void);
+
+/* Returns a client end of the port. Every call through it, or through handles duplicated from it, tells the server the
+ * `badge`. TESSERA_SIGNAL_PEER_CLOSED is set at the client end when the port is gone, and at the port when it has no client
+ * end any more. Needs MANAGE. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(port_client_create)
+int32_t tessera_port_client_create(uint32_t port, uint64_t badge);
+
+struct tessera_call {
+    TESSERA_POINTER(const void) request;
+    uint32_t request_bytes;
+    TESSERA_POINTER(const uint32_t) request_handles;
+    uint32_t request_handle_count;
+    TESSERA_POINTER(void) answer; /* room for it */
+    uint32_t answer_capacity;
+    TESSERA_POINTER(uint32_t) answer_handles; /* room for those that come with it */
+    uint32_t answer_handle_capacity;
+    uint64_t deadline; /* UINT64_MAX: none */
+    /* Written by the call: */
+    uint32_t answer_bytes;
+    uint32_t answer_handle_count;
+};
+
+/* Call and wait for the answer; 0, or an error as above. Needs EXECUTE of a client end. */
+TESSERA_IMPORT(port_call)
+int32_t tessera_port_call(uint32_t client, struct tessera_call *call);
+
+struct tessera_request {
+    TESSERA_POINTER(void) bytes; /* room for a request */
+    uint32_t capacity;
+    TESSERA_POINTER(uint32_t) handles;
+    uint32_t handle_capacity;
+    uint64_t deadline;
+    /* Written when one was received: */
+    uint32_t length;
+    uint32_t handle_count;
+    uint64_t badge; /* of the client end */
+    int32_t answered; /* by port_reply_receive: 0, or why the answer before did not arrive */
+    uint32_t reserved;
+};
+
+struct tessera_answer {
+    TESSERA_POINTER(const void) bytes;
+    uint32_t length;
+    TESSERA_POINTER(const uint32_t) handles;
+    uint32_t handle_count;
+};
+
+/* Wait for a call. The thread has to answer it, or to keep it for later, before it receives another one (-TESSERA_EBUSY).
+ * Several threads may receive from one port. A port is ready for it with TESSERA_SIGNAL_READABLE. Needs READ of a port.
+ * -TESSERA_ETIMEOUT; -TESSERA_EPEER: there is no client end any more; -TESSERA_ELIMIT: the handles that came with a call
+ * are too many for this program, and the call fails. */
+TESSERA_IMPORT(port_receive)
+int32_t tessera_port_receive(uint32_t port, struct tessera_request *request);
+
+/* Answer the call that this thread received. Needs READ of a port. -TESSERA_EPEER: the caller did not wait for it. */
+TESSERA_IMPORT(port_reply)
+int32_t tessera_port_reply(uint32_t port, const struct tessera_answer *answer);
+
+/* Both in one step, the usual one for a server's loop, and the quickest. Errors are those of receiving. */
+TESSERA_IMPORT(port_reply_receive)
+int32_t tessera_port_reply_receive(uint32_t port, const struct tessera_answer *answer, struct tessera_request *request);
+
+/* Keep the call that this thread received for later. Returns a handle with the right WRITE, for reply_send; when it is
+ * closed unused, the call fails with -TESSERA_EPEER. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call. */
+TESSERA_IMPORT(port_defer)
+int32_t tessera_port_defer(uint32_t port);
+
+/* Answer a call that was kept; from any thread, and from any program that was given the handle. Once: the handle is
+ * closed. Needs WRITE of a reply. -TESSERA_EPEER: the caller did not wait for it. */
+TESSERA_IMPORT(reply_send)
+int32_t tessera_reply_send(uint32_t reply, const struct tessera_answer *answer);
 
 /* ---- The system ---- */
 

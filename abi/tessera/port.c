@@ -1,0 +1,305 @@
+/* Ports: calls from one program into another. First everything that the caller's memory holds is checked and copied;
+ * then the objects are looked up; then numbers of handles are turned into grants, which a message owns, and back on the
+ * other side. The bytes go from memory to memory (kernel/port.h). */
+#include "kernel/port.h"
+
+#include "abi/tessera/tessera.h"
+#include "engine/base.h"
+#include "kernel/cpu.h"
+
+/* What the caller sends: `message` has its grants from take_handles on. */
+struct outgoing {
+    struct port_message message;
+    uint32_t numbers[HANDLES_PER_MESSAGE];
+};
+
+/* ---- Decoding: ranges outside of the memory end the caller ---- */
+
+static void read_structure(struct instance *instance, uint32_t address, void *to, size_t bytes, const char *what)
+{
+    memcpy(to, instance_memory_required(instance, address, bytes, what), bytes);
+}
+
+static enum status decode_message(struct instance *instance, uint32_t bytes, uint32_t length, uint32_t handles,
+                                  uint32_t handle_count, struct outgoing *outgoing, const char *what)
+{
+    outgoing->message.bytes = instance_memory_required(instance, bytes, length, what);
+    outgoing->message.length = length;
+    outgoing->message.grant_count = 0;
+    if (length > PORT_MESSAGE_BYTES_MAXIMUM) {
+        return STATUS_TOO_LARGE;
+    }
+    if (handle_count) {
+        const void *from = instance_memory_required(instance, handles, handle_count * (uint64_t)sizeof(uint32_t), what);
+        if (handle_count > HANDLES_PER_MESSAGE) {
+            return STATUS_TOO_LARGE;
+        }
+        memcpy(outgoing->numbers, from, handle_count * sizeof(uint32_t));
+        outgoing->message.grant_count = handle_count;
+    }
+    return STATUS_OK;
+}
+
+static void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t capacity, uint32_t handles,
+                          uint32_t handle_capacity, struct port_buffer *buffer, const char *what)
+{
+    if (handle_capacity) {
+        instance_memory_required(instance, handles, handle_capacity * (uint64_t)sizeof(uint32_t), what);
+    }
+    buffer->bytes = instance_memory_required(instance, bytes, capacity, what);
+    buffer->capacity = capacity;
+    buffer->grant_capacity = (uint32_t)min_u64(handle_capacity, HANDLES_PER_MESSAGE);
+    buffer->length = 0;
+    buffer->grant_count = 0;
+}
+
+static enum status decode_answer(struct instance *instance, uint32_t address, struct outgoing *outgoing,
+                                 const char *what)
+{
+    struct tessera_answer answer;
+    read_structure(instance, address, &answer, sizeof(answer), what);
+    return decode_message(instance, answer.bytes, answer.length, answer.handles, answer.handle_count, outgoing, what);
+}
+
+static void decode_request(struct instance *instance, uint32_t address, struct tessera_request *request,
+                           struct port_buffer *buffer, const char *what)
+{
+    read_structure(instance, address, request, sizeof(*request), what);
+    decode_buffer(instance, request->bytes, request->capacity, request->handles, request->handle_capacity, buffer,
+                  what);
+}
+
+/* ---- Handles that ride along ---- */
+
+static enum status take_handles(struct instance *instance, struct outgoing *outgoing)
+{
+    struct port_message *message = &outgoing->message;
+    if (message->grant_count == 0) {
+        return STATUS_OK;
+    }
+    enum status status =
+        handles_take(caller_handles(instance), outgoing->numbers, message->grant_count, 0, message->grants);
+    if (status == STATUS_OK) {
+        handles_taken(caller_handles(instance), outgoing->numbers, message->grant_count);
+    }
+    return status;
+}
+
+/* What was received becomes handles of the caller, and their numbers are written; if that fails they are gone. */
+static enum status give_handles(struct instance *instance, struct port_buffer *buffer, uint32_t address)
+{
+    uint32_t numbers[HANDLES_PER_MESSAGE];
+    if (buffer->grant_count == 0) {
+        return STATUS_OK;
+    }
+    enum status status = handles_insert(caller_handles(instance), buffer->grants, buffer->grant_count, numbers);
+    if (status != STATUS_OK) {
+        for (uint32_t i = 0; i < buffer->grant_count; i++) {
+            grant_drop(buffer->grants[i]);
+        }
+        return status;
+    }
+    size_t bytes = buffer->grant_count * sizeof(numbers[0]);
+    memcpy(instance_memory_required(instance, address, bytes, "handles"), numbers, bytes);
+    return STATUS_OK;
+}
+
+/* The kernel holds nothing for the guest here. */
+static int32_t result_or_end(enum status status)
+{
+    if (status == STATUS_ENDING) {
+        thread_end_if_asked();
+    }
+    return tessera_result(status);
+}
+
+/* ---- Making ---- */
+
+int32_t host_port_create(struct instance *instance)
+{
+    struct object *port = NULL;
+    enum status status = port_create(instance->process->account, &port);
+    return caller_give(instance, status, port);
+}
+
+int32_t host_port_client_create(struct instance *instance, uint32_t handle, uint64_t badge)
+{
+    struct object *port, *client = NULL;
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_client_create), &port);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = port_client_create(port, badge, instance->process->account, &client);
+    object_release(port);
+    return caller_give(instance, status, client);
+}
+
+/* ---- Calling ---- */
+
+int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t address)
+{
+    struct tessera_call call;
+    struct outgoing request;
+    struct port_buffer answer;
+    struct object *client;
+    read_structure(instance, address, &call, sizeof(call), "port_call: call");
+    decode_buffer(instance, call.answer, call.answer_capacity, call.answer_handles, call.answer_handle_capacity,
+                  &answer, "port_call: answer");
+    enum status status = decode_message(instance, call.request, call.request_bytes, call.request_handles,
+                                        call.request_handle_count, &request, "port_call: request");
+    if (status == STATUS_OK) {
+        status = handle_find(caller_handles(instance), handle, NEEDS(port_call), &client);
+    }
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = take_handles(instance, &request);
+    if (status == STATUS_OK) {
+        status = port_call(client, &request.message, &answer, caller_deadline(instance, call.deadline));
+    }
+    object_release(client);
+    if (status == STATUS_OK) {
+        status = give_handles(instance, &answer, call.answer_handles);
+    }
+    if (status == STATUS_OK) {
+        struct tessera_call *to = instance_memory_required(instance, address, sizeof(*to), "port_call: call");
+        to->answer_bytes = answer.length;
+        to->answer_handle_count = answer.grant_count;
+    }
+    return result_or_end(status);
+}
+
+/* ---- Serving ---- */
+
+/* Tell the server what it received. One that has no room for the handles does not see the call. */
+static enum status received(struct instance *instance, uint32_t address, const struct tessera_request *request,
+                            struct port_buffer *buffer, int32_t answered)
+{
+    enum status status = give_handles(instance, buffer, request->handles);
+    if (status != STATUS_OK) {
+        port_abandon_call();
+        return status;
+    }
+    struct tessera_request *to = instance_memory_required(instance, address, sizeof(*to), "port_receive: request");
+    to->length = buffer->length;
+    to->handle_count = buffer->grant_count;
+    to->badge = buffer->badge;
+    to->answered = answered;
+    return STATUS_OK;
+}
+
+int32_t host_port_receive(struct instance *instance, uint32_t handle, uint32_t address)
+{
+    struct tessera_request request;
+    struct port_buffer buffer;
+    struct object *port;
+    decode_request(instance, address, &request, &buffer, "port_receive: request");
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_receive), &port);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = port_receive(port, &buffer, caller_deadline(instance, request.deadline));
+    object_release(port);
+    return result_or_end(status == STATUS_OK ? received(instance, address, &request, &buffer, 0) : status);
+}
+
+int32_t host_port_reply(struct instance *instance, uint32_t handle, uint32_t address)
+{
+    struct outgoing answer;
+    struct object *port;
+    enum status status = decode_answer(instance, address, &answer, "port_reply: answer");
+    if (status == STATUS_OK) {
+        status = handle_find(caller_handles(instance), handle, NEEDS(port_reply), &port);
+    }
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = take_handles(instance, &answer);
+    if (status == STATUS_OK) {
+        status = port_reply(port, &answer.message);
+    }
+    object_release(port);
+    return tessera_result(status);
+}
+
+/* A thread that received a call has a reference to the port; else this takes one, which *taken says. */
+static enum status find_port(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
+                             struct object **port, bool *taken)
+{
+    struct handle_table *table = caller_handles(instance);
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, type, rights, port);
+    *taken = status == STATUS_OK && (struct port *)*port != thread_current()->call_port;
+    if (*taken) {
+        object_acquire(*port);
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
+int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint32_t answer_address,
+                                uint32_t request_address)
+{
+    struct outgoing answer;
+    struct tessera_request request;
+    struct port_buffer buffer;
+    struct object *port;
+    enum status answered;
+    bool taken;
+    decode_request(instance, request_address, &request, &buffer, "port_reply_receive: request");
+    enum status status = decode_answer(instance, answer_address, &answer, "port_reply_receive: answer");
+    if (status == STATUS_OK) {
+        status = find_port(instance, handle, NEEDS(port_reply_receive), &port, &taken);
+    }
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = take_handles(instance, &answer);
+    if (status != STATUS_OK) {
+        if (taken) {
+            object_release(port);
+        }
+        return tessera_result(status);
+    }
+    status = port_reply_receive(port, &answer.message, &answered, &buffer, caller_deadline(instance, request.deadline));
+    if (taken) {
+        object_release(port);
+    }
+    return result_or_end(status == STATUS_OK
+                             ? received(instance, request_address, &request, &buffer, tessera_result(answered))
+                             : status);
+}
+
+/* ---- Answering later ---- */
+
+int32_t host_port_defer(struct instance *instance, uint32_t handle)
+{
+    struct object *port, *reply = NULL;
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_defer), &port);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = port_defer(port, instance->process->account, &reply);
+    object_release(port);
+    return caller_give(instance, status, reply);
+}
+
+int32_t host_reply_send(struct instance *instance, uint32_t handle, uint32_t address)
+{
+    struct outgoing answer;
+    struct object *reply;
+    enum status status = decode_answer(instance, address, &answer, "reply_send: answer");
+    if (status == STATUS_OK) {
+        status = handle_find(caller_handles(instance), handle, NEEDS(reply_send), &reply);
+    }
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = take_handles(instance, &answer);
+    if (status == STATUS_OK) {
+        status = reply_send(reply, &answer.message);
+        handle_close(caller_handles(instance), handle);
+    }
+    object_release(reply);
+    return tessera_result(status);
+}
