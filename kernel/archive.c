@@ -276,7 +276,7 @@ enum status archive_create(const uint8_t *bytes, size_t size, struct archive **r
 
 void archive_release(struct archive *archive)
 {
-    if (!archive || --archive->reference_count)
+    if (!archive || __atomic_sub_fetch(&archive->reference_count, 1, __ATOMIC_ACQ_REL))
         return;
     kernel_free(archive->entries, archive->capacity * sizeof *archive->entries);
     kernel_free(archive->table, archive->table_size * sizeof *archive->table);
@@ -338,7 +338,7 @@ static enum status make_node(struct archive *archive, uint32_t number, struct vf
     vfs_node_initialize(&node->node, &archive_operations, archive->entries[number].type);
     node->archive = archive;
     node->entry = number;
-    archive->reference_count++;
+    __atomic_add_fetch(&archive->reference_count, 1, __ATOMIC_RELAXED);
     *result = &node->node;
     return STATUS_OK;
 }

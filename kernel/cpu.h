@@ -77,7 +77,9 @@ struct thread {
     struct cpu *timer_cpu;   /* where it was queued last */
     enum stream wait_stream; /* in the list of stream waiters; streams_lock */
     struct thread *stream_next;
-    struct thread *mutex_next; /* in the queue of a mutex, by that one's lock */
+    struct thread *mutex_next;  /* in the queue of a mutex, by that one's lock */
+    bool mutex_waits;           /* in such a queue; the same lock */
+    struct mutex *held_mutexes; /* by held_next; the thread's own */
 
     /* Scheduling: scheduler.c. The thread's own while it runs, else its CPU's queue_lock's. */
     struct queue_node ready;  /* in the CPU's queue, by virtual time */

@@ -1,10 +1,15 @@
 /* Slabs of 32 KiB in reserved regions. A slab holds blocks of one size class behind a short header; its address is the
  * block's, rounded down. Slabs with free blocks are in a list of their class; a slab without blocks in use is freed,
  * but for one of each class, so that a block that comes and goes does not cost a slab each time. Slabs are committed in
- * groups of eight, and a group goes back to the platform when all of its slabs are free. */
+ * groups of eight, and a group goes back to the platform when all of its slabs are free.
+ *
+ * In front of the slabs every CPU has a cache: a stack of free blocks of each class, filled from the slabs and emptied
+ * to them by the half, so that most calls take no lock that another CPU wants. */
 #include "kernel/heap.h"
 
 #include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/lock.h"
 #include "kernel/platform.h"
 #include "kernel/sanitizer.h"
 
@@ -18,6 +23,8 @@
 #define SLAB_HEADER_BYTES 64
 #define SMALL_BYTES       8192 /* largest class */
 #define CLASS_COUNT       32   /* eight steps of 16 bytes, then four steps in each power of two */
+#define CACHE_BLOCKS      16   /* of a class, at most */
+#define CACHE_BYTES       8192 /* in these, at most, but two blocks */
 
 struct free_block {
     struct free_block *next;
@@ -40,12 +47,30 @@ struct region {
     uint32_t first_word; /* no bit is clear in the words before */
 };
 
+static struct spinlock heap_lock = SPINLOCK(LOCK_HEAP);
 static struct {
     struct region regions[REGION_COUNT];
     struct slab *partial[CLASS_COUNT]; /* slabs with a free block */
     struct slab *empty[CLASS_COUNT];   /* the one that is kept; not in `partial` */
-    struct heap_statistics statistics;
-} heap;
+    uint64_t bytes_platform;
+} heap GUARDED_BY(heap_lock);
+
+/* Of one CPU. Others take the lock only to trim, and read the counters without it. */
+static struct cache {
+    struct spinlock lock; /* rank HEAP_CACHE */
+    uint32_t counts[CLASS_COUNT];
+    void *blocks[CLASS_COUNT][CACHE_BLOCKS];
+    uint64_t allocated_blocks, allocated_bytes; /* less those given back here, wherever they came from */
+    uint64_t large_bytes;                       /* the same, of large blocks, whole pages */
+} caches[PLATFORM_CPUS_MAXIMUM];
+
+static struct cache *own_cache(void)
+{
+    const struct cpu *cpu = platform_cpu();
+    struct cache *cache = &caches[cpu ? cpu->number : 0];
+    cache->lock.rank = LOCK_HEAP_CACHE;
+    return cache;
+}
 
 static uint32_t size_class(size_t bytes)
 {
@@ -66,7 +91,7 @@ static uint32_t class_bytes(uint32_t index)
 }
 
 /* A region with a free slab, whose word is region->first_word; or NULL. */
-static struct region *region_find(void)
+static struct region *region_find(void) REQUIRES(heap_lock)
 {
     for (struct region *region = heap.regions; region < heap.regions + REGION_COUNT; region++) {
         if (!region->base) {
@@ -96,7 +121,7 @@ static void *group_of(const struct region *region, uint64_t slab_index)
     return region->base + slab_index / GROUP_SLABS * GROUP_BYTES;
 }
 
-static struct slab *slab_create(uint32_t class)
+static struct slab *slab_create(uint32_t class) REQUIRES(heap_lock)
 {
     struct region *region = region_find();
     if (!region) {
@@ -108,7 +133,7 @@ static struct slab *slab_create(uint32_t class)
         if (platform_commit(group_of(region, index), GROUP_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
             return NULL;
         }
-        heap.statistics.bytes_platform += GROUP_BYTES;
+        heap.bytes_platform += GROUP_BYTES;
     }
     *word |= UINT64_C(1) << bit;
     struct slab *slab = (struct slab *)(region->base + index * SLAB_BYTES);
@@ -118,7 +143,7 @@ static struct slab *slab_create(uint32_t class)
     return slab;
 }
 
-static void slab_destroy(struct slab *slab)
+static void slab_destroy(struct slab *slab) REQUIRES(heap_lock)
 {
     struct region *region = slab->region;
     uint64_t index = (uint64_t)((uint8_t *)slab - region->base) / SLAB_BYTES;
@@ -127,7 +152,7 @@ static void slab_destroy(struct slab *slab)
     region->first_word = (uint32_t)min_u64(region->first_word, index / 64);
     if (group_is_free(region, index)) {
         platform_decommit(group_of(region, index), GROUP_BYTES);
-        heap.statistics.bytes_platform -= GROUP_BYTES;
+        heap.bytes_platform -= GROUP_BYTES;
     }
 }
 
@@ -136,7 +161,7 @@ static bool slab_is_full(const struct slab *slab)
     return !slab->free && slab->fresh + slab->block_bytes > SLAB_BYTES;
 }
 
-static void partial_insert(struct slab *slab)
+static void partial_insert(struct slab *slab) REQUIRES(heap_lock)
 {
     struct slab **list = &heap.partial[slab->size_class];
     slab->previous = NULL;
@@ -147,7 +172,7 @@ static void partial_insert(struct slab *slab)
     *list = slab;
 }
 
-static void partial_remove(struct slab *slab)
+static void partial_remove(struct slab *slab) REQUIRES(heap_lock)
 {
     if (slab->previous) {
         slab->previous->next = slab->next;
@@ -159,7 +184,8 @@ static void partial_remove(struct slab *slab)
     }
 }
 
-static void *allocate_small(uint32_t class)
+/* A block, forbidden all but its first word. */
+static void *slab_allocate(uint32_t class) REQUIRES(heap_lock)
 {
     struct slab *slab = heap.partial[class];
     if (!slab) {
@@ -182,11 +208,10 @@ static void *allocate_small(uint32_t class)
     if (slab_is_full(slab)) {
         partial_remove(slab);
     }
-    heap.statistics.bytes += slab->block_bytes;
     return block;
 }
 
-static void free_small(void *memory)
+static void slab_free(void *memory) REQUIRES(heap_lock)
 {
     struct slab *slab = (struct slab *)((uintptr_t)memory & ~(SLAB_BYTES - 1));
     struct free_block *block = memory;
@@ -196,7 +221,6 @@ static void free_small(void *memory)
     block->next = slab->free;
     slab->free = block;
     SANITIZER_FORBID(block, slab->block_bytes);
-    heap.statistics.bytes -= slab->block_bytes;
     if (--slab->used == 0) {
         partial_remove(slab);
         if (heap.empty[slab->size_class]) {
@@ -205,6 +229,87 @@ static void free_small(void *memory)
             heap.empty[slab->size_class] = slab;
         }
     }
+}
+
+/* ---- Caches ---- */
+
+static uint32_t cache_capacity(uint32_t class)
+{
+    return (uint32_t)max_u64(min_u64(CACHE_BYTES / class_bytes(class), CACHE_BLOCKS), 2);
+}
+
+static void cache_fill(struct cache *cache, uint32_t class) REQUIRES(cache->lock)
+{
+    uint32_t wanted = cache_capacity(class) / 2;
+    spinlock_acquire(&heap_lock);
+    while (cache->counts[class] < wanted) {
+        void *block = slab_allocate(class);
+        if (!block) {
+            break;
+        }
+        cache->blocks[class][cache->counts[class]++] = block;
+    }
+    spinlock_release(&heap_lock);
+}
+
+/* Down to `left` blocks of the class: the oldest go. */
+static void cache_empty(struct cache *cache, uint32_t class, uint32_t left) REQUIRES(cache->lock)
+{
+    uint32_t gone = cache->counts[class] - left;
+    spinlock_acquire(&heap_lock);
+    for (uint32_t i = 0; i < gone; i++) {
+        SANITIZER_ALLOW(cache->blocks[class][i], sizeof(struct free_block)); /* for the slab's list */
+        slab_free(cache->blocks[class][i]);
+    }
+    spinlock_release(&heap_lock);
+    memmove(cache->blocks[class], cache->blocks[class] + gone, left * sizeof(cache->blocks[class][0]));
+    cache->counts[class] = left;
+}
+
+static void cache_count(struct cache *cache, uint64_t blocks, uint64_t bytes)
+{
+    __atomic_store_n(&cache->allocated_blocks, cache->allocated_blocks + blocks, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->allocated_bytes, cache->allocated_bytes + bytes, __ATOMIC_RELAXED);
+}
+
+static void *allocate_small(uint32_t class)
+{
+    struct cache *cache = own_cache();
+    void *block = NULL;
+    spinlock_acquire(&cache->lock);
+    if (!cache->counts[class]) {
+        cache_fill(cache, class);
+    }
+    if (cache->counts[class]) {
+        block = cache->blocks[class][--cache->counts[class]];
+        cache_count(cache, 1, class_bytes(class));
+    }
+    spinlock_release(&cache->lock);
+    return block;
+}
+
+static void free_small(void *memory, uint32_t class)
+{
+    struct cache *cache = own_cache();
+    SANITIZER_FORBID(memory, class_bytes(class));
+    spinlock_acquire(&cache->lock);
+    if (cache->counts[class] == cache_capacity(class)) {
+        cache_empty(cache, class, cache_capacity(class) / 2);
+    }
+    cache->blocks[class][cache->counts[class]++] = memory;
+    cache_count(cache, -UINT64_C(1), -(uint64_t)class_bytes(class));
+    spinlock_release(&cache->lock);
+}
+
+/* ---- Large blocks ---- */
+
+static void count_large(uint64_t blocks, uint64_t bytes)
+{
+    struct cache *cache = own_cache();
+    spinlock_acquire(&cache->lock);
+    cache_count(cache, blocks, bytes);
+    __atomic_store_n(&cache->large_bytes, cache->large_bytes + bytes, __ATOMIC_RELAXED);
+    spinlock_release(&cache->lock);
 }
 
 static void *allocate_large(size_t bytes)
@@ -221,8 +326,7 @@ static void *allocate_large(size_t bytes)
         platform_release(memory, rounded);
         return NULL;
     }
-    heap.statistics.bytes += rounded;
-    heap.statistics.bytes_platform += rounded;
+    count_large(1, rounded);
     SANITIZER_FORBID(memory, rounded);
     return memory;
 }
@@ -231,7 +335,6 @@ void *kernel_allocate(size_t bytes)
 {
     void *memory = bytes <= SMALL_BYTES ? allocate_small(size_class(bytes)) : allocate_large(bytes);
     if (memory) {
-        heap.statistics.blocks++;
         SANITIZER_ALLOW(memory, bytes);
     }
     return memory;
@@ -251,27 +354,33 @@ void kernel_free(void *memory, size_t bytes)
     if (!memory) {
         return;
     }
-    heap.statistics.blocks--;
-    SANITIZER_ALLOW(memory, sizeof(struct free_block)); /* for the list; a block of 0 bytes was not */
     if (bytes <= SMALL_BYTES) {
-        free_small(memory);
+        free_small(memory, size_class(bytes));
         return;
     }
     size_t rounded = align_up(bytes, PLATFORM_PAGE_BYTES);
-    heap.statistics.bytes -= rounded;
-    heap.statistics.bytes_platform -= rounded;
+    count_large(-UINT64_C(1), -(uint64_t)rounded);
     SANITIZER_ALLOW(memory, rounded);
     platform_release(memory, rounded);
 }
 
 void kernel_heap_trim(void)
 {
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && (i == 0 || kernel_cpus[i]); i++) {
+        spinlock_acquire(&caches[i].lock);
+        for (uint32_t class = 0; class < CLASS_COUNT; class++) {
+            cache_empty(&caches[i], class, 0);
+        }
+        spinlock_release(&caches[i].lock);
+    }
+    spinlock_acquire(&heap_lock);
     for (uint32_t class = 0; class < CLASS_COUNT; class++) {
         if (heap.empty[class]) {
             slab_destroy(heap.empty[class]);
             heap.empty[class] = NULL;
         }
     }
+    spinlock_release(&heap_lock);
 }
 
 char *kernel_copy_text(const char *text)
@@ -286,7 +395,15 @@ char *kernel_copy_text(const char *text)
 
 void kernel_heap_statistics(struct heap_statistics *statistics)
 {
-    *statistics = heap.statistics;
+    *statistics = (struct heap_statistics){0};
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM; i++) {
+        statistics->blocks += __atomic_load_n(&caches[i].allocated_blocks, __ATOMIC_RELAXED);
+        statistics->bytes += __atomic_load_n(&caches[i].allocated_bytes, __ATOMIC_RELAXED);
+        statistics->bytes_platform += __atomic_load_n(&caches[i].large_bytes, __ATOMIC_RELAXED);
+    }
+    spinlock_acquire(&heap_lock);
+    statistics->bytes_platform += heap.bytes_platform;
+    spinlock_release(&heap_lock);
 }
 
 static void *engine_allocate(void *context, size_t bytes)

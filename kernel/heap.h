@@ -1,8 +1,8 @@
 /* The kernel heap: memory for kernel objects.
  *
  * Small blocks come from slabs of one size class; a slab whose last block is freed goes back to the platform (one of
- * each class is kept). Large ones are platform ranges of their own. Not thread-safe yet: kernel code is not preempted
- * and there is one CPU. Never used at interrupt time. A platform may bring a file of its own in place of heap.c (a
+ * each class is kept). Large ones are platform ranges of their own. With locks held below rank HEAP_CACHE; never at
+ * interrupt time. A platform may bring a file of its own in place of heap.c (a
  * checking allocator). */
 #ifndef KERNEL_HEAP_H
 #define KERNEL_HEAP_H

@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct host_entry) == 32, "the stubs scale by shifting");
 
 /* By number. Rows of the tables of abi/ are filled when they are first linked. */
 struct host_entry host_entries[HOST_FUNCTIONS_MAXIMUM];
+static struct spinlock entries_lock = SPINLOCK(LOCK_HOST_FUNCTIONS); /* for filling them */
 /* Numbers from here on are for host_function_register; 0: not initialized. */
 static uint32_t registered_first, registered_count;
 
@@ -238,12 +239,18 @@ enum status host_function_find(const struct name *module, const struct name *fie
     if (!found) {
         return STATUS_NOT_FOUND;
     }
-    return host_entries[*number].function ? STATUS_OK
-                                          : entry_fill(&host_entries[*number], found_interface->module, found->name,
-                                                       found->signature, found->function);
+    enum status status = STATUS_OK;
+    spinlock_acquire(&entries_lock);
+    if (!host_entries[*number].function) {
+        status =
+            entry_fill(&host_entries[*number], found_interface->module, found->name, found->signature, found->function);
+    }
+    spinlock_release(&entries_lock);
+    return status;
 }
 
-enum status host_function_register(const struct host_function *function, const char *module, uint32_t *number)
+static enum status find_or_register(const struct host_function *function, const char *module, uint32_t *number)
+    REQUIRES(entries_lock)
 {
     for (uint32_t i = registered_first; i < registered_first + registered_count; i++) {
         value_type types[HOST_SIGNATURE_VALUES];
@@ -262,6 +269,14 @@ enum status host_function_register(const struct host_function *function, const c
     enum status status =
         entry_fill(&host_entries[*number], module, function->name, function->signature, function->function);
     registered_count += status == STATUS_OK;
+    return status;
+}
+
+enum status host_function_register(const struct host_function *function, const char *module, uint32_t *number)
+{
+    spinlock_acquire(&entries_lock);
+    enum status status = find_or_register(function, module, number);
+    spinlock_release(&entries_lock);
     return status;
 }
 

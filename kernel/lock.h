@@ -39,6 +39,7 @@
     X(TYPES, "type registry")                                                                                          \
     X(TEXT_MAP, "map from pc to module")                                                                               \
     X(LEAF, "anything that takes no further lock but the heap's")                                                      \
+    X(HEAP_CACHE, "kernel heap's blocks of one CPU")                                                                   \
     X(HEAP, "kernel heap")
 
 enum lock_rank {

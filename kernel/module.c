@@ -1,8 +1,8 @@
 /* Compiled modules, and the map from a pc to the module whose text holds it.
  *
- * The map is a sorted array that is never changed in place: a new one is made and published with one store, so that an
- * interrupt sees the old or the new one. The old one is freed at once, which is right as long as there is one CPU and
- * interrupts run to their end. */
+ * The map is a sorted array that is never changed in place: a new one is made and published with one store, so that who
+ * looks, also an interrupt, sees the old or the new one. Every CPU counts the look-ups that it is in; the old map is
+ * freed when each of them was seen outside of one. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
@@ -26,6 +26,7 @@ struct text_map {
 };
 
 static struct text_map *_Atomic text_map;
+static struct spinlock text_lock = SPINLOCK(LOCK_TEXT_MAP); /* for changing it */
 
 static size_t text_map_bytes(uint32_t count)
 {
@@ -49,55 +50,88 @@ static uint32_t text_ranges_below(const struct text_map *map, uintptr_t pc)
 
 struct compiled_module *text_find(uintptr_t pc)
 {
+    struct cpu *cpu = platform_cpu();
+    if (!cpu) {
+        return NULL;
+    }
+    /* One instruction each, so an interrupt in between finds and leaves the count right. The first is a fence: the map
+     * is looked at behind it. */
+    __atomic_add_fetch(&cpu->text_lookups, 1, __ATOMIC_SEQ_CST);
     const struct text_map *map = text_map;
     uint32_t below = map ? text_ranges_below(map, pc) : 0;
-    return below && pc < map->ranges[below - 1].end ? map->ranges[below - 1].module : NULL;
+    struct compiled_module *module = below && pc < map->ranges[below - 1].end ? map->ranges[below - 1].module : NULL;
+    __atomic_sub_fetch(&cpu->text_lookups, 1, __ATOMIC_RELEASE);
+    return module;
 }
 
-static void text_map_publish(struct text_map *map)
+/* Returns the old one, which nobody looks at any more. */
+static struct text_map *text_map_publish(struct text_map *map) REQUIRES(text_lock)
 {
     struct text_map *old = text_map;
     text_map = map;
-    if (old) {
-        kernel_free(old, text_map_bytes(old->count));
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && kernel_cpus[i]; i++) {
+        for (uint32_t round = 0; __atomic_load_n(&kernel_cpus[i]->text_lookups, __ATOMIC_SEQ_CST); round++) {
+            platform_relax(round);
+        }
     }
+    return old;
+}
+
+static void text_map_free(struct text_map *map)
+{
+    if (map) {
+        kernel_free(map, text_map_bytes(map->count));
+    }
+}
+
+static struct text_map *text_map_allocate(uint32_t count)
+{
+    struct text_map *map = kernel_allocate(text_map_bytes(count));
+    if (map) {
+        map->count = count;
+    }
+    return map;
 }
 
 static bool text_insert(struct compiled_module *module)
 {
-    const struct text_map *old = text_map;
-    uint32_t count = old ? old->count : 0;
-    struct text_map *map = kernel_allocate(text_map_bytes(count + 1));
-    if (!map) {
-        return false;
+    spinlock_acquire(&text_lock);
+    struct text_map *old = text_map, *map = text_map_allocate(old ? old->count + 1 : 1);
+    if (map) {
+        uintptr_t start = (uintptr_t)module->code->text;
+        uint32_t index = old ? text_ranges_below(old, start) : 0;
+        if (old) {
+            memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
+            memcpy(map->ranges + index + 1, old->ranges + index, (old->count - index) * sizeof(map->ranges[0]));
+        }
+        map->ranges[index] = (struct text_range){start, start + module->code->text_size, module};
+        old = text_map_publish(map);
     }
-    uintptr_t start = (uintptr_t)module->code->text;
-    uint32_t index = old ? text_ranges_below(old, start) : 0;
-    map->count = count + 1;
-    if (old) {
-        memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
-        memcpy(map->ranges + index + 1, old->ranges + index, (count - index) * sizeof(map->ranges[0]));
+    spinlock_release(&text_lock);
+    if (map) {
+        text_map_free(old);
     }
-    map->ranges[index] = (struct text_range){start, start + module->code->text_size, module};
-    text_map_publish(map);
-    return true;
+    return map != NULL;
 }
 
 static void text_remove(const struct compiled_module *module)
 {
+    spinlock_acquire(&text_lock);
     struct text_map *old = text_map;
     uint32_t index = text_ranges_below(old, (uintptr_t)module->code->text) - 1;
-    struct text_map *map = old->count > 1 ? kernel_allocate(text_map_bytes(old->count - 1)) : NULL;
-    if (!map && old->count > 1) {
-        old->ranges[index].end = old->ranges[index].start; /* no memory: an empty range stays */
-        return;
-    }
+    struct text_map *map = old->count > 1 ? text_map_allocate(old->count - 1) : NULL;
     if (map) {
-        map->count = old->count - 1;
         memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
         memcpy(map->ranges + index, old->ranges + index + 1, (map->count - index) * sizeof(map->ranges[0]));
     }
-    text_map_publish(map);
+    if (map || old->count == 1) {
+        text_map_publish(map);
+    } else {
+        old->ranges[index].end = old->ranges[index].start; /* no memory: an empty range stays */
+        old = NULL;
+    }
+    spinlock_release(&text_lock);
+    text_map_free(old);
 }
 
 static uint32_t allowed_cpu_features = UINT32_MAX;
@@ -238,12 +272,12 @@ enum status compiled_module_create(const uint8_t *bytes, size_t size, const char
 
 void compiled_module_acquire(struct compiled_module *module)
 {
-    module->reference_count++;
+    __atomic_add_fetch(&module->reference_count, 1, __ATOMIC_RELAXED);
 }
 
 void compiled_module_release(struct compiled_module *module)
 {
-    if (--module->reference_count == 0) {
+    if (__atomic_sub_fetch(&module->reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
         module_destroy(module);
     }
 }

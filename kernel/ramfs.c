@@ -19,7 +19,8 @@
 #define COUNT_MINIMUM 8                   /* entries and blocks that the arrays start with; a power of two */
 
 struct ramfs {
-    uint32_t reference_count; /* nodes */
+    struct mutex lock;        /* for all of the file system */
+    uint32_t reference_count; /* nodes, and who destroys some; atomic */
     uint64_t limit, used;     /* bytes */
     uint64_t last_inode;
     uint64_t device;
@@ -107,8 +108,9 @@ static struct ramfs_node *make_node(struct ramfs *fs, enum vfs_type type)
     if (!node)
         return NULL;
     vfs_node_initialize(&node->node, &ramfs_operations, type);
+    node->node.lock = &fs->lock;
     node->fs = fs;
-    fs->reference_count++;
+    __atomic_add_fetch(&fs->reference_count, 1, __ATOMIC_RELAXED);
     node->inode = ++fs->last_inode;
     node->access_time = node->modify_time = node->change_time = platform_realtime_nanoseconds();
     return node;
@@ -131,7 +133,7 @@ static struct ramfs_node *free_entries(struct ramfs_node *node, struct ramfs_nod
         child->links--;
         if (child->node.type == VFS_DIRECTORY)
             child->directory.parent = NULL;
-        if (--child->node.reference_count == 0) {
+        if (__atomic_sub_fetch(&child->node.reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
             child->next_dead = dead;
             dead = child;
         }
@@ -154,13 +156,17 @@ static void free_blocks(struct ramfs_node *node, uint64_t first)
 }
 
 /* Frees whole trees with a list instead of recursion: a guest decides how deep they are. */
-static void destroy(struct vfs_node *last)
+NO_LOCK_ANALYSIS static void destroy(struct vfs_node *last)
 {
     struct ramfs_node *dead = ramfs_node(last);
+    struct ramfs *fs = dead->fs;
+    bool called_inside = mutex_is_mine(&fs->lock);                 /* an operation dropped it */
+    __atomic_add_fetch(&fs->reference_count, 1, __ATOMIC_RELAXED); /* until the lock is given back */
+    if (!called_inside)
+        mutex_acquire(&fs->lock);
     dead->next_dead = NULL;
     while (dead) {
         struct ramfs_node *node = dead;
-        struct ramfs *fs = node->fs;
         dead = node->next_dead;
         switch (node->node.type) {
         case VFS_DIRECTORY:
@@ -177,9 +183,12 @@ static void destroy(struct vfs_node *last)
             break;
         }
         give(fs, node, sizeof *node);
-        if (--fs->reference_count == 0)
-            kernel_free(fs, sizeof *fs);
+        __atomic_sub_fetch(&fs->reference_count, 1, __ATOMIC_RELAXED);
     }
+    if (!called_inside)
+        mutex_release(&fs->lock);
+    if (__atomic_sub_fetch(&fs->reference_count, 1, __ATOMIC_ACQ_REL) == 0)
+        kernel_free(fs, sizeof *fs);
 }
 
 /* ---- Entries ---- */
@@ -333,7 +342,9 @@ static enum status adopt(struct ramfs_node *node, struct vfs_node *lower, const 
 {
     struct vfs_node *original;
     struct vfs_stat stat;
+    vfs_lock(lower);
     enum status status = lower->operations->open(lower, entry->name, entry->name_length, VFS_READ, &original);
+    vfs_unlock(lower);
     if (status != STATUS_OK)
         return status;
     status = vfs_stat(original, &stat);
@@ -826,6 +837,7 @@ enum status ramfs_create(struct vfs_node *lower, uint64_t limit, struct vfs_node
     struct ramfs *fs = kernel_allocate_zeroed(sizeof *fs);
     if (!fs)
         return STATUS_NO_MEMORY;
+    mutex_initialize(&fs->lock);
     fs->limit = limit;
     fs->device = vfs_new_device();
     fs->hash_key = vfs_new_hash_key();

@@ -7,6 +7,7 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/mutex.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
 #include "kernel/trace.h"
@@ -56,6 +57,7 @@ _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_p
         fill_report(&thread->activation->process->report, thread, trap, detail, position);
     }
     TRACE(TRAP, trap, traced_detail(thread->activation->process, trap));
+    mutexes_release_all();
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);
 }

@@ -1,10 +1,14 @@
 /* Groups by hash, in a table with linear probing; types by number, in an array. Removing a group moves the ones behind
- * it up, so there are no tombstones. A group and all that its types have is one block. */
+ * it up, so there are no tombstones. A group and all that its types have is one block.
+ *
+ * Whoever holds a number may look at its type without the lock: the array of types never moves, and a group goes with
+ * its last holder. */
 #include "kernel/type_registry.h"
 
 #include "engine/base.h"
 #include "engine/subtype.h"
 #include "kernel/heap.h"
+#include "kernel/lock.h"
 #include "kernel/platform.h"
 
 struct type_group {
@@ -21,20 +25,21 @@ union entry {
     uintptr_t next_free;
 };
 
+static struct spinlock registry_lock = SPINLOCK(LOCK_TYPES); /* for the registry, but as said above */
 static struct {
-    union entry *entries; /* [capacity]; number 0 stays unused */
-    uint32_t capacity;
-    uint32_t fresh; /* numbers from here on were never used */
-    uint32_t free;  /* first free number below, or 0 */
+    union entry *entries; /* reservation of TYPE_NUMBERS_MAXIMUM; number 0 stays unused */
+    uint32_t fresh;       /* numbers from here on were never used */
+    uint32_t free;        /* first free number below, or 0 */
     uint32_t count;
     struct type_group **slots; /* [slot_count], a power of two; NULL is empty */
     uint32_t slot_count, group_count;
-    uint64_t *displays; /* reservation of TYPE_NUMBERS_MAXIMUM */
-    uint32_t displays_committed;
+    uint64_t *displays; /* as entries */
+    uint32_t committed; /* numbers that both arrays have room for */
 } registry = {.fresh = 1};
 
-#define DISPLAYS_BYTES  (TYPE_NUMBERS_MAXIMUM * sizeof(uint64_t))
-#define DISPLAYS_COMMIT (PLATFORM_PAGE_BYTES / sizeof(uint64_t))
+#define ARRAY_BYTES    (TYPE_NUMBERS_MAXIMUM * sizeof(uint64_t)) /* of each */
+#define COMMIT_NUMBERS (PLATFORM_PAGE_BYTES / sizeof(uint64_t))
+_Static_assert(sizeof(union entry) == sizeof(uint64_t), "both arrays are committed alike");
 
 /* For the null function, whose signature is 0. */
 static const uint32_t no_display[1 + TYPE_DISPLAY_MINIMUM];
@@ -59,7 +64,7 @@ const struct runtime_type *type_of_number(uint32_t number)
 
 uint32_t type_number_count(void)
 {
-    return registry.count;
+    return __atomic_load_n(&registry.count, __ATOMIC_RELAXED);
 }
 
 const uint64_t *type_displays(void)
@@ -214,37 +219,23 @@ static void slot_remove(const struct type_group *group)
 
 /* ---- Numbers ---- */
 
-static bool entries_grow(uint32_t needed)
+static bool arrays_grow(uint32_t needed)
 {
-    uint32_t capacity = registry.capacity ? registry.capacity : 64;
-    while (capacity < needed) {
-        capacity *= 2;
+    uint32_t target = (uint32_t)align_up(needed, COMMIT_NUMBERS), more = target - registry.committed;
+    if (!registry.entries) {
+        registry.entries = platform_reserve(2 * ARRAY_BYTES);
+        registry.displays = (uint64_t *)registry.entries + TYPE_NUMBERS_MAXIMUM;
     }
-    union entry *entries = kernel_allocate(capacity * sizeof(*entries));
-    if (!entries) {
+    if (!registry.entries || platform_commit(registry.entries + registry.committed, more * sizeof(uint64_t),
+                                             PROTECTION_READ_WRITE) != STATUS_OK) {
         return false;
     }
-    if (registry.capacity) {
-        memcpy(entries, registry.entries, registry.capacity * sizeof(*entries));
-    }
-    kernel_free(registry.entries, registry.capacity * sizeof(*entries));
-    registry.entries = entries;
-    registry.capacity = capacity;
-    return true;
-}
-
-static bool displays_grow(uint32_t needed)
-{
-    if (!registry.displays) {
-        registry.displays = platform_reserve(DISPLAYS_BYTES);
-    }
-    uint32_t target = (uint32_t)align_up(needed, DISPLAYS_COMMIT);
-    if (!registry.displays || platform_commit(registry.displays + registry.displays_committed,
-                                              (target - registry.displays_committed) * sizeof(uint64_t),
-                                              PROTECTION_READ_WRITE) != STATUS_OK) {
+    if (platform_commit(registry.displays + registry.committed, more * sizeof(uint64_t), PROTECTION_READ_WRITE) !=
+        STATUS_OK) {
+        platform_decommit(registry.entries + registry.committed, more * sizeof(uint64_t));
         return false;
     }
-    registry.displays_committed = target;
+    registry.committed = target;
     registry.displays[0] = (uintptr_t)(no_display + 1);
     return true;
 }
@@ -253,8 +244,7 @@ static bool displays_grow(uint32_t needed)
 static bool numbers_reserve(uint32_t count)
 {
     uint32_t needed = (uint32_t)max_u64(registry.fresh, (uint64_t)1 + registry.count + count);
-    return needed <= TYPE_NUMBERS_MAXIMUM && (needed <= registry.capacity || entries_grow(needed)) &&
-           (needed <= registry.displays_committed || displays_grow(needed));
+    return needed <= TYPE_NUMBERS_MAXIMUM && (needed <= registry.committed || arrays_grow(needed));
 }
 
 static uint32_t number_take(struct runtime_type *type)
@@ -267,7 +257,7 @@ static uint32_t number_take(struct runtime_type *type)
     }
     registry.entries[number].type = type;
     registry.displays[number] = (uintptr_t)type->display;
-    registry.count++;
+    __atomic_store_n(&registry.count, registry.count + 1, __ATOMIC_RELAXED);
     return number;
 }
 
@@ -276,7 +266,7 @@ static void number_give_back(uint32_t number)
     registry.entries[number].next_free = (uintptr_t)registry.free << 1 | 1;
     registry.displays[number] = registry.displays[0];
     registry.free = number;
-    registry.count--;
+    __atomic_store_n(&registry.count, registry.count - 1, __ATOMIC_RELAXED);
 }
 
 /* ---- Making a group ---- */
@@ -353,7 +343,8 @@ static void fill_type(struct runtime_type *type, const struct wanted_group *want
 }
 
 /* The group in the registry, with a reference; its numbers are written. NULL without room. */
-static struct type_group *group_acquire(const struct wanted_group *wanted, uint32_t *numbers)
+static struct type_group *group_find_or_make(const struct wanted_group *wanted, uint32_t *numbers)
+    REQUIRES(registry_lock)
 {
     if (registry.group_count * 2 >= registry.slot_count &&
         !slots_resize(registry.slot_count ? registry.slot_count * 2 : 128)) {
@@ -389,16 +380,30 @@ static struct type_group *group_acquire(const struct wanted_group *wanted, uint3
     return group;
 }
 
-static void group_release(struct type_group *group)
+static struct type_group *group_acquire(const struct wanted_group *wanted, uint32_t *numbers)
 {
-    if (--group->references) {
-        return;
-    }
+    spinlock_acquire(&registry_lock);
+    struct type_group *group = group_find_or_make(wanted, numbers);
+    spinlock_release(&registry_lock);
+    return group;
+}
+
+static void group_remove(struct type_group *group) REQUIRES(registry_lock)
+{
     slot_remove(group);
     for (uint32_t i = 0; i < group->count; i++) {
         number_give_back(group->types[i].display[group->types[i].depth]);
     }
     kernel_free(group, group->bytes);
+}
+
+static void group_release(struct type_group *group)
+{
+    spinlock_acquire(&registry_lock);
+    if (--group->references == 0) {
+        group_remove(group);
+    }
+    spinlock_release(&registry_lock);
 }
 
 /* ---- Modules ---- */

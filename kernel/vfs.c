@@ -8,6 +8,15 @@
 #include "kernel/heap.h"
 #include "kernel/platform.h"
 
+/* A node's operation, with the lock of its file system. */
+#define LOCKED(node, call)                                                                                             \
+    ({                                                                                                                 \
+        vfs_lock(node);                                                                                                \
+        enum status locked_status = (node)->operations->call;                                                          \
+        vfs_unlock(node);                                                                                              \
+        locked_status;                                                                                                 \
+    })
+
 /* ---- Nodes ---- */
 
 void vfs_node_initialize(struct vfs_node *node, const struct vfs_operations *operations, enum vfs_type type)
@@ -17,13 +26,13 @@ void vfs_node_initialize(struct vfs_node *node, const struct vfs_operations *ope
 
 struct vfs_node *vfs_acquire(struct vfs_node *node)
 {
-    node->reference_count++;
+    __atomic_add_fetch(&node->reference_count, 1, __ATOMIC_RELAXED);
     return node;
 }
 
 void vfs_release(struct vfs_node *node)
 {
-    if (node && --node->reference_count == 0)
+    if (node && __atomic_sub_fetch(&node->reference_count, 1, __ATOMIC_ACQ_REL) == 0)
         node->operations->destroy(node);
 }
 
@@ -67,7 +76,7 @@ static enum status open_entry(struct vfs_node *directory, const char *name, size
         return STATUS_NAME_TOO_LONG;
     if (!directory->operations->open)
         return STATUS_NOT_SUPPORTED;
-    return directory->operations->open(directory, name, length, flags, result);
+    return LOCKED(directory, open(directory, name, length, flags, result));
 }
 
 struct walk {
@@ -224,7 +233,7 @@ enum status vfs_open(struct vfs_node *directory, const char *path, size_t length
 
     struct vfs_node *node;
     if (directory->operations->open_path)
-        status = directory->operations->open_path(directory, path, length, flags, &node);
+        status = LOCKED(directory, open_path(directory, path, length, flags, &node));
     else
         status = walk_open(directory, path, length, flags, &node);
     if (status != STATUS_OK)
@@ -281,7 +290,7 @@ enum status vfs_make_directory(struct vfs_node *directory, const char *path, siz
     else if (!place.directory->operations->make_directory)
         status = STATUS_READ_ONLY;
     else
-        status = place.directory->operations->make_directory(place.directory, place.name, place.length);
+        status = LOCKED(place.directory, make_directory(place.directory, place.name, place.length));
     vfs_release(place.directory);
     return status;
 }
@@ -297,7 +306,7 @@ enum status vfs_remove_directory(struct vfs_node *directory, const char *path, s
     else if (!place.directory->operations->remove_directory)
         status = STATUS_READ_ONLY;
     else
-        status = place.directory->operations->remove_directory(place.directory, place.name, place.length);
+        status = LOCKED(place.directory, remove_directory(place.directory, place.name, place.length));
     vfs_release(place.directory);
     return status;
 }
@@ -327,7 +336,7 @@ static enum status unlink_place(const struct place *place)
             return status;
         return type == VFS_DIRECTORY ? STATUS_IS_DIRECTORY : STATUS_NOT_DIRECTORY;
     }
-    return place->directory->operations->unlink(place->directory, place->name, place->length);
+    return LOCKED(place->directory, unlink(place->directory, place->name, place->length));
 }
 
 enum status vfs_unlink(struct vfs_node *directory, const char *path, size_t length)
@@ -357,8 +366,8 @@ static enum status rename_place(const struct place *from, const struct place *to
         if (type != VFS_DIRECTORY)
             return STATUS_NOT_DIRECTORY;
     }
-    return from->directory->operations->rename(from->directory, from->name, from->length, to->directory, to->name,
-                                               to->length);
+    return LOCKED(from->directory,
+                  rename(from->directory, from->name, from->length, to->directory, to->name, to->length));
 }
 
 enum status vfs_rename(struct vfs_node *from, const char *from_path, size_t from_length, struct vfs_node *to,
@@ -389,7 +398,7 @@ static enum status link_place(struct vfs_node *node, const struct place *to)
         return STATUS_CROSS_DEVICE;
     if (!to->directory->operations->link)
         return STATUS_READ_ONLY;
-    return to->directory->operations->link(to->directory, to->name, to->length, node);
+    return LOCKED(to->directory, link(to->directory, to->name, to->length, node));
 }
 
 enum status vfs_link(struct vfs_node *from, const char *from_path, size_t from_length, bool follow, struct vfs_node *to,
@@ -435,7 +444,7 @@ enum status vfs_make_symlink(struct vfs_node *directory, const char *path, size_
         status = STATUS_READ_ONLY;
     } else {
         status =
-            place.directory->operations->make_symlink(place.directory, place.name, place.length, target, target_length);
+            LOCKED(place.directory, make_symlink(place.directory, place.name, place.length, target, target_length));
     }
     vfs_release(place.directory);
     return status;
@@ -453,7 +462,7 @@ enum status vfs_read(struct vfs_node *node, uint64_t offset, void *buffer, size_
     if (!node->operations->read || node->type == VFS_DIRECTORY)
         return wrong_type(node, STATUS_NOT_SUPPORTED);
     *done = 0;
-    return bytes ? node->operations->read(node, offset, buffer, bytes, done) : STATUS_OK;
+    return bytes ? LOCKED(node, read(node, offset, buffer, bytes, done)) : STATUS_OK;
 }
 
 enum status vfs_write(struct vfs_node *node, uint64_t offset, const void *buffer, size_t bytes, size_t *done)
@@ -461,21 +470,21 @@ enum status vfs_write(struct vfs_node *node, uint64_t offset, const void *buffer
     if (!node->operations->write || node->type == VFS_DIRECTORY)
         return wrong_type(node, STATUS_READ_ONLY);
     *done = 0;
-    return bytes ? node->operations->write(node, offset, buffer, bytes, done) : STATUS_OK;
+    return bytes ? LOCKED(node, write(node, offset, buffer, bytes, done)) : STATUS_OK;
 }
 
 enum status vfs_append(struct vfs_node *node, const void *buffer, size_t bytes, size_t *done, uint64_t *offset)
 {
     if (!node->operations->append || node->type == VFS_DIRECTORY)
         return wrong_type(node, STATUS_READ_ONLY);
-    return node->operations->append(node, buffer, bytes, done, offset);
+    return LOCKED(node, append(node, buffer, bytes, done, offset));
 }
 
 enum status vfs_truncate(struct vfs_node *node, uint64_t size)
 {
     if (!node->operations->truncate || node->type == VFS_DIRECTORY)
         return wrong_type(node, STATUS_READ_ONLY);
-    return node->operations->truncate(node, size);
+    return LOCKED(node, truncate(node, size));
 }
 
 enum status vfs_read_directory(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes, size_t *done)
@@ -484,38 +493,38 @@ enum status vfs_read_directory(struct vfs_node *directory, uint64_t cookie, void
         return STATUS_NOT_DIRECTORY;
     if (!directory->operations->read_directory)
         return STATUS_NOT_SUPPORTED;
-    return directory->operations->read_directory(directory, cookie, buffer, bytes, done);
+    return LOCKED(directory, read_directory(directory, cookie, buffer, bytes, done));
 }
 
 enum status vfs_stat(struct vfs_node *node, struct vfs_stat *stat)
 {
-    return node->operations->stat ? node->operations->stat(node, stat) : STATUS_NOT_SUPPORTED;
+    return node->operations->stat ? LOCKED(node, stat(node, stat)) : STATUS_NOT_SUPPORTED;
 }
 
 enum status vfs_set_times(struct vfs_node *node, uint64_t access_time, uint64_t modify_time)
 {
-    return node->operations->set_times ? node->operations->set_times(node, access_time, modify_time) : STATUS_READ_ONLY;
+    return node->operations->set_times ? LOCKED(node, set_times(node, access_time, modify_time)) : STATUS_READ_ONLY;
 }
 
 enum status vfs_read_link(struct vfs_node *node, char *buffer, size_t bytes, size_t *done)
 {
     if (node->type != VFS_SYMLINK)
         return STATUS_INVALID;
-    return node->operations->read_link ? node->operations->read_link(node, buffer, bytes, done) : STATUS_NOT_SUPPORTED;
+    return node->operations->read_link ? LOCKED(node, read_link(node, buffer, bytes, done)) : STATUS_NOT_SUPPORTED;
 }
 
 /* Without the operation there is nothing that could be lost. */
 enum status vfs_sync(struct vfs_node *node, bool only_data)
 {
-    return node->operations->sync ? node->operations->sync(node, only_data) : STATUS_OK;
+    return node->operations->sync ? LOCKED(node, sync(node, only_data)) : STATUS_OK;
 }
 
 /* ---- For backends ---- */
 
 uint64_t vfs_new_device(void)
 {
-    static uint64_t last_device; /* kernel code is not preempted */
-    return ++last_device;
+    static uint64_t last_device;
+    return __atomic_add_fetch(&last_device, 1, __ATOMIC_RELAXED);
 }
 
 uint64_t vfs_new_hash_key(void)

@@ -7,8 +7,9 @@
  * There is no global name space and no root: every path is relative to a directory node that somebody was handed, and
  * the walk in vfs.c (or the backend's own `open_path`) never leaves it: neither by `..` nor by a symbolic link.
  *
- * Names and paths are bytes with a length, without terminator; they hold no NUL, names also no slash. Not thread-safe:
- * kernel code is not preempted, and an operation does not block. `*done` and `*result` count on STATUS_OK only. */
+ * Names and paths are bytes with a length, without terminator; they hold no NUL, names also no slash. Nodes may be used
+ * on several CPUs at a time: a file system that names a mutex in its nodes is called with that one held, but for
+ * `destroy`. An operation does not wait for anything but mutexes. `*done` and `*result` count on STATUS_OK only. */
 #ifndef KERNEL_VFS_H
 #define KERNEL_VFS_H
 
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/mutex.h"
 #include "kernel/status.h"
 
 #define VFS_NAME_BYTES 255  /* longest name of one component */
@@ -113,8 +115,9 @@ struct vfs_operations {
 /* First member of every backend's own node. Backends fill it with vfs_node_initialize. */
 struct vfs_node {
     const struct vfs_operations *operations;
-    uint32_t reference_count;
-    enum vfs_type type; /* for good */
+    uint32_t reference_count; /* atomic */
+    enum vfs_type type;       /* for good */
+    struct mutex *lock;       /* of all nodes of the file system, for good; NULL: it needs none */
 };
 
 /* One reference, the caller's. */
@@ -154,6 +157,20 @@ enum status vfs_read_link(struct vfs_node *node, char *buffer, size_t bytes, siz
 enum status vfs_sync(struct vfs_node *node, bool only_data);
 
 /* ---- For backends ---- */
+
+/* Around an operation of a node that is called past this interface. */
+NO_LOCK_ANALYSIS static inline void vfs_lock(const struct vfs_node *node)
+{
+    if (node->lock) {
+        mutex_acquire(node->lock);
+    }
+}
+NO_LOCK_ANALYSIS static inline void vfs_unlock(const struct vfs_node *node)
+{
+    if (node->lock) {
+        mutex_release(node->lock);
+    }
+}
 
 /* A number for vfs_stat.device that no other file system instance has. */
 uint64_t vfs_new_device(void);

@@ -25,8 +25,9 @@
 
 struct host_node {
     struct vfs_node node;
-    int file;
-    bool listable; /* a directory opened for reading, not with O_PATH */
+    int file;          /* for good, but what it names may change with `listable` */
+    struct mutex lock; /* of a directory: for `listable` and the place that it is read at */
+    bool listable;     /* opened for reading, not with O_PATH */
 };
 
 static const struct vfs_operations operations_with_openat2, operations_walking;
@@ -152,6 +153,7 @@ static enum status make_node(int file, const struct vfs_operations *operations, 
         return node ? STATUS_IO : STATUS_NO_MEMORY;
     }
     vfs_node_initialize(&node->node, operations, type_of_mode(stat.st_mode));
+    mutex_initialize(&node->lock);
     node->file = file;
     node->listable = S_ISDIR(stat.st_mode) && flags & VFS_READ;
     *result = &node->node;
@@ -289,15 +291,14 @@ static enum status make_listable(struct host_node *node)
     int file = openat(node->file, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0)
         return status_of_errno();
-    close(node->file);
-    node->file = file;
-    node->listable = true;
-    return STATUS_OK;
+    bool done = dup3(file, node->file, O_CLOEXEC) >= 0;
+    close(file);
+    node->listable = done;
+    return done ? STATUS_OK : STATUS_IO;
 }
 
 /* The cookie is Linux's d_off, which stays good as long as the file system keeps its directory order. */
-static enum status host_read_directory(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes,
-                                       size_t *done)
+static enum status read_locked(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes, size_t *done)
 {
     enum status status = make_listable(host_node(directory));
     if (status != STATUS_OK)
@@ -323,6 +324,16 @@ static enum status host_read_directory(struct vfs_node *directory, uint64_t cook
     }
     *done = used;
     return STATUS_OK;
+}
+
+static enum status host_read_directory(struct vfs_node *directory, uint64_t cookie, void *buffer, size_t bytes,
+                                       size_t *done)
+{
+    struct host_node *node = host_node(directory);
+    mutex_acquire(&node->lock);
+    enum status status = read_locked(directory, cookie, buffer, bytes, done);
+    mutex_release(&node->lock);
+    return status;
 }
 
 /* ---- Files ---- */
