@@ -143,15 +143,34 @@ static bool needs_handle(const struct host_interface *interface, const char *nam
     return false;
 }
 
-/* Does any eight-byte word hold a recent time that is finer than it may be? */
+#define MEMORY_BYTES (2 * 65536)
+static uint8_t before[MEMORY_BYTES];
+
+/* Small numbers: what lies there makes sense as vectors of buffers, handles, lengths. */
+static void fill(uint8_t *memory)
+{
+    for (size_t at = 0; at < MEMORY_BYTES; at += sizeof(uint32_t)) {
+        uint32_t word = (uint32_t)(random_number() % 40);
+        memcpy(memory + at, &word, sizeof word);
+    }
+    memcpy(before, memory, MEMORY_BYTES);
+}
+
+/* Is it a recent time that is finer than it may be? */
+static bool is_fine_time(uint64_t word, uint64_t from_monotonic, uint64_t from_realtime)
+{
+    bool recent = (word >= from_monotonic && word < from_monotonic + 10000 * MILLISECOND) ||
+                  (word >= from_realtime && word < from_realtime + 10000 * MILLISECOND);
+    return recent && word % MILLISECOND;
+}
+
+/* Was one written? */
 static bool tells_time(const uint8_t *memory, uint64_t from_monotonic, uint64_t from_realtime)
 {
-    for (size_t at = 0; at + sizeof(uint64_t) <= 2 * 65536; at += 4) {
+    for (size_t at = 0; at + sizeof(uint64_t) <= MEMORY_BYTES; at += 4) {
         uint64_t word;
         memcpy(&word, memory + at, sizeof word);
-        bool recent = (word >= from_monotonic && word < from_monotonic + 10000 * MILLISECOND) ||
-                      (word >= from_realtime && word < from_realtime + 10000 * MILLISECOND);
-        if (recent && word % MILLISECOND)
+        if (is_fine_time(word, from_monotonic, from_realtime) && memcmp(&word, before + at, sizeof word) != 0)
             return true;
     }
     return false;
@@ -167,6 +186,7 @@ static void call_once(const struct host_interface *interface, const char *name, 
         uint64_t value = zero ? 0 : plausible(i == 0);
         arguments[i].i64 = type->types[i] == VALUE_I32 ? (uint32_t)value : value;
     }
+    fill(memory);
     process->end_request = 0;
     process->deadline = monotonic + WAIT_NS;
     enum trap trap = function_call(process, function, arguments, &result);
@@ -177,6 +197,7 @@ static void call_once(const struct host_interface *interface, const char *name, 
     }
     bool is_random = !strcmp(name, "random_get");
     good = good && (is_random || !tells_time(memory, monotonic, realtime));
+    good = good && !is_fine_time(result.i64, monotonic, realtime);
     good = good && !other->signals && other->references == 2 && other->handle_count == 1;
     good =
         good && object_count(OBJECT_SYSTEM) == 1 && system_object()->references == 1 && clock_object()->references == 1;
@@ -208,7 +229,7 @@ static void try_function(const struct host_interface *interface, const struct ho
             CHECK(!"links");
             printf("%s.%s: %s\n", interface->module, entry->name, link_error.message);
         } else {
-            uint8_t *memory = instance_memory(instance, 0, 2 * 65536);
+            uint8_t *memory = instance_memory(instance, 0, MEMORY_BYTES);
             for (int i = 0; i < 8; i++)
                 call_once(interface, entry->name, process, guest_function(instance, "call"), memory, call + i == 0);
         }
