@@ -106,6 +106,10 @@ struct thread {
     const struct activation *call_activation; /* whose guest received it */
     struct call *call;                        /* NULL: the caller is gone. The port's lock */
 
+    struct message *dropped_messages; /* to be destroyed by the channel.c that is at it further out */
+    bool drops_messages;
+    struct message *held_message; /* message_hold */
+
     /* What kernel_exception gives to the trap entry. */
     enum trap trap;
     const char *trap_detail;

@@ -3,6 +3,7 @@
 
 #include "engine/base.h"
 #include "engine/x64/enter.h"
+#include "kernel/channel.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
@@ -92,6 +93,9 @@ enum status thread_prepare(struct thread *thread, struct process *process, struc
 
 void thread_destroy(struct thread *thread)
 {
+    if (thread->held_message) {
+        message_destroy(thread->held_message);
+    }
     if (thread->wasm_stack) {
         kernel_free(thread->extended_state_block, extended_state_bytes());
         place_leave_stack(thread->wasm_stack);

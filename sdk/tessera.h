@@ -77,6 +77,7 @@ enum tessera_object_type {
     TESSERA_OBJECT_PORT = 6,
     TESSERA_OBJECT_PORT_CLIENT = 7,
     TESSERA_OBJECT_REPLY = 8,
+    TESSERA_OBJECT_CHANNEL = 9,
 };
 
 /* ---- Handles ---- */
@@ -150,6 +151,45 @@ int32_t tessera_timer_set(uint32_t handle, uint64_t deadline, uint64_t period);
 /* How many of its times have come since it was set or read; clears the signal. Needs READ. */
 TESSERA_IMPORT(timer_read)
 int64_t tessera_timer_read(uint32_t handle);
+
+/* ---- Channels ----
+ * Bounded queues of messages between two ends. A message is bytes and handles; it is written and read whole. An end has
+ * these signals:
+ *     READABLE      there is a message
+ *     WRITABLE      there may be room; goes when a write was refused, comes when what was refused fits
+ *     PEER_CLOSED   the other end has no handle any more; what it wrote can still be read
+ * A message that waits to be read is charged to the program that wrote it. */
+
+#define TESSERA_MESSAGE_BYTES   (1u << 20) /* at most, and no more than the channel's room */
+#define TESSERA_MESSAGE_HANDLES 16         /* at most */
+
+/* A new channel: writes the handles of its ends, with all rights, to `ends`. In each direction there is room for so many
+ * messages and bytes that wait to be read; 0: 64, 256 KiB. -TESSERA_EINVALID: more than 65536 messages or 16 MiB;
+ * -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(channel_create)
+int32_t tessera_channel_create(uint32_t messages, uint32_t bytes, uint32_t ends[2]);
+
+/* Write a message. Its handles leave this program when it is written, and only then; each needs TRANSFER. Waits for room
+ * until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs WRITE. -TESSERA_EPEER: the other end is gone;
+ * -TESSERA_ETOOLARGE: never fits; -TESSERA_EHANDLE, -TESSERA_ERIGHT: also one of the message's handles, or one is named
+ * twice; -TESSERA_EINVALID: one is to an end of this channel; -TESSERA_ETIMEOUT, -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(channel_write)
+int32_t tessera_channel_write(uint32_t channel, const void *bytes, uint32_t length, const uint32_t *handles,
+                              uint32_t count, uint64_t deadline);
+
+/* Read the first message. Returns the number of its bytes, writes its handles to the first of `handles`, and 0 to the
+ * others up to `maximum` (at most TESSERA_MESSAGE_HANDLES); also 0 for a handle that was revoked on its way. Waits for a
+ * message until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs READ. -TESSERA_EPEER: there is none, and the
+ * other end is gone; -TESSERA_ETOOLARGE: it does not fit, and stays (tessera_channel_next); -TESSERA_ELIMIT: no room for
+ * its handles, and it stays; -TESSERA_EINVALID: `maximum`; -TESSERA_ETIMEOUT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(channel_read)
+int32_t tessera_channel_read(uint32_t channel, void *buffer, uint32_t length, uint32_t *handles, uint32_t maximum,
+                             uint64_t deadline);
+
+/* The size of the first message: its bytes, and 2^32 times the number of its handles. Needs READ. -TESSERA_EAGAIN: there
+ * is none; -TESSERA_EPEER: and there will be none. */
+TESSERA_IMPORT(channel_next)
+int64_t tessera_channel_next(uint32_t channel);
 
 /* ---- Waiting ----
  * A deadline of 0 only looks, one of UINT64_MAX never comes. What was waited for is revoked meanwhile: -TESSERA_EHANDLE.

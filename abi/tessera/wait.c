@@ -8,11 +8,11 @@
 
 #define RECORDS_MAXIMUM 256 /* in one call of wait_set_wait */
 
-/* Hold the grant behind a handle. */
-static enum status hold(struct handle_table *table, uint32_t handle, enum object_type type, uint32_t rights,
+enum status caller_hold(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
                         struct grant **result)
 {
     struct object *object;
+    struct handle_table *table = caller_handles(instance);
     spinlock_acquire(&table->lock);
     enum status status = handle_find_locked(table, handle, type, rights, &object);
     if (status == STATUS_OK) {
@@ -23,20 +23,26 @@ static enum status hold(struct handle_table *table, uint32_t handle, enum object
     return status;
 }
 
-static void give_back(const struct wait_item *items, uint32_t count)
+enum status caller_wait(struct grant *grant, uint32_t signals, uint64_t deadline)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        grant_release(items[i].grant);
-    }
+    struct wait_item item = {.grant = grant, .wanted = signals};
+    uint32_t ready;
+    return wait_many(&item, 1, deadline, &ready);
 }
 
-/* Ends the guest if it is to end; the kernel holds nothing for it here. */
-static enum status finish(enum status status)
+enum status caller_finish(enum status status)
 {
     if (status == STATUS_ENDING) {
         thread_end_if_asked();
     }
     return status;
+}
+
+static void give_back(const struct wait_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        grant_release(items[i].grant);
+    }
 }
 
 int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signals, uint64_t deadline)
@@ -46,23 +52,24 @@ int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signa
     if (!signals || (signals & ~(uint32_t)SIGNALS_ALL)) {
         return -TESSERA_EINVALID;
     }
-    enum status status = hold(caller_handles(instance), handle, NEEDS(wait_one), &item.grant);
+    enum status status = caller_hold(instance, handle, NEEDS(wait_one), &item.grant);
     if (status == STATUS_OK) {
         status = wait_many(&item, 1, caller_deadline(instance, deadline), &ready);
         give_back(&item, 1);
     }
-    return finish(status) == STATUS_OK ? (int32_t)item.seen : tessera_result(status);
+    return caller_finish(status) == STATUS_OK ? (int32_t)item.seen : tessera_result(status);
 }
 
 /* Hold all, or none. */
-static enum status hold_items(struct handle_table *table, const struct tessera_wait_item *wanted,
+static enum status hold_items(struct instance *instance, const struct tessera_wait_item *wanted,
                               struct wait_item *items, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         items[i] = (struct wait_item){.wanted = wanted[i].wanted};
-        enum status status = wanted[i].wanted & ~(uint32_t)SIGNALS_ALL
-                                 ? STATUS_INVALID
-                                 : hold(table, wanted[i].handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
+        enum status status =
+            wanted[i].wanted & ~(uint32_t)SIGNALS_ALL
+                ? STATUS_INVALID
+                : caller_hold(instance, wanted[i].handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
         if (status != STATUS_OK) {
             give_back(items, i);
             return status;
@@ -82,13 +89,13 @@ int32_t host_wait_many(struct instance *instance, uint32_t address, uint32_t cou
         return -TESSERA_EINVALID;
     }
     memcpy(wanted, from, bytes);
-    enum status status = hold_items(caller_handles(instance), wanted, items, count);
+    enum status status = hold_items(instance, wanted, items, count);
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
     status = wait_many(items, count, caller_deadline(instance, deadline), &ready);
     give_back(items, count);
-    if (finish(status) != STATUS_OK) {
+    if (caller_finish(status) != STATUS_OK) {
         return tessera_result(status);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -119,7 +126,7 @@ int32_t host_wait_set_add(struct instance *instance, uint32_t handle, uint32_t o
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
-    status = hold(caller_handles(instance), object, OBJECT_ANY, RIGHT_WAIT, &source);
+    status = caller_hold(instance, object, OBJECT_ANY, RIGHT_WAIT, &source);
     if (status == STATUS_OK) {
         status = wait_set_add(set, source, signals, key, instance->process->account, &entry);
         grant_release(source);
@@ -171,7 +178,7 @@ int32_t host_wait_set_wait(struct instance *instance, uint32_t handle, uint32_t 
                                caller_deadline(instance, deadline), &count);
         object_release(set);
     }
-    if (finish(status) != STATUS_OK) {
+    if (caller_finish(status) != STATUS_OK) {
         return tessera_result(status);
     }
     uint64_t bytes = count * (uint64_t)sizeof(records[0]);

@@ -1,0 +1,308 @@
+/* Channels: kernel/channel.h.
+ *
+ * Both ends lie in one block, which goes with the second of them; so an end may look at the other whatever became of
+ * it. What can be read from an end is under the lock of that end. A write or read takes that one lock. Only when the
+ * room in a queue ends, or comes back, are both taken, to change SIGNAL_WRITABLE of the end that writes into it: always
+ * that of end 0 first (LOCK_OBJECT), then that of end 1 (LOCK_OBJECT_INNER). */
+#include "kernel/channel.h"
+
+#include "engine/base.h"
+#include "kernel/account.h"
+#include "kernel/cpu.h"
+#include "kernel/heap.h"
+
+struct channel {
+    struct object object; /* its lock guards the rest */
+    struct channel_pair *pair;
+    struct message *first, *last; /* to be read here */
+    uint32_t message_count, message_bytes;
+    bool closed;      /* no handle is left: nothing is written to it any more */
+    bool peer_closed; /* the same of the other end */
+    bool blocked;     /* the other end is not writable */
+    uint32_t wanted;  /* bytes that were refused: it is writable again when there is room for them */
+};
+
+struct channel_pair {
+    struct channel ends[2];
+    uint32_t live; /* ends that are not destroyed; atomic */
+    uint32_t messages_maximum, bytes_maximum;
+    struct account *account;
+};
+
+static struct channel *peer_of(struct channel *end)
+{
+    return &end->pair->ends[end == &end->pair->ends[0]];
+}
+
+enum status channel_create(uint32_t messages, uint32_t bytes, struct account *account, struct object *ends[2])
+{
+    if (messages > CHANNEL_MESSAGES_MAXIMUM || bytes > CHANNEL_BYTES_MAXIMUM) {
+        return STATUS_INVALID;
+    }
+    if (!account_charge(account, sizeof(struct channel_pair))) {
+        return STATUS_LIMIT;
+    }
+    struct channel_pair *pair = kernel_allocate_zeroed(sizeof(*pair));
+    if (!pair) {
+        account_credit(account, sizeof(*pair));
+        return STATUS_NO_MEMORY;
+    }
+    pair->live = 2;
+    pair->messages_maximum = messages ? messages : CHANNEL_MESSAGES_DEFAULT;
+    pair->bytes_maximum = bytes ? bytes : CHANNEL_BYTES_DEFAULT;
+    pair->account = account;
+    for (int i = 0; i < 2; i++) {
+        object_initialize(&pair->ends[i].object, OBJECT_CHANNEL, SIGNAL_WRITABLE);
+        pair->ends[i].pair = pair;
+        ends[i] = &pair->ends[i].object;
+    }
+    spinlock_initialize(&pair->ends[1].object.lock, LOCK_OBJECT_INNER);
+    return STATUS_OK;
+}
+
+/* ---- Messages ---- */
+
+static uint64_t size_of(uint32_t bytes, uint32_t handle_count)
+{
+    return offsetof(struct message, grants) + handle_count * sizeof(struct grant *) + bytes;
+}
+
+enum status message_create(uint32_t bytes, uint32_t handle_count, struct account *account, struct message **result)
+{
+    if (bytes > MESSAGE_BYTES_MAXIMUM || handle_count > HANDLES_PER_MESSAGE) {
+        return STATUS_TOO_LARGE;
+    }
+    uint64_t size = size_of(bytes, handle_count);
+    if (!account_charge(account, size)) {
+        return STATUS_LIMIT;
+    }
+    struct message *message = kernel_allocate(size);
+    if (!message) {
+        account_credit(account, size);
+        return STATUS_NO_MEMORY;
+    }
+    message->next = NULL;
+    message->account = account;
+    message->bytes = bytes;
+    message->handle_count = handle_count;
+    memset(message->grants, 0, handle_count * sizeof(message->grants[0]));
+    *result = message;
+    return STATUS_OK;
+}
+
+static void destroy_one(struct message *message)
+{
+    struct account *account = message->account;
+    uint64_t size = size_of(message->bytes, message->handle_count);
+    for (uint32_t i = 0; i < message->handle_count; i++) {
+        if (message->grants[i]) {
+            grant_drop(message->grants[i]);
+        }
+    }
+    kernel_free(message, size);
+    account_credit(account, size);
+}
+
+/* Destroy a list. A handle in a message may be the last one of a channel with messages, and so on at any depth: those
+ * are put to the list of the thread that is at it already, and the stack stays flat. */
+static void destroy_all(struct message *first, struct message *last)
+{
+    struct thread *thread = thread_current();
+    last->next = thread->dropped_messages;
+    thread->dropped_messages = first;
+    if (thread->drops_messages) {
+        return;
+    }
+    thread->drops_messages = true;
+    while (thread->dropped_messages) {
+        struct message *message = thread->dropped_messages;
+        thread->dropped_messages = message->next;
+        destroy_one(message);
+    }
+    thread->drops_messages = false;
+}
+
+void message_destroy(struct message *message)
+{
+    destroy_all(message, message);
+}
+
+void message_hold(struct message *message)
+{
+    struct thread *thread = thread_current();
+    if (message && thread->held_message) { /* of a guest that ended, in a thread that went on */
+        message_destroy(thread->held_message);
+    }
+    thread->held_message = message;
+}
+
+/* ---- Room ---- */
+
+static bool has_room(const struct channel *end, uint32_t bytes) REQUIRES(end->object.lock)
+{
+    return end->message_count < end->pair->messages_maximum && bytes <= end->pair->bytes_maximum - end->message_bytes;
+}
+
+/* Make SIGNAL_WRITABLE of the other end what the room at this one says. */
+NO_LOCK_ANALYSIS static void update_writable(struct channel *end)
+{
+    struct channel *writer = peer_of(end);
+    spinlock_acquire(&end->pair->ends[0].object.lock);
+    spinlock_acquire(&end->pair->ends[1].object.lock);
+    bool room = has_room(end, end->wanted);
+    end->blocked = !room;
+    if (!end->closed) {
+        object_signal_locked(&writer->object, room ? 0 : SIGNAL_WRITABLE, room ? SIGNAL_WRITABLE : 0);
+    }
+    spinlock_release(&end->pair->ends[1].object.lock);
+    spinlock_release(&end->pair->ends[0].object.lock);
+}
+
+/* ---- Writing and reading ---- */
+
+static bool carries_itself(const struct channel_pair *pair, const struct message *message)
+{
+    for (uint32_t i = 0; i < message->handle_count; i++) {
+        const struct object *object = message->grants[i]->object;
+        if (object == &pair->ends[0].object || object == &pair->ends[1].object) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append(struct channel *end, struct message *message) REQUIRES(end->object.lock)
+{
+    message->next = NULL;
+    if (end->first) {
+        end->last->next = message;
+    } else {
+        end->first = message;
+    }
+    end->last = message;
+    end->message_count++;
+    end->message_bytes += message->bytes;
+    if (!(end->object.signals & SIGNAL_READABLE)) {
+        object_signal_locked(&end->object, 0, SIGNAL_READABLE);
+    }
+}
+
+enum status channel_write(struct object *object, struct message *message)
+{
+    struct channel *end = peer_of((struct channel *)object);
+    if (carries_itself(end->pair, message)) {
+        return STATUS_INVALID;
+    }
+    if (message->bytes > end->pair->bytes_maximum) {
+        return STATUS_TOO_LARGE;
+    }
+    enum status status = STATUS_OK;
+    uint32_t bytes = message->bytes;
+    spinlock_acquire(&end->object.lock);
+    if (end->closed) {
+        status = STATUS_CLOSED;
+    } else if (!has_room(end, bytes)) {
+        end->wanted = bytes;
+        status = STATUS_AGAIN;
+    } else {
+        append(end, message);
+        end->wanted = has_room(end, 1) ? end->wanted : 1;
+    }
+    bool changes = status == STATUS_AGAIN || (status == STATUS_OK && !has_room(end, 1));
+    spinlock_release(&end->object.lock);
+    if (changes) {
+        update_writable(end);
+    }
+    return status;
+}
+
+enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t handles_maximum,
+                         struct message **result)
+{
+    struct channel *end = (struct channel *)object;
+    enum status status = STATUS_OK;
+    bool changes = false;
+    spinlock_acquire(&end->object.lock);
+    struct message *message = end->first;
+    if (!message) {
+        status = end->peer_closed ? STATUS_CLOSED : STATUS_AGAIN;
+    } else if (message->bytes > bytes_maximum || message->handle_count > handles_maximum) {
+        status = STATUS_TOO_LARGE;
+    } else {
+        end->first = message->next;
+        end->message_count--;
+        end->message_bytes -= message->bytes;
+        if (!end->first) {
+            object_signal_locked(&end->object, SIGNAL_READABLE, 0);
+        }
+        changes = end->blocked && has_room(end, end->wanted);
+        *result = message;
+    }
+    spinlock_release(&end->object.lock);
+    if (changes) {
+        update_writable(end);
+    }
+    return status;
+}
+
+void channel_unread(struct object *object, struct message *message)
+{
+    struct channel *end = (struct channel *)object;
+    spinlock_acquire(&object->lock);
+    bool closed = end->closed;
+    if (!closed) {
+        message->next = end->first;
+        end->last = end->first ? end->last : message;
+        end->first = message;
+        end->message_count++;
+        end->message_bytes += message->bytes;
+        object_signal_locked(object, 0, SIGNAL_READABLE);
+    }
+    spinlock_release(&object->lock);
+    if (closed) {
+        message_destroy(message);
+    }
+}
+
+enum status channel_next(struct object *object, uint32_t *bytes, uint32_t *handle_count)
+{
+    struct channel *end = (struct channel *)object;
+    spinlock_acquire(&object->lock);
+    enum status status = end->first ? STATUS_OK : end->peer_closed ? STATUS_CLOSED : STATUS_AGAIN;
+    if (end->first) {
+        *bytes = end->first->bytes;
+        *handle_count = end->first->handle_count;
+    }
+    spinlock_release(&object->lock);
+    return status;
+}
+
+/* ---- The end ---- */
+
+void channel_object_closed(struct object *object)
+{
+    struct channel *end = (struct channel *)object, *peer = peer_of(end);
+    spinlock_acquire(&object->lock);
+    struct message *first = end->first, *last = end->last;
+    end->closed = true;
+    end->first = end->last = NULL;
+    end->message_count = end->message_bytes = 0;
+    spinlock_release(&object->lock);
+    spinlock_acquire(&peer->object.lock);
+    peer->peer_closed = true;
+    object_signal_locked(&peer->object, SIGNAL_WRITABLE, SIGNAL_PEER_CLOSED);
+    spinlock_release(&peer->object.lock);
+    if (first) {
+        destroy_all(first, last);
+    }
+}
+
+void channel_object_destroy(struct object *object)
+{
+    struct channel_pair *pair = ((struct channel *)object)->pair;
+    if (__atomic_fetch_sub(&pair->live, 1, __ATOMIC_ACQ_REL) == 1) {
+        struct account *account = pair->account;
+        kernel_free(pair, sizeof(*pair));
+        account_credit(account, sizeof(*pair));
+    }
+}

@@ -1,0 +1,60 @@
+/* Channels: bounded queues of messages, bytes and handles, in both directions between two ends.
+ *
+ * Each end is an object. Messages written to one are read from the other, in order, whole. An end has room for a number
+ * of messages and of bytes that wait to be read from it; beyond that a writer is refused, and the writer's end loses
+ * SIGNAL_WRITABLE until there is room again for what was refused. When the last handle to an end is gone, the other has
+ * SIGNAL_PEER_CLOSED: what was written to it can still be read.
+ *
+ * A message is copied into the kernel and out again. Its memory is charged to who wrote it until it is read, so a flood
+ * ends at the channel's bounds, and many channels' at the account of who fills them. Pages are never moved: on Linux
+ * that costs more than the two copies up to MESSAGE_BYTES_MAXIMUM (docs/kernel.md has the figures), and what is larger
+ * belongs into a memory object that both sides map. */
+#ifndef KERNEL_CHANNEL_H
+#define KERNEL_CHANNEL_H
+
+#include "kernel/handle.h"
+
+#define MESSAGE_BYTES_MAXIMUM    (UINT32_C(1) << 20)
+#define CHANNEL_MESSAGES_MAXIMUM (UINT32_C(1) << 16)
+#define CHANNEL_BYTES_MAXIMUM    (UINT32_C(1) << 24)
+#define CHANNEL_MESSAGES_DEFAULT 64
+#define CHANNEL_BYTES_DEFAULT    (UINT32_C(1) << 18)
+
+struct message {
+    struct message *next;
+    struct account *account; /* that pays for it */
+    uint32_t bytes, handle_count;
+    struct grant *grants[]; /* the bytes follow behind them */
+};
+static inline uint8_t *message_bytes(struct message *message)
+{
+    return (uint8_t *)&message->grants[message->handle_count];
+}
+
+/* Both ends of a new channel, with room for so many messages and bytes in each direction (0: the defaults); the
+ * references are the caller's. STATUS_INVALID: beyond the maxima; STATUS_LIMIT, STATUS_NO_MEMORY. */
+enum status channel_create(uint32_t messages, uint32_t bytes, struct account *account, struct object *ends[2]);
+
+/* A message without content, with room for so much; its grants are NULL. STATUS_TOO_LARGE, STATUS_LIMIT,
+ * STATUS_NO_MEMORY. */
+enum status message_create(uint32_t bytes, uint32_t handle_count, struct account *account, struct message **result);
+/* Drops what it holds. Without a lock. */
+void message_destroy(struct message *message);
+
+/* The current thread has the message in its hands (NULL: no more) while it does what may end its guest: then it is
+ * destroyed when the thread holds the next one, or ends. */
+void message_hold(struct message *message);
+
+/* The other end gets the message; it then belongs to the channel. STATUS_AGAIN: no room now, SIGNAL_WRITABLE will tell;
+ * STATUS_TOO_LARGE: there never will be; STATUS_CLOSED: the other end is gone; STATUS_INVALID: one of the handles is to
+ * an end of this channel. */
+enum status channel_write(struct object *end, struct message *message);
+/* The first message, if it fits; it then belongs to the caller. STATUS_AGAIN: there is none; STATUS_CLOSED: and there
+ * will be none; STATUS_TOO_LARGE: it is longer or has more handles. */
+enum status channel_read(struct object *end, uint32_t bytes_maximum, uint32_t handles_maximum, struct message **result);
+/* Put back a message that was read and cannot be kept: it is the first again. */
+void channel_unread(struct object *end, struct message *message);
+/* Size of the first message. STATUS_AGAIN, STATUS_CLOSED. */
+enum status channel_next(struct object *end, uint32_t *bytes, uint32_t *handle_count);
+
+#endif

@@ -1,0 +1,267 @@
+/* Channels: order, bounds and the signals that go with them, the end of an end, handles on their way, and that floods
+ * end at the account of who makes them. */
+#include "kernel/channel.h"
+
+#include <stdlib.h>
+
+#include "kernel/account.h"
+#include "kernel/event.h"
+#include "kernel/heap.h"
+#include "kernel/thread.h"
+#include "kernel/wait.h"
+#include "tests/kernel/check.h"
+#include "tests/kernel/guest.h"
+
+static struct account *account;
+
+struct pair {
+    struct grant *ends[2];
+};
+
+static struct grant *grant_of(struct object *object)
+{
+    struct grant *grant;
+    CHECK(grant_create(object, RIGHTS_ALL, &grant) == STATUS_OK);
+    object_release(object);
+    return grant;
+}
+
+static struct pair new_pair(uint32_t messages, uint32_t bytes)
+{
+    struct object *ends[2];
+    CHECK(channel_create(messages, bytes, account, ends) == STATUS_OK);
+    return (struct pair){{grant_of(ends[0]), grant_of(ends[1])}};
+}
+
+static void drop_pair(struct pair pair)
+{
+    grant_drop(pair.ends[0]);
+    grant_drop(pair.ends[1]);
+}
+
+static enum status write_bytes(struct grant *end, uint32_t bytes, uint8_t value)
+{
+    struct message *message;
+    enum status status = message_create(bytes, 0, account, &message);
+    if (status != STATUS_OK)
+        return status;
+    memset(message_bytes(message), value, bytes);
+    status = channel_write(end->object, message);
+    if (status != STATUS_OK)
+        message_destroy(message);
+    return status;
+}
+
+/* The first byte of the next message, or the negative of a status. */
+static int read_byte(struct grant *end)
+{
+    struct message *message;
+    enum status status = channel_read(end->object, UINT32_MAX, HANDLES_PER_MESSAGE, &message);
+    if (status != STATUS_OK)
+        return -(int)status;
+    int value = message->bytes ? message_bytes(message)[0] : 256;
+    message_destroy(message);
+    return value;
+}
+
+static bool has(struct grant *end, uint32_t signals)
+{
+    return (object_signals(end->object) & signals) == signals;
+}
+
+static void order_and_bounds(void)
+{
+    struct pair pair = new_pair(4, 100);
+    struct grant *a = pair.ends[0], *b = pair.ends[1];
+    uint32_t bytes, handles;
+    CHECK(has(a, SIGNAL_WRITABLE) && !has(b, SIGNAL_READABLE) && read_byte(b) == -(int)STATUS_AGAIN);
+    CHECK(channel_next(b->object, &bytes, &handles) == STATUS_AGAIN);
+    for (uint8_t i = 0; i < 4; i++)
+        CHECK(write_bytes(a, 10u + i, i) == STATUS_OK);
+    CHECK(has(b, SIGNAL_READABLE) && !has(a, SIGNAL_WRITABLE) && has(b, SIGNAL_WRITABLE));
+    CHECK(channel_next(b->object, &bytes, &handles) == STATUS_OK && bytes == 10 && handles == 0);
+    CHECK(write_bytes(a, 1, 9) == STATUS_AGAIN);
+    CHECK(write_bytes(b, 1, 77) == STATUS_OK && read_byte(a) == 77); /* the other direction has its own room */
+    CHECK(read_byte(b) == 0 && has(a, SIGNAL_WRITABLE));
+    CHECK(write_bytes(a, 0, 0) == STATUS_OK && !has(a, SIGNAL_WRITABLE));
+    CHECK(read_byte(b) == 1 && read_byte(b) == 2 && read_byte(b) == 3 && read_byte(b) == 256);
+    CHECK(!has(b, SIGNAL_READABLE) && has(a, SIGNAL_WRITABLE));
+    /* By bytes: what was refused must fit before it is writable again. */
+    CHECK(write_bytes(a, 101, 0) == STATUS_TOO_LARGE && has(a, SIGNAL_WRITABLE));
+    CHECK(write_bytes(a, 30, 1) == STATUS_OK && write_bytes(a, 30, 2) == STATUS_OK);
+    CHECK(write_bytes(a, 80, 3) == STATUS_AGAIN && !has(a, SIGNAL_WRITABLE));
+    CHECK(read_byte(b) == 1 && !has(a, SIGNAL_WRITABLE) && write_bytes(a, 5, 4) == STATUS_OK);
+    CHECK(read_byte(b) == 2 && has(a, SIGNAL_WRITABLE) && write_bytes(a, 80, 3) == STATUS_OK);
+    CHECK(read_byte(b) == 4 && read_byte(b) == 3);
+    struct message *message;
+    CHECK(write_bytes(a, 50, 8) == STATUS_OK);
+    CHECK(channel_read(b->object, 49, 0, &message) == STATUS_TOO_LARGE && has(b, SIGNAL_READABLE));
+    CHECK(channel_read(b->object, 50, 0, &message) == STATUS_OK);
+    CHECK(write_bytes(a, 10, 9) == STATUS_OK);
+    channel_unread(b->object, message);
+    CHECK(read_byte(b) == 8 && read_byte(b) == 9);
+    drop_pair(pair);
+    struct object *ends[2];
+    CHECK(channel_create(CHANNEL_MESSAGES_MAXIMUM + 1, 0, account, ends) == STATUS_INVALID);
+    CHECK(channel_create(0, CHANNEL_BYTES_MAXIMUM + 1, account, ends) == STATUS_INVALID);
+    CHECK(message_create(MESSAGE_BYTES_MAXIMUM + 1, 0, account, &message) == STATUS_TOO_LARGE);
+    CHECK(message_create(0, HANDLES_PER_MESSAGE + 1, account, &message) == STATUS_TOO_LARGE);
+}
+
+static void closing(void)
+{
+    struct pair pair = new_pair(0, 0);
+    struct grant *a = pair.ends[0], *b = pair.ends[1], *second;
+    CHECK(write_bytes(a, 3, 5) == STATUS_OK && write_bytes(b, 3, 6) == STATUS_OK);
+    CHECK(grant_derive(a, RIGHTS_ALL, true, NULL, &second) == STATUS_OK);
+    grant_drop(a);
+    CHECK(!has(b, SIGNAL_PEER_CLOSED)); /* there is another handle */
+    grant_drop(second);
+    CHECK(has(b, SIGNAL_PEER_CLOSED) && !has(b, SIGNAL_WRITABLE) && has(b, SIGNAL_READABLE));
+    CHECK(write_bytes(b, 1, 1) == STATUS_CLOSED && read_byte(b) == 5 && read_byte(b) == -(int)STATUS_CLOSED);
+    grant_drop(b);
+}
+
+static struct message *message_with(struct grant *grant)
+{
+    struct message *message;
+    CHECK(message_create(0, 1, account, &message) == STATUS_OK);
+    message->grants[0] = grant;
+    return message;
+}
+
+static void handles(void)
+{
+    struct pair pair = new_pair(0, 0), inner = new_pair(0, 0);
+    struct object *event;
+    struct message *message;
+    /* Itself, or its other end, in the channel would never be closed. */
+    for (int i = 0; i < 2; i++) {
+        struct grant *again;
+        CHECK(grant_derive(pair.ends[i], RIGHTS_ALL, true, NULL, &again) == STATUS_OK);
+        message = message_with(again);
+        CHECK(channel_write(pair.ends[0]->object, message) == STATUS_INVALID);
+        message_destroy(message);
+    }
+    CHECK(event_create(account, false, &event) == STATUS_OK);
+    CHECK(channel_write(pair.ends[0]->object, message_with(grant_of(event))) == STATUS_OK);
+    CHECK(channel_write(pair.ends[0]->object, message_with(inner.ends[1])) == STATUS_OK);
+    CHECK(channel_read(pair.ends[1]->object, 0, 0, &message) == STATUS_TOO_LARGE);
+    CHECK(channel_read(pair.ends[1]->object, 0, 1, &message) == STATUS_OK && message->grants[0]->object == event);
+    message_destroy(message);
+    CHECK(object_count(OBJECT_EVENT) == 0 && !has(inner.ends[0], SIGNAL_PEER_CLOSED));
+    drop_pair(pair); /* and with it what is on its way */
+    CHECK(has(inner.ends[0], SIGNAL_PEER_CLOSED));
+    grant_drop(inner.ends[0]);
+}
+
+/* Each in a message of the one before it: closed from one end, on a flat stack. */
+static void nested(void)
+{
+    struct pair first = new_pair(1, 1), last = first;
+    for (int i = 0; i < 20000; i++) {
+        struct pair next = new_pair(1, 1);
+        CHECK(channel_write(last.ends[0]->object, message_with(next.ends[1])) == STATUS_OK);
+        if (i)
+            grant_drop(last.ends[0]);
+        last = next;
+    }
+    CHECK(object_count(OBJECT_CHANNEL) > 20000);
+    grant_drop(last.ends[0]);
+    drop_pair(first);
+    CHECK(object_count(OBJECT_CHANNEL) == 0);
+}
+
+static void floods(void)
+{
+    struct account *whole = account;
+    account = account_create(100000);
+    struct pair pair = new_pair(CHANNEL_MESSAGES_MAXIMUM, CHANNEL_BYTES_MAXIMUM);
+    enum status status;
+    uint32_t count = 0;
+    while ((status = write_bytes(pair.ends[0], 100, 1)) == STATUS_OK)
+        count++;
+    CHECK(status == STATUS_LIMIT && count > 300 && count < 1000);
+    CHECK(read_byte(pair.ends[1]) == 1 && write_bytes(pair.ends[0], 100, 1) == STATUS_OK);
+    drop_pair(pair);
+    CHECK(account->used == 0 && account->references == 1);
+    account_release(account);
+    account = whole;
+}
+
+/* ---- Threads ---- */
+
+#define ROUNDS 20000
+
+static enum status wait_for(struct grant *grant, uint32_t signals)
+{
+    struct wait_item item = {.grant = grant, .wanted = signals};
+    uint32_t ready;
+    return wait_many(&item, 1, UINT64_MAX, &ready);
+}
+
+static void echo(void *argument)
+{
+    struct grant *end = argument;
+    struct message *message;
+    for (;;) {
+        enum status status = channel_read(end->object, UINT32_MAX, 0, &message);
+        if (status == STATUS_CLOSED)
+            return;
+        if (status == STATUS_AGAIN) {
+            CHECK(wait_for(end, SIGNAL_READABLE | SIGNAL_PEER_CLOSED) == STATUS_OK);
+        } else {
+            while ((status = channel_write(end->object, message)) == STATUS_AGAIN)
+                CHECK(wait_for(end, SIGNAL_WRITABLE | SIGNAL_PEER_CLOSED) == STATUS_OK);
+            if (status != STATUS_OK)
+                message_destroy(message);
+        }
+    }
+}
+
+static void threads(void)
+{
+    struct pair pair = new_pair(3, 1000);
+    struct thread *thread;
+    uint32_t sent = 0, received = 0, wrong = 0;
+    CHECK(thread_start(echo, pair.ends[1], &thread) == STATUS_OK);
+    while (received < ROUNDS) {
+        while (sent < ROUNDS && write_bytes(pair.ends[0], sent % 300, (uint8_t)sent) == STATUS_OK)
+            sent++;
+        int byte = read_byte(pair.ends[0]);
+        if (byte >= 0) {
+            wrong += byte != (received % 300 ? (uint8_t)received : 256);
+            received++;
+        } else if (sent < ROUNDS) {
+            CHECK(wait_for(pair.ends[0], SIGNAL_READABLE | SIGNAL_WRITABLE) == STATUS_OK);
+        } else {
+            CHECK(wait_for(pair.ends[0], SIGNAL_READABLE) == STATUS_OK);
+        }
+    }
+    CHECK(wrong == 0);
+    grant_drop(pair.ends[0]);
+    thread_join(thread);
+    grant_drop(pair.ends[1]);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    struct heap_statistics heap[2];
+    guest_initialize(argv);
+    for (int round = 0; round < 2; round++) {
+        account = account_create(UINT64_C(64) << 20);
+        order_and_bounds();
+        closing();
+        handles();
+        nested();
+        floods();
+        threads();
+        CHECK(account->used == 0 && account->references == 1 && object_count(OBJECT_CHANNEL) == 0);
+        account_release(account);
+        kernel_heap_trim();
+        kernel_heap_statistics(&heap[round]);
+    }
+    CHECK(heap[0].blocks == heap[1].blocks && heap[0].bytes == heap[1].bytes);
+    return checks_report();
+}
