@@ -160,8 +160,7 @@ int64_t tessera_timer_read(uint32_t handle);
  *     PEER_CLOSED   the other end has no handle any more; what it wrote can still be read
  * A message that waits to be read is charged to the program that wrote it. */
 
-#define TESSERA_MESSAGE_BYTES   (1u << 20) /* at most, and no more than the channel's room */
-#define TESSERA_MESSAGE_HANDLES 16         /* at most */
+#define TESSERA_CHANNEL_MESSAGE_BYTES (1u << 20) /* at most, and no more than the channel's room */
 
 /* A new channel: writes the handles of its ends, with all rights, to `ends`. In each direction there is room for so many
  * messages and bytes that wait to be read; 0: 64, 256 KiB. -TESSERA_EINVALID: more than 65536 messages or 16 MiB;
@@ -178,7 +177,7 @@ int32_t tessera_channel_write(uint32_t channel, const void *bytes, uint32_t leng
                               uint32_t count, uint64_t deadline);
 
 /* Read the first message. Returns the number of its bytes, writes its handles to the first of `handles`, and 0 to the
- * others up to `maximum` (at most TESSERA_MESSAGE_HANDLES); also 0 for a handle that was revoked on its way. Waits for a
+ * others up to `maximum` (at most TESSERA_MESSAGE_HANDLES, 16); also 0 for a handle that was revoked on its way. Waits for a
  * message until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs READ. -TESSERA_EPEER: there is none, and the
  * other end is gone; -TESSERA_ETOOLARGE: it does not fit, and stays (tessera_channel_next); -TESSERA_ELIMIT: no room for
  * its handles, and it stays; -TESSERA_EINVALID: `maximum`; -TESSERA_ETIMEOUT, -TESSERA_ENOMEMORY. */
