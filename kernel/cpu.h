@@ -167,6 +167,8 @@ static inline struct thread *thread_current(void)
 /* A wasm stack for this thread, if it has none yet: that of the place where it is going to run, if it is the process's
  * own thread and nobody else uses it, or else one of its own. */
 enum status thread_prepare(struct thread *thread, struct process *process, struct place *place);
+/* Is this address in it, above its guard, or in the payload of exceptions above it? */
+bool thread_stack_contains(const struct thread *thread, uint64_t address);
 /* Around each wasm_enter or kernel_enter: who runs, and, at the end, GS as it was. */
 void activation_begin(struct activation *activation, struct thread *thread, struct process *process);
 void activation_end(struct activation *activation, struct thread *thread);

@@ -55,6 +55,17 @@ static bool commit_side(struct gc_heap *heap, uint32_t blocks)
     return true;
 }
 
+static void heap_release(struct gc_heap *heap)
+{
+    if (heap->base) {
+        platform_release((void *)(uintptr_t)heap->base, HEAP_BYTES);
+    }
+    if (heap->side) {
+        platform_release(heap->side, SIDE_BYTES);
+    }
+    kernel_free(heap, sizeof(*heap));
+}
+
 static struct gc_heap *heap_create(struct process *process)
 {
     struct gc_heap *heap = kernel_allocate_zeroed(sizeof(*heap));
@@ -64,6 +75,10 @@ static struct gc_heap *heap_create(struct process *process)
     heap->process = process;
     heap->base = (uintptr_t)platform_reserve_for_guest(HEAP_BYTES);
     heap->side = platform_reserve(SIDE_BYTES);
+    if (!heap->base || !heap->side) {
+        heap_release(heap);
+        return NULL;
+    }
     heap->marks = (void *)heap->side;
     heap->blocks = (void *)(heap->side + MARKS_BYTES);
     heap->stack = (void *)(heap->side + MARKS_BYTES + BLOCK_TABLE_BYTES);
@@ -80,7 +95,7 @@ enum status gc_heap_require(struct process *process)
         if (!process->heap) {
             return STATUS_NO_MEMORY;
         }
-        if (!process->heap->base || !process->heap->side || !commit_side(process->heap, GC_FIRST_BLOCK + 1) ||
+        if (!commit_side(process->heap, GC_FIRST_BLOCK + 1) ||
             platform_commit(process->heap->stack, STACK_FIRST_BYTES, PROTECTION_READ_WRITE) != STATUS_OK) {
             gc_heap_destroy(process);
             return STATUS_NO_MEMORY;
@@ -97,18 +112,10 @@ enum status gc_heap_require(struct process *process)
 
 void gc_heap_destroy(struct process *process)
 {
-    struct gc_heap *heap = process->heap;
-    if (!heap) {
-        return;
+    if (process->heap) {
+        heap_release(process->heap);
+        process->heap = NULL;
     }
-    if (heap->base) {
-        platform_release((void *)(uintptr_t)heap->base, HEAP_BYTES);
-    }
-    if (heap->side) {
-        platform_release(heap->side, SIDE_BYTES);
-    }
-    kernel_free(heap, sizeof(*heap));
-    process->heap = NULL;
 }
 
 uint64_t gc_heap_base(const struct process *process)

@@ -164,6 +164,8 @@ bool process_charge_memory(struct process *process, uint64_t bytes);
 /* One of its threads came to an end that is the process's (`trap`; TRAP_NONE: it returned): the others end where they
  * are, and what the report says of this one stays. */
 void process_finish(struct process *process, enum trap trap);
+/* Is this address in the wasm stack, or in the payload above it, of one of the process's threads? */
+bool process_stack_contains(const struct process *process, uint64_t address);
 /* Wait for all further threads, and free them. */
 void process_join_threads(struct process *process);
 /* The current thread, which runs no guest, is a further thread of the process from now on (NULL: no more): instances

@@ -134,8 +134,9 @@ static enum trap page_fault_trap(const struct thread *thread, uint64_t address)
     if (address - (thread->area.stack_limit - ABI_STACK_GUARD_BYTES) < ABI_STACK_GUARD_BYTES) {
         return TRAP_STACK_OVERFLOW;
     }
-    if (address - thread->area.stack_limit < thread->area.stack_base + PAYLOAD_BYTES - thread->area.stack_limit) {
-        return TRAP_OUT_OF_MEMORY; /* committed, but the platform had no frame */
+    /* Committed, but the platform had no frame. The collector reads the stacks of all threads. */
+    if (thread_stack_contains(thread, address) || process_stack_contains(thread->process, address)) {
+        return TRAP_OUT_OF_MEMORY;
     }
     uint64_t heap = thread->process->heap ? gc_heap_base(thread->process) : 0;
     if (address - heap < HEAP_NULL_BYTES) { /* the place of the null reference */

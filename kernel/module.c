@@ -2,7 +2,8 @@
  *
  * The map is a sorted array that is never changed in place: a new one is made and published with one store, so that who
  * looks, also an interrupt, sees the old or the new one. Every CPU counts the look-ups that it is in; the old map is
- * freed when each of them was seen outside of one. */
+ * used again when each of them was seen outside of one. There are two of the same capacity, which take turns, so that
+ * removing needs no memory. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
@@ -25,8 +26,12 @@ struct text_map {
     struct text_range ranges[];
 };
 
-static struct text_map *_Atomic text_map;
-static struct spinlock text_lock = SPINLOCK(LOCK_TEXT_MAP); /* for changing it */
+#define TEXT_CAPACITY_MINIMUM 4
+
+static struct spinlock text_lock = SPINLOCK(LOCK_TEXT_MAP); /* for changing the map */
+static struct text_map *_Atomic text_map;                   /* NULL: without capacity */
+static struct text_map *text_map_spare GUARDED_BY(text_lock);
+static uint32_t text_capacity GUARDED_BY(text_lock); /* of both */
 
 static size_t text_map_bytes(uint32_t count)
 {
@@ -64,74 +69,84 @@ struct compiled_module *text_find(uintptr_t pc)
     return module;
 }
 
-/* Returns the old one, which nobody looks at any more. */
-static struct text_map *text_map_publish(struct text_map *map) REQUIRES(text_lock)
+/* The old one, which nobody looks at any more then, becomes the spare one. */
+static void text_map_publish(struct text_map *map) REQUIRES(text_lock)
 {
-    struct text_map *old = text_map;
+    text_map_spare = text_map;
     text_map = map;
     for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && kernel_cpus[i]; i++) {
         for (uint32_t round = 0; __atomic_load_n(&kernel_cpus[i]->text_lookups, __ATOMIC_SEQ_CST); round++) {
             platform_relax(round);
         }
     }
-    return old;
 }
 
-static void text_map_free(struct text_map *map)
+/* Twice the capacity. */
+static bool text_maps_grow(void) REQUIRES(text_lock)
 {
-    if (map) {
-        kernel_free(map, text_map_bytes(map->count));
+    uint32_t capacity = (uint32_t)max_u64(text_capacity * UINT64_C(2), TEXT_CAPACITY_MINIMUM);
+    struct text_map *map = kernel_allocate(text_map_bytes(capacity));
+    struct text_map *spare = kernel_allocate(text_map_bytes(capacity));
+    if (!map || !spare) {
+        kernel_free(map, text_map_bytes(capacity));
+        kernel_free(spare, text_map_bytes(capacity));
+        return false;
     }
+    map->count = 0;
+    if (text_map) {
+        memcpy(map, text_map, text_map_bytes(text_map->count));
+    }
+    kernel_free(text_map_spare, text_map_bytes(text_capacity));
+    text_map_publish(map);
+    kernel_free(text_map_spare, text_map_bytes(text_capacity));
+    text_map_spare = spare;
+    text_capacity = capacity;
+    return true;
 }
 
-static struct text_map *text_map_allocate(uint32_t count)
+/* Without ranges, there are no maps. */
+static void text_maps_free(void) REQUIRES(text_lock)
 {
-    struct text_map *map = kernel_allocate(text_map_bytes(count));
-    if (map) {
-        map->count = count;
-    }
-    return map;
+    kernel_free(text_map_spare, text_map_bytes(text_capacity));
+    text_map_publish(NULL);
+    kernel_free(text_map_spare, text_map_bytes(text_capacity));
+    text_map_spare = NULL;
+    text_capacity = 0;
 }
 
 static bool text_insert(struct compiled_module *module)
 {
     spinlock_acquire(&text_lock);
-    struct text_map *old = text_map, *map = text_map_allocate(old ? old->count + 1 : 1);
-    if (map) {
+    bool room = (text_map && text_map->count < text_capacity) || text_maps_grow();
+    if (room) {
+        const struct text_map *old = text_map;
+        struct text_map *map = text_map_spare;
         uintptr_t start = (uintptr_t)module->code->text;
-        uint32_t index = old ? text_ranges_below(old, start) : 0;
-        if (old) {
-            memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
-            memcpy(map->ranges + index + 1, old->ranges + index, (old->count - index) * sizeof(map->ranges[0]));
-        }
+        uint32_t index = text_ranges_below(old, start);
+        map->count = old->count + 1;
+        memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
+        memcpy(map->ranges + index + 1, old->ranges + index, (old->count - index) * sizeof(map->ranges[0]));
         map->ranges[index] = (struct text_range){start, start + module->code->text_size, module};
-        old = text_map_publish(map);
+        text_map_publish(map);
     }
     spinlock_release(&text_lock);
-    if (map) {
-        text_map_free(old);
-    }
-    return map != NULL;
+    return room;
 }
 
 static void text_remove(const struct compiled_module *module)
 {
     spinlock_acquire(&text_lock);
-    struct text_map *old = text_map;
+    const struct text_map *old = text_map;
+    struct text_map *map = text_map_spare;
     uint32_t index = text_ranges_below(old, (uintptr_t)module->code->text) - 1;
-    struct text_map *map = old->count > 1 ? text_map_allocate(old->count - 1) : NULL;
-    if (map) {
-        memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
-        memcpy(map->ranges + index, old->ranges + index + 1, (map->count - index) * sizeof(map->ranges[0]));
-    }
-    if (map || old->count == 1) {
-        text_map_publish(map);
-    } else {
-        old->ranges[index].end = old->ranges[index].start; /* no memory: an empty range stays */
-        old = NULL;
+    map->count = old->count - 1;
+    memcpy(map->ranges, old->ranges, index * sizeof(map->ranges[0]));
+    memcpy(map->ranges + index, old->ranges + index + 1, (map->count - index) * sizeof(map->ranges[0]));
+    text_map_publish(map);
+    if (map->count == 0) {
+        text_maps_free();
     }
     spinlock_release(&text_lock);
-    text_map_free(old);
 }
 
 static uint32_t allowed_cpu_features = UINT32_MAX;

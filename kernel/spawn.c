@@ -53,6 +53,15 @@ static void run_thread(void *argument)
     process_adopt_thread(NULL);
 }
 
+bool process_stack_contains(const struct process *process, uint64_t address)
+{
+    const struct process_thread *record = process->threads;
+    while (record && !(record->thread && thread_stack_contains(record->thread, address))) {
+        record = record->next;
+    }
+    return record || thread_stack_contains(process->thread, address);
+}
+
 static void join(struct process_thread *record)
 {
     if (record->thread) {

@@ -91,6 +91,12 @@ enum status thread_prepare(struct thread *thread, struct process *process, struc
     return STATUS_OK;
 }
 
+bool thread_stack_contains(const struct thread *thread, uint64_t address)
+{
+    uint64_t bytes = thread->area.stack_base + PAYLOAD_BYTES - thread->area.stack_limit;
+    return thread->wasm_stack && address - thread->area.stack_limit < bytes;
+}
+
 void thread_destroy(struct thread *thread)
 {
     if (thread->held_message) {

@@ -4,4 +4,4 @@ TEST_FILES += $(UNIT_TESTS)
 
 $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/sanitize/%.c.o $(SANITIZE_LIBRARY)
 	$(call SAY,LINK)
-	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^
+	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $(filter %.o,$^) $(filter %.a,$^)
