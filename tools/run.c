@@ -5,6 +5,7 @@
 #include "tools/record.h"
 #include "tools/subcommands.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,18 @@ static void apply_accelerator(void *context, const char *value)
     static const struct choice choices[] = {
         {"auto", ACCELERATOR_AUTOMATIC}, {"kvm", ACCELERATOR_KVM}, {"tcg", ACCELERATOR_TCG}};
     ((struct run_options *)context)->accelerator = (enum run_accelerator)CHOOSE("accelerator", value, choices);
+}
+
+#define CPUS_MAXIMUM 64
+
+static void apply_cpus(void *context, const char *value)
+{
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || number == 0 || number > CPUS_MAXIMUM)
+        die("--cpus takes a number from 1 to %d, not '%s'", CPUS_MAXIMUM, value);
+    ((struct run_options *)context)->cpus = (uint32_t)number;
 }
 
 static void apply_kernel(void *context, const char *value)
@@ -192,6 +205,7 @@ static const struct option run_options_table[] = {
     {"trace-size", 0, "SIZE", "Memory for that on each CPU, a power of two; else 1M. The newest events stay.",
      apply_trace_size},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
+    {"cpus", 0, "NUMBER", "CPUs of the vm; else 1.", apply_cpus},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
      apply_accelerator},

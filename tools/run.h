@@ -24,6 +24,7 @@ struct run_options {
     enum run_platform platform;
     enum run_machine machine;
     enum run_accelerator accelerator;
+    uint32_t cpus;      /* 0: not said */
     const char *kernel; /* NULL: beside the command */
     bool verbose;
     bool no_clock;      /* it does not get a handle to the clock */

@@ -207,6 +207,7 @@ static void machine_words(const struct run_options *options, uint64_t archive_by
         {"-machine", machines[options->machine]},
         {"-accel", choose_accelerator(options)},
         {"-cpu", "max"},
+        {"-smp", text_of("%" PRIu32, options->cpus > 0 ? options->cpus : 1)},
         {"-m", text_of("%" PRIu64 "M", memory_bytes(options, archive_bytes) >> 20)},
         {"-kernel", find_kernel(options)},
         {"-initrd", "/proc/self/fd/4"},

@@ -85,8 +85,11 @@ static const struct table_header *table_find(const char *signature)
 /* ---- MADT: ACPI 6.5, section 5.2.12 ---- */
 
 #define MADT_ENTRIES   44
+#define MADT_CPU       0
 #define MADT_IOAPIC    1
 #define MADT_OVERRIDE  2
+#define MADT_X2APIC    9
+#define CPU_ENABLED    1
 #define IOAPIC_DEFAULT UINT64_C(0xfec00000)
 #define IOAPIC_INPUTS  24 /* of the first one, which serves the ISA interrupts */
 #define POLARITY_LOW   3
@@ -101,6 +104,34 @@ struct __attribute__((packed)) madt_override {
     uint32_t input;
     uint16_t flags;
 };
+
+struct __attribute__((packed)) madt_cpu {
+    uint8_t type, bytes, processor, id;
+    uint32_t flags;
+};
+struct __attribute__((packed)) madt_x2apic {
+    uint8_t type, bytes;
+    uint16_t reserved;
+    uint32_t id, flags, processor;
+};
+
+uint32_t acpi_cpus(uint32_t *ids, uint32_t maximum)
+{
+    const struct table_header *madt = table_find("APIC");
+    const uint8_t *start = (const uint8_t *)madt;
+    uint32_t count = 0;
+    for (uint32_t at = MADT_ENTRIES; madt && at + 2 <= madt->bytes && start[at + 1] >= 2 && count < maximum;
+         at += start[at + 1]) {
+        uint32_t rest = madt->bytes - at;
+        const struct madt_cpu *cpu = (const void *)(start + at);
+        const struct madt_x2apic *x2apic = (const void *)(start + at);
+        if (start[at] == MADT_CPU && rest >= sizeof *cpu && (cpu->flags & CPU_ENABLED))
+            ids[count++] = cpu->id;
+        else if (start[at] == MADT_X2APIC && rest >= sizeof *x2apic && (x2apic->flags & CPU_ENABLED))
+            ids[count++] = x2apic->id;
+    }
+    return count;
+}
 
 void acpi_find_isa_interrupt(uint8_t line, struct acpi_isa_interrupt *interrupt)
 {

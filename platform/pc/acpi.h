@@ -1,5 +1,5 @@
-/* As much of ACPI as this kernel needs: where an ISA interrupt arrives, how to switch the machine off. Tables are
- * looked at through map_physical; what they say is checked against their lengths. */
+/* As much of ACPI as this kernel needs: where an ISA interrupt arrives, which CPUs there are, how to switch the machine
+ * off. Tables are looked at through map_physical; what they say is checked against their lengths. */
 #ifndef PLATFORM_PC_ACPI_H
 #define PLATFORM_PC_ACPI_H
 
@@ -16,6 +16,9 @@ struct acpi_isa_interrupt {
 };
 /* By the MADT; without one the PC's defaults. */
 void acpi_find_isa_interrupt(uint8_t line, struct acpi_isa_interrupt *interrupt);
+
+/* APIC ids of all CPUs that can be used, by the MADT, at most `maximum`; 0: there is none. */
+uint32_t acpi_cpus(uint32_t *ids, uint32_t maximum);
 
 /* A machine without the old hardware (QEMU's microvm). */
 bool acpi_hardware_reduced(void);

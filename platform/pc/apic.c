@@ -5,6 +5,7 @@
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
 #include "platform/pc/paging.h"
+#include "platform/pc/spinlock.h"
 
 /* Registers of the local APIC: offsets in memory; x2APIC MSRs are 0x800 + offset / 16. */
 enum {
@@ -27,6 +28,9 @@ enum {
 #define APIC_DIVIDE_BY_1     0xb
 #define APIC_COMMAND_PENDING 0x1000
 #define APIC_COMMAND_ASSERT  0x4000
+#define APIC_COMMAND_NMI     0x400
+#define APIC_COMMAND_INIT    0x500
+#define APIC_COMMAND_START   0x600
 #define APIC_BASE_ENABLE     (UINT64_C(1) << 11)
 #define APIC_BASE_X2APIC     (UINT64_C(1) << 10)
 #define APIC_BASE_ADDRESS    UINT64_C(0x000ffffffffff000)
@@ -46,24 +50,42 @@ static void apic_write(uint32_t number, uint32_t value)
         write_msr(0x800 + number / 16, value);
 }
 
-void apic_initialize(void)
+/* With what the CPU has, and its registers where they can be reached. */
+static void enable(void)
 {
-    /* Both 8259: everything masked. */
-    out8(0x21, 0xff);
-    out8(0xa1, 0xff);
-    uint64_t base = read_msr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
-    if (cpu_details.x2apic) {
-        write_msr(MSR_APIC_BASE, base);
-        write_msr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-    } else {
-        write_msr(MSR_APIC_BASE, base);
-        registers = physical_pointer(base & APIC_BASE_ADDRESS); /* as the first page tables show it */
-    }
     apic_write(APIC_SPURIOUS, APIC_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_LINE0, APIC_MASKED);
     apic_write(APIC_LINE1, APIC_LINE_NMI);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
     apic_write(APIC_TIMER, VECTOR_TIMER);
+}
+
+static uint64_t enable_base(void)
+{
+    uint64_t base = read_msr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+    write_msr(MSR_APIC_BASE, base);
+    if (cpu_details.x2apic)
+        write_msr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    return base & APIC_BASE_ADDRESS;
+}
+
+void apic_initialize(void)
+{
+    /* Both 8259: everything masked. */
+    out8(0x21, 0xff);
+    out8(0xa1, 0xff);
+    uint64_t base = enable_base();
+    if (!cpu_details.x2apic)
+        registers = physical_pointer(base); /* as the first page tables show it */
+    enable();
+}
+
+void apic_initialize_further(void)
+{
+    enable_base(); /* the registers are at the same address on every CPU */
+    enable();
+    if (cpu_details.tsc_deadline)
+        apic_timer_use_deadline();
 }
 
 bool apic_map(void)
@@ -102,6 +124,30 @@ static void send_command(uint32_t id, uint32_t command)
 void apic_interrupt(uint32_t id, uint8_t vector)
 {
     send_command(id, APIC_COMMAND_ASSERT | vector);
+}
+
+void apic_interrupt_hard(uint32_t id)
+{
+    send_command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_NMI);
+}
+
+static void wait_microseconds(uint64_t count)
+{
+    uint64_t end = platform_monotonic_nanoseconds() + count * 1000;
+    while (platform_monotonic_nanoseconds() < end)
+        spin();
+}
+
+/* MultiProcessor Specification, appendix B.4, without the wait of 10 ms behind INIT, which CPUs with 64 bits do not
+ * need. */
+void apic_start_cpu(uint32_t id, uint32_t page)
+{
+    send_command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_INIT);
+    wait_microseconds(10);
+    for (uint32_t i = 0; i < 2; i++) {
+        send_command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_START | page >> 12);
+        wait_microseconds(10);
+    }
 }
 
 void apic_timer_start(uint32_t count)

@@ -11,6 +11,7 @@
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
 #include "platform/pc/paging.h"
+#include "platform/pc/smp.h"
 
 /* What the first page tables show. */
 #define BOOT_REACH UINT64_C(0x100000000)
@@ -59,6 +60,7 @@ _Noreturn void pc_start(uint32_t loader, uint64_t information, uint64_t entry_ti
     cpu_enable();
     start_memory(&handoff);
     acpi_initialize(handoff.rsdp);
+    smp_initialize(handoff.start_page);
     clock_initialize(handoff.command_line, entry_timestamp);
     apic_route(CONSOLE_INTERRUPT_LINE, VECTOR_SERIAL);
     console_enable_input();

@@ -19,6 +19,7 @@ struct boot_handoff {
     const char *command_line; /* in the direct map, like the following */
     const uint8_t *archive;
     uint64_t archive_bytes;
+    uint32_t start_page; /* a page below 1 MiB for the first code of further CPUs; 0: none is free */
     const uint8_t *rsdp; /* ACPI's root, or NULL: to be searched */
 };
 

@@ -267,7 +267,9 @@ void platform_idle(uint64_t deadline)
         if (deadline < cpu->timer_armed)
             timer_program(deadline);
         /* `sti` lets interrupts in only behind the next instruction, so none slips in before `hlt`. */
+        tlb_idle_begin();
         __asm__ volatile("sti; hlt; cli" ::: "memory");
+        tlb_idle_end();
     }
     cpu->woken = false;
     interrupts_restore(enabled);

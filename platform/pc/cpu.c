@@ -111,12 +111,10 @@ static void enable_extended_state(const struct leaves *leaves)
     if (cpu_details.xsave)
         cr4 |= CR4_OSXSAVE;
     write_cr4(cr4);
-    cpu_details.xsave_bytes = FXSAVE_BYTES;
     if (cpu_details.xsave) {
         uint32_t mask = XSTATE_X87 | XSTATE_SSE | (bit(leaves->ecx1, ECX1_AVX) ? XSTATE_AVX : 0);
         __asm__ volatile("xsetbv" ::"c"(0), "a"(mask), "d"(0));
         cpu_details.xsave_mask = mask;
-        cpu_details.xsave_bytes = cpuid(0xd, 0).ebx;
     }
     uint32_t mxcsr = 0x1f80; /* all exceptions masked, round to nearest */
     __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
@@ -160,11 +158,27 @@ void cpu_enable(void)
 {
     check_required(&leaves);
     enable_extended_state(&leaves);
+    cpu_details.xsave_bytes = cpu_details.xsave ? cpuid(0xd, 0).ebx : FXSAVE_BYTES;
 }
 
 /* ---- Descriptor tables and the record ---- */
 
 extern uint8_t boot_stack_top[];
+
+static void fill_record(struct pc_cpu *cpu, uint64_t stacks)
+{
+    cpu->self = cpu;
+    cpu->timer_armed = UINT64_MAX;
+    for (uint32_t i = 0; i < STACK_COUNT; i++)
+        cpu->task.interrupt_stacks[i] = stacks + (i + 1) * (4096 + INTERRUPT_STACK_BYTES);
+    cpu->task.io_map_base = sizeof cpu->task;
+
+    uint64_t task = (uint64_t)&cpu->task, limit = sizeof cpu->task - 1;
+    cpu->gdt[SELECTOR_CODE / 8] = UINT64_C(0x00af9b000000ffff);
+    cpu->gdt[SELECTOR_DATA / 8] = UINT64_C(0x00cf93000000ffff);
+    cpu->gdt[SELECTOR_TASK / 8] = limit | (task & 0xffffff) << 16 | UINT64_C(0x89) << 40 | (task >> 24 & 0xff) << 56;
+    cpu->gdt[SELECTOR_TASK / 8 + 1] = task >> 32;
+}
 
 static void load_tables(struct pc_cpu *cpu)
 {
@@ -173,26 +187,30 @@ static void load_tables(struct pc_cpu *cpu)
         uint64_t base;
     } pointer = {sizeof cpu->gdt - 1, (uint64_t)cpu->gdt};
     __asm__ volatile("lgdt %0; ltr %w1" ::"m"(pointer), "r"(SELECTOR_TASK));
+    write_msr(MSR_FS_BASE, (uint64_t)cpu);
+    write_msr(MSR_GS_BASE, 0);
+    interrupt_load();
 }
 
 void cpu_initialize_boot(void)
 {
-    struct pc_cpu *cpu = &boot_cpu;
-    cpu->self = cpu;
-    cpu->timer_armed = UINT64_MAX;
-    for (uint32_t i = 0; i < STACK_COUNT; i++)
-        cpu->task.interrupt_stacks[i] = (uint64_t)boot_stack_top + (i + 1) * (4096 + INTERRUPT_STACK_BYTES);
-    cpu->task.io_map_base = sizeof cpu->task;
-
-    uint64_t task = (uint64_t)&cpu->task, limit = sizeof cpu->task - 1;
-    cpu->gdt[SELECTOR_CODE / 8] = UINT64_C(0x00af9b000000ffff);
-    cpu->gdt[SELECTOR_DATA / 8] = UINT64_C(0x00cf93000000ffff);
-    cpu->gdt[SELECTOR_TASK / 8] = limit | (task & 0xffffff) << 16 | UINT64_C(0x89) << 40 | (task >> 24 & 0xff) << 56;
-    cpu->gdt[SELECTOR_TASK / 8 + 1] = task >> 32;
-    load_tables(cpu);
-    write_msr(MSR_FS_BASE, (uint64_t)cpu);
-    write_msr(MSR_GS_BASE, 0);
+    fill_record(&boot_cpu, (uint64_t)boot_stack_top);
+    boot_cpu.online = true;
     interrupt_initialize();
+    load_tables(&boot_cpu);
+}
+
+void cpu_prepare(struct pc_cpu *cpu, uint32_t number, uint32_t apic_id, uint64_t stacks)
+{
+    fill_record(cpu, stacks);
+    cpu->number = number;
+    cpu->apic_id = apic_id;
+}
+
+void cpu_initialize_further(struct pc_cpu *cpu)
+{
+    load_tables(cpu);
+    enable_extended_state(&leaves);
 }
 
 /* ---- What the kernel asks for ---- */

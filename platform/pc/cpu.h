@@ -27,6 +27,7 @@ struct pc_cpu {
     uint64_t scratch[3]; /* PC_CPU_SCRATCH: of gs_stub_msr */
     uint32_t number;     /* index in `cpus` */
     uint32_t apic_id;
+    bool online;          /* takes interrupts; atomic */
     volatile bool woken;  /* an interrupt has come since platform_idle returned last */
     uint64_t timer_armed; /* monotonic time of platform_timer_arm; UINT64_MAX: none. Changed with interrupts off */
     uint64_t gdt[5];
@@ -62,6 +63,12 @@ void cpu_identify(void);
 void cpu_enable(void);
 /* GDT, TSS, IDT and FS for the boot CPU, so that exceptions are reported. Uses no memory but its own. */
 void cpu_initialize_boot(void);
+/* Interrupt stacks of a CPU, each above an unmapped page. */
+#define INTERRUPT_STACKS_BYTES (STACK_COUNT * (4096 + INTERRUPT_STACK_BYTES))
+/* Fill the record of a further CPU; its interrupt stacks lie at `stacks`, with nothing left to be touched. */
+void cpu_prepare(struct pc_cpu *cpu, uint32_t number, uint32_t apic_id, uint64_t stacks);
+/* On it: all that this file does, to be as the boot CPU is. */
+void cpu_initialize_further(struct pc_cpu *cpu);
 
 /* ---- interrupt.c ---- */
 struct interrupt_frame {
@@ -78,7 +85,6 @@ enum {
     VECTOR_SPURIOUS,
     VECTOR_TLB,  /* tlb.h */
     VECTOR_WAKE, /* platform_interrupt_cpu */
-    VECTOR_STOP, /* the machine ends: stand still */
     VECTOR_END,
     VECTOR_COUNT = VECTOR_END - VECTOR_FIRST,
 };
@@ -86,8 +92,10 @@ enum {
 /* Interrupt stacks (IST), in the order of boot.S. */
 enum { STACK_EXCEPTION = 1, STACK_INTERRUPT, STACK_DOUBLE_FAULT, STACK_NMI, STACK_COUNT = 4 };
 
-/* Fill the IDT that all CPUs share, and load it. */
+/* Fill the IDT that all CPUs share. */
 void interrupt_initialize(void);
+/* Let this CPU use it. */
+void interrupt_load(void);
 /* From interrupt.S. */
 void interrupt_dispatch(struct interrupt_frame *frame);
 

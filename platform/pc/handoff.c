@@ -47,10 +47,16 @@ struct multiboot2_memory {
     uint32_t type, reserved;
 };
 
+/* Where in low memory a page for further CPUs is looked for, if that is RAM. */
+#define LOW_START UINT64_C(0x8000)
+#define LOW_END   UINT64_C(0x9f000)
+
 /* Insert sorted; what is not RAM for us (low memory) is cut off. */
 static void add_ram(struct boot_handoff *handoff, uint64_t start, uint64_t bytes)
 {
     uint64_t end = start + bytes;
+    if (start <= LOW_START && end > LOW_START && end >= bytes)
+        handoff->start_page = (uint32_t)min_u64(end, LOW_END) & ~4095u; /* for now, the end of low memory */
     start = max_u64(start, LOW_MEMORY_BYTES);
     if (end < bytes || end > DIRECT_MAP_BYTES || start >= end || handoff->ram_count == BOOT_RAM_MAXIMUM)
         return;
@@ -145,14 +151,29 @@ static const char *read_multiboot2(uint64_t information, struct boot_handoff *ha
     return handoff->ram_count > 0 ? NULL : "multiboot2 information without a memory map";
 }
 
+/* The lowest page from LOW_START on in which nothing lies that the loader handed over. */
+static uint32_t free_low_page(const struct boot_handoff *handoff)
+{
+    for (uint32_t page = LOW_START; page < handoff->start_page; page += 4096) {
+        bool is_free = true;
+        for (uint32_t i = 0; i < handoff->taken_count && is_free; i++)
+            is_free = handoff->taken[i].end <= page || handoff->taken[i].start >= page + 4096;
+        if (is_free)
+            return page;
+    }
+    return 0;
+}
+
 extern uint8_t image_end[];
 
 const char *boot_read_handoff(uint32_t loader, uint64_t information, struct boot_handoff *handoff)
 {
     handoff->command_line = "";
+    const char *problem = loader == BOOT_PVH ? read_pvh(information, handoff) : read_multiboot2(information, handoff);
+    handoff->start_page = free_low_page(handoff);
     /* From 0 on: what lies between low memory and the image's start is the image's as well. */
     add_taken(handoff, 0, (uint64_t)image_end - KERNEL_BASE);
-    return loader == BOOT_PVH ? read_pvh(information, handoff) : read_multiboot2(information, handoff);
+    return problem;
 }
 
 bool boot_option(const char *command_line, const char *name, char *value, size_t size)

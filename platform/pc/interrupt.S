@@ -33,7 +33,7 @@ exception_entries: /* 16 bytes for each of the vectors 0 to 31 */
     .globl interrupt_entries
 interrupt_entries: /* and for VECTOR_FIRST (cpu.h) and those behind it */
     .set vector, 0x40
-    .rept 6
+    .rept 5
     interrupt_entry vector, 0
     .set vector, vector + 1
     .endr

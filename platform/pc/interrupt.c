@@ -7,6 +7,7 @@
 #include "platform/pc/instructions.h"
 #include "platform/pc/paging.h"
 #include "platform/pc/panic.h"
+#include "platform/pc/power.h"
 
 enum { VECTOR_DIVIDE = 0, VECTOR_NMI = 2, VECTOR_INVALID_OPCODE = 6, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
 #define EXCEPTION_VECTORS 32
@@ -44,6 +45,10 @@ void interrupt_initialize(void)
     gates[VECTOR_DOUBLE_FAULT].stack = STACK_DOUBLE_FAULT;
     for (uint32_t i = 0; i < VECTOR_COUNT; i++)
         set_gate(VECTOR_FIRST + i, interrupt_entries + i * ENTRY_BYTES, STACK_INTERRUPT);
+}
+
+void interrupt_load(void)
+{
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
@@ -81,6 +86,8 @@ static void exception(struct interrupt_frame *frame)
     enum exception kind = frame->vector == VECTOR_DIVIDE           ? EXCEPTION_DIVIDE
                           : frame->vector == VECTOR_INVALID_OPCODE ? EXCEPTION_INVALID_OPCODE
                                                                    : EXCEPTION_OTHER;
+    if (frame->vector == VECTOR_NMI)
+        power_stop_if_asked();
     if (frame->vector == VECTOR_NMI || frame->vector == VECTOR_DOUBLE_FAULT || !ask_kernel(frame, kind, 0))
         panic_exception(frame, 0, NULL);
 }
@@ -110,6 +117,10 @@ void interrupt_dispatch(struct interrupt_frame *frame)
     case VECTOR_TLB:
         apic_acknowledge();
         tlb_serve();
+        break;
+    case VECTOR_WAKE:
+        apic_acknowledge();
+        kernel_cpu_interrupt(&frame->state);
         break;
     }
 }

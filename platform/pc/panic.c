@@ -65,7 +65,7 @@ static _Noreturn void stop(void)
 static void once(void)
 {
     static bool panicking;
-    interrupts_disable();
+    power_stop_others();
     if (panicking)
         power_off_machine();
     panicking = true;

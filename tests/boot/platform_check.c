@@ -1,15 +1,15 @@
 /* A kernel of a few pages that does nothing but ask platform/pc for everything that kernel/platform.h promises, linked
  * in place of the real one. `checks=LETTERS` on the command line says what: m memory, r memory against a model, h huge
  * pages and large ranges (needs some 300 MB), e exceptions, c clock, i input echoed until its end, x exhaust all
- * memory, p panic. Prints what did not hold, and `N passed, N failed`; the status is 0 if nothing failed. */
-#include "engine/base.h"
-#include "engine/format.h"
-#include "kernel/platform.h"
+ * memory, p panic, s several CPUs (smp_check.c), P a panic on another CPU. Prints what did not hold, and `N passed, N
+ * failed`; the status is 0 if nothing failed. */
+#include "tests/boot/check.h"
 
 static uint32_t passed, failed;
 static const struct boot_information *boot;
+static struct cpu boot_record;
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+void say(const char *format, ...)
 {
     char text[256];
     size_t done;
@@ -20,18 +20,14 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     platform_stream_write(STREAM_OUTPUT, text, min_u64(length, sizeof text - 1), &done);
 }
 
-static void check(bool holds, uint32_t line, const char *what)
+void check(bool holds, uint32_t line, const char *what)
 {
-    if (holds) {
-        passed++;
-    } else {
-        failed++;
+    __atomic_fetch_add(holds ? &passed : &failed, 1, __ATOMIC_RELAXED);
+    if (!holds)
         say("FAIL line %u: %s\n", line, what);
-    }
 }
-#define CHECK(condition) check(condition, __LINE__, #condition)
 
-static uint64_t frames_used(void)
+uint64_t frames_used(void)
 {
     struct platform_memory memory;
     platform_memory_statistics(&memory);
@@ -45,59 +41,52 @@ static uint64_t frames_total(void)
     return memory.frames_total;
 }
 
-#define PAGE     UINT64_C(4096)
-#define MEGABYTE UINT64_C(0x100000)
-#define GIGABYTE UINT64_C(0x40000000)
-#define MEMORY   (6 * GIGABYTE + 65536 + PAGE) /* as much as an instance reserves */
-
 /* ---- Exceptions: what the checks below provoke is stepped over and counted ---- */
-
-static volatile uint32_t exceptions[EXCEPTION_OTHER + 1];
-static volatile uint64_t fault_address;
-static volatile uint64_t resume; /* where to go on; 0: a mistake */
 
 bool kernel_exception(struct machine_state *state, enum exception exception, uint64_t address)
 {
-    exceptions[exception]++;
-    fault_address = address;
-    if (resume == 0)
+    struct cpu *cpu = platform_cpu();
+    cpu->exceptions[exception]++;
+    cpu->fault_address = address;
+    if (cpu->resume == 0)
         return false;
-    state->rip = resume;
-    resume = 0;
+    state->rip = cpu->resume;
+    cpu->resume = 0;
     return true;
 }
 
 /* Load or store a byte; true if it worked. */
 static bool try_access(volatile uint8_t *address, bool store)
 {
-    uint32_t before = exceptions[EXCEPTION_PAGE_FAULT];
+    struct cpu *cpu = platform_cpu();
+    uint32_t before = cpu->exceptions[EXCEPTION_PAGE_FAULT];
     __asm__ volatile("leaq 2f(%%rip), %%rax\n movq %%rax, %1\n testb %b2, %b2\n jz 1f\n movb $1, (%0)\n jmp 2f\n"
                      "1: movb (%0), %%al\n 2:"
                      :
-                     : "r"(address), "m"(resume), "r"((uint8_t)store)
+                     : "r"(address), "m"(cpu->resume), "r"((uint8_t)store)
                      : "rax", "memory");
-    resume = 0;
-    return exceptions[EXCEPTION_PAGE_FAULT] == before;
+    cpu->resume = 0;
+    return cpu->exceptions[EXCEPTION_PAGE_FAULT] == before;
 }
-static bool can_read(void *address)
+bool can_read(void *address)
 {
     return try_access(address, false);
 }
-static bool can_write(void *address)
+bool can_write(void *address)
 {
     return try_access(address, true);
 }
 
 static bool can_call(void *address)
 {
-    uint32_t before = exceptions[EXCEPTION_PAGE_FAULT];
+    uint32_t before = boot_record.exceptions[EXCEPTION_PAGE_FAULT];
     uint64_t rsp_kept;
     __asm__ volatile("movq %%rsp, %%rbx\n leaq 1f(%%rip), %%rax\n movq %%rax, %2\n callq *%1\n 1: movq %%rbx, %%rsp"
                      : "=&r"(rsp_kept)
-                     : "r"(address), "m"(resume)
+                     : "r"(address), "m"(boot_record.resume)
                      : "rax", "rbx", "memory");
-    resume = 0;
-    return exceptions[EXCEPTION_PAGE_FAULT] == before;
+    boot_record.resume = 0;
+    return boot_record.exceptions[EXCEPTION_PAGE_FAULT] == before;
 }
 
 static void check_exceptions(void)
@@ -105,18 +94,18 @@ static void check_exceptions(void)
     uint64_t kept = 0x1122334455667788, flags;
     __asm__ volatile("leaq 1f(%%rip), %%rax\n movq %%rax, %1\n xorl %%edx, %%edx\n xorl %%ecx, %%ecx\n divl %%ecx\n 1:"
                      : "+r"(kept)
-                     : "m"(resume)
+                     : "m"(boot_record.resume)
                      : "rax", "rcx", "rdx", "memory");
-    CHECK(exceptions[EXCEPTION_DIVIDE] == 1 && kept == 0x1122334455667788);
-    __asm__ volatile("leaq 1f(%%rip), %%rax\n movq %%rax, %0\n ud2\n 1:" : : "m"(resume) : "rax", "memory");
-    CHECK(exceptions[EXCEPTION_INVALID_OPCODE] == 1);
+    CHECK(boot_record.exceptions[EXCEPTION_DIVIDE] == 1 && kept == 0x1122334455667788);
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n movq %%rax, %0\n ud2\n 1:" : : "m"(boot_record.resume) : "rax", "memory");
+    CHECK(boot_record.exceptions[EXCEPTION_INVALID_OPCODE] == 1);
     __asm__ volatile(
         "leaq 1f(%%rip), %%rax\n movq %%rax, %0\n movabsq $0x8000000000000000, %%rax\n movb (%%rax), %%al\n 1:"
         :
-        : "m"(resume)
+        : "m"(boot_record.resume)
         : "rax", "memory");
-    CHECK(exceptions[EXCEPTION_OTHER] == 1);
-    CHECK(!can_read((void *)8) && fault_address == 8);
+    CHECK(boot_record.exceptions[EXCEPTION_OTHER] == 1);
+    CHECK(!can_read((void *)8) && boot_record.fault_address == 8);
     CHECK(!can_write((void *)(uintptr_t)"constant"));
     CHECK(!can_write((void *)(uintptr_t)check_exceptions));
     CHECK(!can_call(&kept)); /* the stack */
@@ -415,7 +404,7 @@ static void check_exhaustion(void)
     uint64_t at = 0;
     while (at < 4 * GIGABYTE && can_write(memory + at))
         at += PAGE;
-    CHECK(at < 4 * GIGABYTE && at / PAGE > total / 2 && fault_address == (uint64_t)memory + at);
+    CHECK(at < 4 * GIGABYTE && at / PAGE > total / 2 && boot_record.fault_address == (uint64_t)memory + at);
     CHECK(platform_commit(too_much, PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY);
     bool touched = true;
     for (uint64_t page = 0; page < own_bytes; page += PAGE)
@@ -435,12 +424,18 @@ static void check_exhaustion(void)
 
 /* ---- Time ---- */
 
-static volatile uint32_t timer_interrupts, interrupt_requests;
+static volatile uint32_t interrupt_requests;
 
 void kernel_timer_interrupt(struct machine_state *state)
 {
     (void)state;
-    timer_interrupts++;
+    platform_cpu()->timer_interrupts++;
+}
+
+void kernel_cpu_interrupt(struct machine_state *state)
+{
+    (void)state;
+    platform_cpu()->interrupts++;
 }
 
 void kernel_interrupt_request(struct machine_state *state)
@@ -461,23 +456,23 @@ static void check_clock(void)
     }
     passed -= 999; /* they count as one */
     platform_timer_arm(now + 5 * millisecond);
-    while (timer_interrupts == 0)
+    while (boot_record.timer_interrupts == 0)
         platform_idle(UINT64_MAX);
     CHECK(platform_monotonic_nanoseconds() >= now + 5 * millisecond);
     now = platform_monotonic_nanoseconds();
     platform_timer_arm(now + 2 * millisecond); /* without idling */
-    while (timer_interrupts == 1 && platform_monotonic_nanoseconds() < now + 2000 * millisecond)
+    while (boot_record.timer_interrupts == 1 && platform_monotonic_nanoseconds() < now + 2000 * millisecond)
         ;
-    CHECK(timer_interrupts == 2);
+    CHECK(boot_record.timer_interrupts == 2);
     now = platform_monotonic_nanoseconds();
     platform_timer_arm(now + 50 * millisecond);
     while (platform_monotonic_nanoseconds() < now + 3 * millisecond)
         platform_idle(now + 3 * millisecond); /* its own deadline comes first, and is no timer interrupt */
-    CHECK(timer_interrupts == 2);
+    CHECK(boot_record.timer_interrupts == 2);
     platform_timer_arm(UINT64_MAX);
     while (platform_monotonic_nanoseconds() < now + 60 * millisecond)
         platform_idle(now + 60 * millisecond);
-    CHECK(timer_interrupts == 2);
+    CHECK(boot_record.timer_interrupts == 2);
     say("realtime %llu\n", (unsigned long long)platform_realtime_nanoseconds());
 }
 
@@ -490,6 +485,7 @@ static void check_cpu(void)
     CHECK(platform_xsave_bytes() >= 512);
     platform_set_cpu((struct cpu *)first);
     CHECK(platform_cpu() == (struct cpu *)first);
+    platform_set_cpu(&boot_record);
     uint64_t low = 0, address = (uint64_t)second;
     second[3] = 77;
     platform_set_gs(address);
@@ -547,6 +543,7 @@ _Noreturn void kernel_main(const struct boot_information *information)
 {
     uint64_t ticks = timestamp() - information->entry_timestamp;
     boot = information;
+    platform_set_cpu(&boot_record);
     say("platform %s, %llu frames, %llu ticks, archive %.*s\n", boot->platform_name, (unsigned long long)frames_total(),
         (unsigned long long)ticks, (int)min_u64(boot->archive_bytes, 32),
         boot->archive ? (const char *)boot->archive : "");
@@ -572,6 +569,10 @@ _Noreturn void kernel_main(const struct boot_information *information)
         check_clock();
     if (asked('i'))
         echo_input();
+    if (asked('s'))
+        check_several_cpus();
+    if (asked('P'))
+        panic_elsewhere();
     if (asked('p'))
         *(volatile uint8_t *)16 = 1;
     say("%u passed, %u failed\n", passed, failed);
