@@ -6,17 +6,19 @@
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
 #include "kernel/signature.h"
+#include "kernel/stack.h"
 
 /* Stack words up to here lie in the frame of the caller. */
 #define INLINE_STACK_WORDS 64
 
-/* A host function may call a guest, which calls a host function, and so on: this much kernel stack is left to each. */
-#define KERNEL_STACK_LEFT_BYTES 32768
+/* A host function may call a guest, which calls a host function, and so on: this much kernel stack is left to each. What
+ * a thread has of a small stack below its first call is not enough for that, so inner calls get a large one. */
+#define LARGE_STACK_LEFT_BYTES 32768
+#define SMALL_STACK_LEFT_BYTES (KERNEL_STACK_BYTES / 4 * 3)
 
-static bool kernel_stack_is_short(const struct thread *thread)
+static bool is_short(const void *lowest, size_t left)
 {
-    uintptr_t low = (uintptr_t)thread->kernel_stack, here = (uintptr_t)__builtin_frame_address(0);
-    return thread->kernel_stack && here < low + PLATFORM_PAGE_BYTES + KERNEL_STACK_LEFT_BYTES;
+    return (uintptr_t)__builtin_frame_address(0) < (uintptr_t)lowest + left;
 }
 
 /* A call that was not even begun: no frames. */
@@ -27,13 +29,10 @@ static enum trap refuse_call(struct process *process, enum trap trap)
 }
 
 /* Run compiled code in the current thread. GS is of the calling instance, if there is one, before and after. */
-static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
-                           const union value *arguments, union value *results)
+static enum trap call_code_here(struct process *process, uint64_t gs_base, uint64_t code,
+                                const struct function_type *type, const union value *arguments, union value *results)
 {
     struct thread *thread = thread_current();
-    if (kernel_stack_is_short(thread)) {
-        return refuse_call(process, TRAP_STACK_OVERFLOW);
-    }
     const struct instance_header *header = (const struct instance_header *)(uintptr_t)gs_base - 1;
     const struct instance *instance = (const struct instance *)(uintptr_t)header->kernel_instance;
     if (thread_prepare(thread, process, instance->place) != STATUS_OK) {
@@ -62,6 +61,41 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
         kernel_free(stack, words * sizeof(uint64_t));
     }
     return trap;
+}
+
+struct code_call {
+    struct process *process;
+    uint64_t gs_base, code;
+    const struct function_type *type;
+    const union value *arguments;
+    union value *results;
+    enum trap trap;
+};
+
+static void call_on_large_stack(void *argument, void *stack)
+{
+    struct code_call *call = argument;
+    struct thread *thread = thread_current();
+    thread->large_stack = stack;
+    thread->small_stack_rsp = (uintptr_t)call;
+    call->trap =
+        call_code_here(call->process, call->gs_base, call->code, call->type, call->arguments, call->results);
+    thread->large_stack = NULL;
+}
+
+static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
+                           const union value *arguments, union value *results)
+{
+    const struct thread *thread = thread_current();
+    if (thread->large_stack && is_short(thread->large_stack, LARGE_STACK_LEFT_BYTES)) {
+        return refuse_call(process, TRAP_STACK_OVERFLOW);
+    }
+    if (!thread->large_stack && thread->kernel_stack && is_short(thread->kernel_stack, SMALL_STACK_LEFT_BYTES)) {
+        struct code_call call = {process, gs_base, code, type, arguments, results, TRAP_NONE};
+        return kernel_stack_call_large(call_on_large_stack, &call) ? call.trap
+                                                                   : refuse_call(process, TRAP_OUT_OF_MEMORY);
+    }
+    return call_code_here(process, gs_base, code, type, arguments, results);
 }
 
 /* A host function is called in the name of the process's newest instance; 0 without one. */

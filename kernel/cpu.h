@@ -18,7 +18,6 @@
 #include "kernel/queue.h"
 #include "kernel/thread.h"
 
-#define KERNEL_STACK_BYTES     (UINT64_C(128) << 10) /* of each thread, plus a page of guard below */
 #define WASM_STACK_BYTES       (UINT64_C(8) << 20)   /* committed on touch */
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
 /* A thread that waits longer for its CPU while another one is idle, goes there. */
@@ -120,7 +119,9 @@ struct thread {
 
     void (*entry)(void *argument);
     void *argument;
-    void *kernel_stack;         /* reservation; NULL: the boot thread's, which is the platform's */
+    void *kernel_stack;         /* lowest address; NULL: the boot thread's, which is the platform's */
+    uint8_t *large_stack;       /* where an inner call runs; NULL: there is none */
+    uint64_t small_stack_rsp;   /* then: from here on the kernel stack is in use */
     struct place *wasm_stack;   /* from the first call on */
     void *extended_state_block; /* as allocated */
 };

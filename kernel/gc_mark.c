@@ -5,6 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/exceptions.h"
 #include "kernel/gc_heap.h"
+#include "kernel/stack.h"
 #include "kernel/type_registry.h"
 
 /* Compiled code that calls nothing has its frame below rsp, up to so far (engine/baseline/frame.c). */
@@ -142,12 +143,16 @@ UNCHECKED static void mark_range(struct gc_heap *heap, uint64_t from, uint64_t t
     }
 }
 
-/* The kernel stack from `rsp` to what the outermost wasm_enter saved there. */
+/* The kernel stack from `rsp` to what the outermost wasm_enter saved there. Inner calls may be on a large stack. */
 static void mark_kernel_stack(struct gc_heap *heap, const struct thread *thread, uint64_t rsp)
 {
     uint64_t record = thread->area.kernel_rsp;
     while (record && ((const struct enter_record *)record)->kernel_rsp) {
         record = ((const struct enter_record *)record)->kernel_rsp;
+    }
+    if (thread->large_stack && rsp - (uintptr_t)thread->large_stack < KERNEL_LARGE_STACK_BYTES) {
+        mark_range(heap, rsp, (uintptr_t)thread->large_stack + KERNEL_LARGE_STACK_BYTES);
+        rsp = thread->small_stack_rsp;
     }
     if (record) {
         mark_range(heap, rsp, record + sizeof(struct enter_record));

@@ -36,7 +36,7 @@ static void log_statistics(const char *when)
 {
     struct platform_memory memory;
     struct heap_statistics heap;
-    kernel_heap_trim();
+    system_trim();
     platform_memory_statistics(&memory);
     kernel_heap_statistics(&heap);
     log_line("memory %s: %llu frames, %llu heap blocks, %llu heap bytes, %u signatures", when,
@@ -219,7 +219,7 @@ static int run_archive(struct archive *archive)
     int first = 0;
     uint32_t count = 0;
     for (; archive_find(archive, path, &bytes, &size) == STATUS_OK; count++) {
-        kernel_heap_trim(); /* so each one finds a heap that depends on what lives in it, not on what was there */
+        system_trim(); /* so each one finds a heap that depends on what lives in it, not on what was there */
         int status = run_bytes(archive, path, bytes, size);
         first = first ? first : status;
         format_text(path, sizeof(path), "%s.%u", LAUNCH_DESCRIPTION_PATH, count + 1);

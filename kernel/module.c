@@ -10,6 +10,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/stack.h"
 #include "kernel/trace.h"
 #include "kernel/type_registry.h"
 
@@ -261,10 +262,9 @@ static enum status make_code(struct compiled_module *module, const uint8_t *byte
     return acquire_signatures(module) ? compile_text(module, error) : STATUS_NO_MEMORY;
 }
 
-enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
-                                   struct engine_error *error)
+static enum status create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
+                          struct engine_error *error)
 {
-    *error = (struct engine_error){.function = ENGINE_NO_FUNCTION};
     struct compiled_module *module = kernel_allocate_zeroed(sizeof(*module));
     if (!module) {
         return STATUS_NO_MEMORY;
@@ -283,6 +283,31 @@ enum status compiled_module_create(const uint8_t *bytes, size_t size, const char
     }
     *result = module;
     return STATUS_OK;
+}
+
+struct creation {
+    const uint8_t *bytes;
+    size_t size;
+    const char *name;
+    struct compiled_module **result;
+    struct engine_error *error;
+    enum status status;
+};
+
+static void create_on_large_stack(void *argument, void *stack)
+{
+    struct creation *creation = argument;
+    (void)stack;
+    creation->status = create(creation->bytes, creation->size, creation->name, creation->result, creation->error);
+}
+
+enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
+                                   struct engine_error *error)
+{
+    struct creation creation = {bytes, size, name, result, error, STATUS_NO_MEMORY};
+    *error = (struct engine_error){.function = ENGINE_NO_FUNCTION};
+    kernel_stack_call_large(create_on_large_stack, &creation);
+    return creation.status;
 }
 
 void compiled_module_acquire(struct compiled_module *module)

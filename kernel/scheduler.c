@@ -15,6 +15,7 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/stack.h"
 #include "kernel/trace.h"
 
 #define PROCESS_WEIGHT 100 /* of one that nobody gave another */
@@ -239,7 +240,7 @@ static void start_cpu(void)
         idle->cpu = cpu;
         cpu->idle_thread = idle;
         cpu->current = idle;
-        uint8_t *stack_top = (uint8_t *)idle->kernel_stack + PLATFORM_PAGE_BYTES + KERNEL_STACK_BYTES;
+        uint8_t *stack_top = (uint8_t *)idle->kernel_stack + KERNEL_STACK_BYTES;
         if (platform_start_cpu(number, cpu, stack_top) == STATUS_OK) {
             __atomic_store_n(&started_count, number + 1, __ATOMIC_RELEASE);
             wake_idle(cpu_bit(cpu)); /* it may have looked around before it was counted */

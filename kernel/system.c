@@ -1,7 +1,9 @@
 #include "kernel/system.h"
 
 #include "kernel/object.h"
+#include "kernel/heap.h"
 #include "kernel/platform.h"
+#include "kernel/stack.h"
 
 static uint64_t start_time;
 static struct object the_system, the_clock;
@@ -58,4 +60,10 @@ void clock_object_closed(struct object *object)
 void clock_object_destroy(struct object *object)
 {
     (void)object;
+}
+
+void system_trim(void)
+{
+    kernel_stacks_trim();
+    kernel_heap_trim();
 }

@@ -10,6 +10,10 @@
 void system_set_platform_name(const char *name);
 const char *system_platform_name(void);
 
+/* Give back everything that is only kept to be quick: compiled modules and places that nobody uses, stacks, blocks of the
+ * heap. For when memory is short, and before it is counted. */
+void system_trim(void);
+
 void system_note_start(void); /* by cpu_initialize */
 uint64_t system_uptime_nanoseconds(void);
 

@@ -9,7 +9,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/port.h"
-#include "kernel/sanitizer.h"
+#include "kernel/stack.h"
 #include "kernel/system.h"
 #include "kernel/trace.h"
 
@@ -46,18 +46,6 @@ void cpu_initialize(void)
 }
 
 /* ---- Stacks ---- */
-
-#define KERNEL_STACK_RESERVED (KERNEL_STACK_BYTES + PLATFORM_PAGE_BYTES)
-
-/* A new reservation (or NULL) becomes a stack whose lowest bytes stay inaccessible. */
-static void *stack_create(uint8_t *stack, size_t reserved, size_t guard)
-{
-    if (stack && platform_commit(stack + guard, reserved - guard, PROTECTION_READ_WRITE) != STATUS_OK) {
-        platform_release(stack, reserved);
-        return NULL;
-    }
-    return stack;
-}
 
 static size_t extended_state_bytes(void)
 {
@@ -106,8 +94,7 @@ void thread_destroy(struct thread *thread)
         kernel_free(thread->extended_state_block, extended_state_bytes());
         place_leave_stack(thread->wasm_stack);
     }
-    SANITIZER_ALLOW((uint8_t *)thread->kernel_stack + PLATFORM_PAGE_BYTES, KERNEL_STACK_BYTES);
-    platform_release(thread->kernel_stack, KERNEL_STACK_RESERVED);
+    kernel_stack_give(thread->kernel_stack);
     kernel_free(thread, sizeof(*thread));
 }
 
@@ -155,8 +142,7 @@ _Noreturn static void thread_begin(void)
 struct thread *thread_create(void (*entry)(void *argument), void *argument)
 {
     struct thread *thread = kernel_allocate_zeroed(sizeof(*thread));
-    void *reservation = thread ? platform_reserve(KERNEL_STACK_RESERVED) : NULL;
-    uint8_t *stack = stack_create(reservation, KERNEL_STACK_RESERVED, PLATFORM_PAGE_BYTES);
+    uint8_t *stack = thread ? kernel_stack_take() : NULL;
     if (!stack) {
         kernel_free(thread, sizeof(*thread));
         return NULL;
@@ -167,7 +153,7 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
     thread->entry = entry;
     thread->argument = argument;
     /* As switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
-    uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_RESERVED) - 1;
+    uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_BYTES) - 1;
     *--top = (uintptr_t)thread_begin;
     thread->saved_rsp = (uintptr_t)(top - (SWITCH_STACK_WORDS - 1));
     return thread;

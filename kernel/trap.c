@@ -10,6 +10,7 @@
 #include "kernel/mutex.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
+#include "kernel/stack.h"
 #include "kernel/trace.h"
 
 /* ---- Noting ---- */
@@ -72,22 +73,37 @@ _Noreturn void instance_trap(struct instance *instance, enum trap trap, const ch
 
 #define LINE_BYTES 320
 
-/* The wasm instruction of a frame, as an offset in the module; 0 when it cannot be told. */
-static uint32_t module_offset(const struct trap_frame *frame, bool at_call)
+struct offset_search {
+    const struct trap_frame *frame;
+    bool at_call;
+    uint32_t offset; /* 0: not found */
+};
+
+static void find_offset(void *argument, void *stack)
 {
+    struct offset_search *search = argument;
+    const struct trap_frame *frame = search->frame;
+    (void)stack;
     struct arena arena;
     struct code_position *positions;
     struct engine_error error = {0};
-    uint32_t count, offset = 0;
+    uint32_t count;
     arena_initialize(&arena, &kernel_engine_allocator);
     if (code_positions(frame->module->code, frame->function, compiled_module_cpu_features(), &kernel_engine_allocator,
                        &arena, &positions, &count, &error) == ENGINE_OK) {
-        for (uint32_t i = 0; i < count && positions[i].text_offset <= frame->text_offset - at_call; i++) {
-            offset = positions[i].module_offset;
+        for (uint32_t i = 0; i < count && positions[i].text_offset <= frame->text_offset - search->at_call; i++) {
+            search->offset = positions[i].module_offset;
         }
     }
     arena_release(&arena);
-    return offset;
+}
+
+/* The wasm instruction of a frame, as an offset in the module; 0 when it cannot be told. */
+static uint32_t module_offset(const struct trap_frame *frame, bool at_call)
+{
+    struct offset_search search = {frame, at_call, 0};
+    kernel_stack_call_large(find_offset, &search);
+    return search.offset;
 }
 
 static void print_frame(const struct trap_report *report, uint32_t index, const struct trap_frame *previous,

@@ -1,15 +1,10 @@
 /* What works on a path below a directory descriptor. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
-
-/* A copy, so that what was checked is what is used. */
-struct path {
-    size_t length;
-    char text[VFS_PATH_BYTES];
-};
+#include "kernel/heap.h"
 
 static enum wasi_errno decode_path(struct instance *instance, uint32_t address, uint32_t length, const char *what,
-                                   struct path *path)
+                                   struct wasi_path *path)
 {
     const void *text = instance_memory_required(instance, address, length, what);
     if (length > sizeof path->text)
@@ -21,7 +16,7 @@ static enum wasi_errno decode_path(struct instance *instance, uint32_t address, 
 
 /* Path and the directory that it starts at. */
 static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
-                                    uint32_t length, const char *what, struct path *path, struct vfs_node **directory)
+                                    uint32_t length, const char *what, struct wasi_path *path, struct vfs_node **directory)
 {
     struct wasi_descriptor *descriptor;
     enum wasi_errno error = decode_path(instance, address, length, what, path);
@@ -41,7 +36,7 @@ static unsigned follow(uint32_t lookup_flags)
 
 uint32_t wasi_path_create_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_CREATE_DIRECTORY, path, length,
                                          "path_create_directory: path", &name, &directory);
@@ -50,7 +45,7 @@ uint32_t wasi_path_create_directory(struct instance *instance, uint32_t fd, uint
 
 uint32_t wasi_path_remove_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_REMOVE_DIRECTORY, path, length,
                                          "path_remove_directory: path", &name, &directory);
@@ -59,7 +54,7 @@ uint32_t wasi_path_remove_directory(struct instance *instance, uint32_t fd, uint
 
 uint32_t wasi_path_unlink_file(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_UNLINK_FILE, path, length,
                                          "path_unlink_file: path", &name, &directory);
@@ -69,7 +64,7 @@ uint32_t wasi_path_unlink_file(struct instance *instance, uint32_t fd, uint32_t 
 enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path, uint32_t length,
                                struct vfs_stat *stat)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory, *node;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_GET, path, length,
                                          "path_filestat_get: path", &name, &directory);
@@ -86,7 +81,7 @@ enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t 
 uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path,
                                       uint32_t length, uint64_t access_time, uint64_t modify_time, uint32_t time_flags)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory, *node;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_SET_TIMES, path, length,
                                          "path_filestat_set_times: path", &name, &directory);
@@ -105,7 +100,7 @@ uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, ui
 uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length, uint32_t buffer,
                             uint32_t bytes, uint32_t result)
 {
-    struct path name;
+    struct wasi_path name;
     struct vfs_node *directory, *node;
     void *target = instance_memory_required(instance, buffer, bytes, "path_readlink: buffer");
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_readlink: result");
@@ -126,52 +121,68 @@ uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t pat
     return WASI_SUCCESS;
 }
 
-/* ---- Two paths ---- */
+/* ---- Two paths ----
+ * One of them is copied to the process's own buffer: together they would take half of the kernel stack. Between the copy
+ * and the end of the call nothing waits. */
+
+static struct wasi_path *second_path(struct instance *instance)
+{
+    struct wasi *wasi = wasi_of(instance);
+    if (!wasi->path)
+        wasi->path = kernel_allocate(sizeof *wasi->path);
+    return wasi->path;
+}
 
 uint32_t wasi_path_link(struct instance *instance, uint32_t from_fd, uint32_t flags, uint32_t from,
                         uint32_t from_length, uint32_t to_fd, uint32_t to, uint32_t to_length)
 {
-    struct path from_name, to_name;
+    struct wasi_path from_name, *to_name = second_path(instance);
     struct vfs_node *from_directory, *to_directory;
+    if (!to_name)
+        return WASI_ENOMEM;
     enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_LINK_SOURCE, from, from_length,
                                          "path_link: old path", &from_name, &from_directory);
     if (error == WASI_SUCCESS)
         error = decode_place(instance, to_fd, WASI_RIGHT_PATH_LINK_TARGET, to, to_length, "path_link: new path",
-                             &to_name, &to_directory);
+                             to_name, &to_directory);
     if (error != WASI_SUCCESS)
         return error;
     return wasi_errno_of(vfs_link(from_directory, from_name.text, from_name.length, flags & WASI_LOOKUP_FOLLOW,
-                                  to_directory, to_name.text, to_name.length));
+                                  to_directory, to_name->text, to_name->length));
 }
 
 uint32_t wasi_path_rename(struct instance *instance, uint32_t from_fd, uint32_t from, uint32_t from_length,
                           uint32_t to_fd, uint32_t to, uint32_t to_length)
 {
-    struct path from_name, to_name;
+    struct wasi_path from_name, *to_name = second_path(instance);
     struct vfs_node *from_directory, *to_directory;
+    if (!to_name)
+        return WASI_ENOMEM;
     enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_RENAME_SOURCE, from, from_length,
                                          "path_rename: old path", &from_name, &from_directory);
     if (error == WASI_SUCCESS)
         error = decode_place(instance, to_fd, WASI_RIGHT_PATH_RENAME_TARGET, to, to_length, "path_rename: new path",
-                             &to_name, &to_directory);
+                             to_name, &to_directory);
     if (error != WASI_SUCCESS)
         return error;
     return wasi_errno_of(
-        vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name.text, to_name.length));
+        vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name->text, to_name->length));
 }
 
 uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t target_length, uint32_t fd,
                            uint32_t path, uint32_t length)
 {
-    struct path target_name, name;
+    struct wasi_path name, *target_name = second_path(instance);
     struct vfs_node *directory;
-    enum wasi_errno error = decode_path(instance, target, target_length, "path_symlink: target", &target_name);
+    if (!target_name)
+        return WASI_ENOMEM;
+    enum wasi_errno error = decode_path(instance, target, target_length, "path_symlink: target", target_name);
     if (error == WASI_SUCCESS)
         error =
             decode_place(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", &name, &directory);
     if (error != WASI_SUCCESS)
         return error;
-    return wasi_errno_of(vfs_make_symlink(directory, name.text, name.length, target_name.text, target_name.length));
+    return wasi_errno_of(vfs_make_symlink(directory, name.text, name.length, target_name->text, target_name->length));
 }
 
 /* ---- Opening ---- */
@@ -214,7 +225,7 @@ uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, 
                         uint32_t open_flags, uint64_t rights, uint64_t inheriting, uint32_t fd_flags, uint32_t result)
 {
     struct wasi *wasi = wasi_of(instance);
-    struct path name;
+    struct wasi_path name;
     struct wasi_descriptor *directory;
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_open: result");
     uint32_t new_fd;

@@ -22,6 +22,7 @@ static void destroy(struct process *process, void *state)
     for (uint32_t fd = 0; fd < wasi->capacity; fd++)
         close_descriptor(&wasi->descriptors[fd]);
     kernel_free(wasi->descriptors, wasi->capacity * sizeof *wasi->descriptors);
+    kernel_free(wasi->path, sizeof *wasi->path);
     kernel_free(wasi, sizeof *wasi);
 }
 

@@ -2,6 +2,7 @@
  * memory, host functions, mismatches, traps with backtraces over instances, and nothing left afterwards. */
 #include "kernel/host.h"
 #include "kernel/platform.h"
+#include "kernel/system.h"
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
@@ -202,7 +203,7 @@ int main(int argc, char **argv)
     struct compiled_module *user_module = guest_compile("kernel_user", &bytes[1]);
     for (int round = 0; round < 2; round++) {
         all(provider_module, user_module);
-        kernel_heap_trim();
+        system_trim();
         kernel_heap_statistics(&heap[round]);
         platform_memory_statistics(&memory[round]);
     }

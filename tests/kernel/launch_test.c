@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     write_file("notes.txt", "no program", 10);
     for (int round = 0; round < 2; round++) {
         programs();
-        kernel_heap_trim();
+        system_trim();
         kernel_heap_statistics(&heap[round]);
         platform_memory_statistics(&memory[round]);
         signatures[round] = signature_count();

@@ -2,6 +2,7 @@
  * turns. Then time limits of guests that loop and that wait. */
 #include "kernel/launch.h"
 #include "kernel/platform.h"
+#include "kernel/system.h"
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
@@ -117,7 +118,7 @@ static void nothing_leaks(void)
             launch_run(&launch, &result);
             CHECK(result.outcome == (i % 4 == 3 ? LAUNCH_REFUSED : LAUNCH_TRAPPED));
         }
-        kernel_heap_trim();
+        system_trim();
         kernel_heap_statistics(&heap[round]);
         platform_memory_statistics(&memory[round]);
     }

@@ -6,6 +6,8 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/platform.h"
+#include "kernel/stack.h"
+#include "kernel/system.h"
 #include "kernel/thread.h"
 #include "tests/spec/modules.h"
 #include "tests/spec/report.h"
@@ -360,14 +362,23 @@ static struct script_thread {
     uint32_t shared; /* modules at the start that are the script's */
 } script_threads[SCRIPT_THREADS_MAXIMUM];
 
-static void thread_entry(void *argument)
+/* Assertions have more on the stack than host calls. */
+static void run_thread_commands(void *argument, void *stack)
 {
     struct script_thread *self = argument;
+    (void)stack;
     process_adopt_thread(self->run.suite.process);
     uint32_t count = script_number(&self->body);
     if (run_commands(&self->run, &self->body, count) > 0 || self->body.damaged)
         report_fail(&self->run.report, "the thread's commands are damaged");
     process_adopt_thread(NULL);
+}
+
+static void thread_entry(void *argument)
+{
+    struct script_thread *self = argument;
+    if (!kernel_stack_call_large(run_thread_commands, self))
+        report_fail(&self->run.report, "no memory for a thread's stack");
 }
 
 static void run_thread(struct run *run, struct script_reader *body)
@@ -464,7 +475,7 @@ static struct memory_use memory_use(void)
 {
     struct platform_memory memory;
     struct heap_statistics heap;
-    kernel_heap_trim();
+    system_trim();
     platform_memory_statistics(&memory);
     kernel_heap_statistics(&heap);
     return (struct memory_use){memory.frames_used, heap.blocks};
