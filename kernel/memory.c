@@ -8,12 +8,14 @@
 #include "kernel/trace.h"
 
 /* A memory with 32-bit addresses takes all that an address can reach, so that compiled code needs no check. One with
- * 64-bit addresses takes what it may grow to, and does not grow beyond ABI_MEMORY64_MAXIMUM_BYTES. */
+ * 64-bit addresses takes what it may grow to, and does not grow beyond ABI_MEMORY64_MAXIMUM_BYTES. At least a page,
+ * since a place without capacity has no guard. */
 static uint64_t memory_capacity(const struct memory_type *type)
 {
     uint64_t page = memory_page_bytes(type);
     if (type->limits.is_64) {
-        return min_u64(type->limits.maximum, ABI_MEMORY64_MAXIMUM_BYTES / page) * page;
+        uint64_t maximum = min_u64(type->limits.maximum, ABI_MEMORY64_MAXIMUM_BYTES / page) * page;
+        return max_u64(maximum, PLATFORM_PAGE_BYTES);
     }
     return type->byte_pages ? UINT32_MAX : ABI_MEMORY_RESERVE_BYTES;
 }

@@ -64,6 +64,12 @@ static void limits(void)
     CHECK(get("size", 0) == PAGES(5 * GIB));
 }
 
+static void none(void)
+{
+    CHECK(get("grow_none", 0) == 0 && get("grow_none", 1) == UINT64_MAX);
+    CHECK(trap_of("none", 0, 0) == TRAP_MEMORY_OUT_OF_BOUNDS);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -77,6 +83,7 @@ int main(int argc, char **argv)
     large();
     bulk();
     limits();
+    none();
     process_destroy(process);
     compiled_module_release(module);
     free(bytes);
