@@ -69,6 +69,14 @@ static void decode_request(struct instance *instance, uint32_t address, struct t
                   what);
 }
 
+/* The end of a guest's structure, from `offset` on: what a call writes. (It may lie at any address.) */
+static void write_results(struct instance *instance, uint32_t address, const void *from, size_t bytes, size_t offset,
+                          const char *what)
+{
+    uint8_t *to = instance_memory_required(instance, address, bytes, what);
+    memcpy(to + offset, (const uint8_t *)from + offset, bytes - offset);
+}
+
 /* ---- Handles that ride along ---- */
 
 static enum status take_handles(struct instance *instance, struct outgoing *outgoing)
@@ -162,9 +170,10 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
         status = give_handles(instance, &answer, call.answer_handles);
     }
     if (status == STATUS_OK) {
-        struct tessera_call *to = instance_memory_required(instance, address, sizeof(*to), "port_call: call");
-        to->answer_bytes = answer.length;
-        to->answer_handle_count = answer.grant_count;
+        call.answer_bytes = answer.length;
+        call.answer_handle_count = answer.grant_count;
+        write_results(instance, address, &call, sizeof(call), offsetof(struct tessera_call, answer_bytes),
+                      "port_call: call");
     }
     return result_or_end(status);
 }
@@ -172,7 +181,7 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
 /* ---- Serving ---- */
 
 /* Tell the server what it received. One that has no room for the handles does not see the call. */
-static enum status received(struct instance *instance, uint32_t address, const struct tessera_request *request,
+static enum status received(struct instance *instance, uint32_t address, struct tessera_request *request,
                             struct port_buffer *buffer, int32_t answered)
 {
     enum status status = give_handles(instance, buffer, request->handles);
@@ -180,11 +189,12 @@ static enum status received(struct instance *instance, uint32_t address, const s
         port_abandon_call();
         return status;
     }
-    struct tessera_request *to = instance_memory_required(instance, address, sizeof(*to), "port_receive: request");
-    to->length = buffer->length;
-    to->handle_count = buffer->grant_count;
-    to->badge = buffer->badge;
-    to->answered = answered;
+    request->length = buffer->length;
+    request->handle_count = buffer->grant_count;
+    request->badge = buffer->badge;
+    request->answered = answered;
+    write_results(instance, address, request, sizeof(*request), offsetof(struct tessera_request, length),
+                  "port_receive: request");
     return STATUS_OK;
 }
 

@@ -13,103 +13,13 @@
 #include "kernel/object.h"
 #include "kernel/platform.h"
 #include "kernel/system.h"
+#include "tests/kernel/call_module.h"
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
 #define CALLS       64
 #define WAIT_NS     UINT64_C(3000000) /* a call that waits is ended then */
 #define MILLISECOND UINT64_C(1000000)
-
-/* ---- A module that passes a call on ---- */
-
-static uint8_t bytes[4096];
-static size_t size;
-
-static void byte(uint32_t value)
-{
-    bytes[size++] = (uint8_t)value;
-}
-
-static void text(const char *value)
-{
-    byte((uint32_t)strlen(value));
-    for (; *value; value++)
-        byte((uint8_t)*value);
-}
-
-static size_t section(uint32_t id)
-{
-    byte(id);
-    byte(0x80); /* the size, in two bytes */
-    byte(0);
-    return size;
-}
-
-static void section_end(size_t start)
-{
-    size_t length = size - start;
-    bytes[start - 2] = (uint8_t)(0x80 | (length & 0x7f));
-    bytes[start - 1] = (uint8_t)(length >> 7);
-}
-
-static uint32_t value_byte(value_type type)
-{
-    return type == VALUE_I32 ? 0x7f : type == VALUE_I64 ? 0x7e : type == VALUE_F32 ? 0x7d : 0x7c;
-}
-
-static void make_module(const char *module, const char *name, const struct function_type *type)
-{
-    size = 0;
-    memcpy(bytes, "\0asm\1\0\0\0", 8);
-    size = 8;
-    size_t start = section(1);
-    byte(1);
-    byte(0x60);
-    byte(type->parameter_count);
-    for (uint32_t i = 0; i < type->parameter_count; i++)
-        byte(value_byte(type->types[i]));
-    byte(type->result_count);
-    for (uint32_t i = 0; i < type->result_count; i++)
-        byte(value_byte(type->types[type->parameter_count + i]));
-    section_end(start);
-    start = section(2);
-    byte(1);
-    text(module);
-    text(name);
-    byte(0); /* a function of type 0 */
-    byte(0);
-    section_end(start);
-    start = section(3);
-    byte(1);
-    byte(0);
-    section_end(start);
-    start = section(5);
-    byte(1);
-    byte(0);
-    byte(2); /* pages */
-    section_end(start);
-    start = section(7);
-    byte(2);
-    text("call");
-    byte(0);
-    byte(1);
-    text("memory");
-    byte(2);
-    byte(0);
-    section_end(start);
-    start = section(10);
-    byte(1);
-    byte(2 * type->parameter_count + 4);
-    byte(0);
-    for (uint32_t i = 0; i < type->parameter_count; i++) {
-        byte(0x20);
-        byte(i);
-    }
-    byte(0x10);
-    byte(0);
-    byte(0x0b);
-    section_end(start);
-}
 
 /* ---- What must stay as it is ---- */
 
@@ -212,17 +122,15 @@ static void call_once(const struct host_interface *interface, const char *name, 
 
 static void try_function(const struct host_interface *interface, const struct host_function *entry)
 {
-    value_type types[HOST_SIGNATURE_VALUES];
-    struct function_type type;
     struct compiled_module *module;
     struct engine_error engine_error;
     struct link_error link_error;
     struct instance *instance;
     struct process *process;
     enum trap trap;
-    CHECK(host_signature_parse(entry->signature, types, &type));
-    make_module(interface->module, entry->name, &type);
-    CHECK(compiled_module_create(bytes, size, "authority", &module, &engine_error) == STATUS_OK);
+    call_module_make(interface, entry, 1);
+    CHECK(compiled_module_create(call_module_bytes, call_module_size, "authority", &module, &engine_error) ==
+          STATUS_OK);
     for (int call = 0; call < CALLS; call += 8) { /* what a call made may be there in the next ones, or not */
         CHECK(process_create("authority", 16 << 20, &process) == STATUS_OK);
         if (instance_create_with_host(process, module, &instance, &trap, &link_error) != STATUS_OK) {
@@ -231,7 +139,7 @@ static void try_function(const struct host_interface *interface, const struct ho
         } else {
             uint8_t *memory = instance_memory(instance, 0, MEMORY_BYTES);
             for (int i = 0; i < 8; i++)
-                call_once(interface, entry->name, process, guest_function(instance, "call"), memory, call + i == 0);
+                call_once(interface, entry->name, process, guest_function(instance, "f0"), memory, call + i == 0);
         }
         process_finish(process, TRAP_EXIT);
         process_join_threads(process);
