@@ -36,7 +36,7 @@ enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_ENDING,
 /* Of one wait. The last three: it is over, and why. */
 enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER_TIME, WAIT_OVER_END };
 /* Bits of thread_area.pending. */
-enum { PENDING_NOTE = 1 };
+enum { PENDING_NOTE = 1, PENDING_LOCKED = 2 /* it holds the kernel lock of its process */ };
 
 /* One call from kernel code into wasm, or into kernel code that may end as wasm does; on the kernel stack of the
  * caller. */
@@ -58,6 +58,7 @@ struct thread {
 
     uint32_t id;            /* of no other thread; 0: the one of the boot */
     uint32_t state;         /* enum thread_state; atomic */
+    struct process *shares; /* that it shares with other threads (kernel/process_lock.h); NULL: none */
     struct process *member; /* whose further thread it is; NULL: none's */
     uint32_t number;        /* as such, for messages */
     struct activation *activation;
@@ -194,6 +195,8 @@ void thread_end_if_due(enum guest_position position);
 void thread_set_process(struct thread *thread, struct process *process);
 /* A thread that is not queued yet, or NULL. */
 struct thread *thread_create(void (*entry)(void *argument), void *argument);
+/* As thread_start, for certain CPUs (thread_set_affinity). */
+enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result);
 void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
 /* For the scheduler: leave the current thread, whose state is set, for another one. */
 void thread_switch_to(struct thread *next);
@@ -212,6 +215,11 @@ void scheduler_block(enum thread_state state);
 void scheduler_count_runnable(struct thread *thread, bool runnable);
 /* Queue a thread that slept, or is new. */
 void scheduler_make_ready(struct thread *thread);
+/* May the current thread be on this CPU? If not: go to one where it may. */
+bool scheduler_may_stay(void);
+void scheduler_move(void);
+/* What is pending for the current thread, but for the end of a host call. */
+void scheduler_handle_pending(enum guest_position position);
 /* What is to be done for the one that was left: first thing after each switch, on the stack of the one that runs now.
  */
 void scheduler_switched(void);

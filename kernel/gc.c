@@ -1,8 +1,10 @@
 /* Allocation and sweeping. */
 #include "engine/base.h"
+#include "kernel/cpu.h"
 #include "kernel/gc_heap.h"
 #include "kernel/heap.h"
 #include "kernel/platform.h"
+#include "kernel/process_lock.h"
 #include "kernel/type_registry.h"
 
 #define MARKS_BYTES       (GC_BLOCKS * GC_MARK_WORDS * sizeof(uint64_t))
@@ -91,6 +93,9 @@ static struct gc_heap *heap_create(struct process *process)
 enum status gc_heap_require(struct process *process)
 {
     if (!process->heap) {
+        if (thread_current()->shares == process) {
+            process_keep_together(process);
+        }
         process->heap = heap_create(process);
         if (!process->heap) {
             return STATUS_NO_MEMORY;

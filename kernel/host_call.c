@@ -52,7 +52,9 @@ __attribute__((naked, used)) static void host_call_common(void)
             "movq %%rsp, %%rax\n"
             "movq %c[kernel_rsp](%%r10), %%rsp\n"
             "movq %%gs:%c[instance], %%rdi\n"
-            "movl %c[stack_words](%%r11), %%r10d\n"
+            "cmpq $0, %c[shares](%%r10)\n"
+            "jne 5f\n"
+            "6: movzwl %c[stack_words](%%r11), %%r10d\n"
             "testl %%r10d, %%r10d\n"
             "jnz 2f\n"
             "1: callq *(%%r11)\n"
@@ -82,10 +84,27 @@ __attribute__((naked, used)) static void host_call_common(void)
             "movq %%gs:%c[thread], %%r10\n"
             "movq %c[wasm_rsp](%%r10), %%rsp\n"
             "retq\n"
+
+            /* the process has several threads: only one is in the kernel. All arguments are kept */
+            "5: cmpw $0, %c[unlocked](%%r11)\n"
+            "jne 6b\n"
+            "pushq %%rax\n pushq %%r11\n pushq %%rdi\n pushq %%rsi\n"
+            "pushq %%rdx\n pushq %%rcx\n pushq %%r8\n pushq %%r9\n"
+            "subq $64, %%rsp\n"
+            "movsd %%xmm0, (%%rsp)\n movsd %%xmm1, 8(%%rsp)\n movsd %%xmm2, 16(%%rsp)\n movsd %%xmm3, 24(%%rsp)\n"
+            "movsd %%xmm4, 32(%%rsp)\n movsd %%xmm5, 40(%%rsp)\n movsd %%xmm6, 48(%%rsp)\n movsd %%xmm7, 56(%%rsp)\n"
+            "callq process_lock_enter\n"
+            "movsd (%%rsp), %%xmm0\n movsd 8(%%rsp), %%xmm1\n movsd 16(%%rsp), %%xmm2\n movsd 24(%%rsp), %%xmm3\n"
+            "movsd 32(%%rsp), %%xmm4\n movsd 40(%%rsp), %%xmm5\n movsd 48(%%rsp), %%xmm6\n movsd 56(%%rsp), %%xmm7\n"
+            "addq $64, %%rsp\n"
+            "popq %%r9\n popq %%r8\n popq %%rcx\n popq %%rdx\n"
+            "popq %%rsi\n popq %%rdi\n popq %%r11\n popq %%rax\n"
+            "jmp 6b\n"
             :
             : [thread] "i"(HEADER(thread)), [instance] "i"(HEADER(kernel_instance)), [wasm_rsp] "i"(AREA(wasm_rsp)),
               [kernel_rsp] "i"(AREA(kernel_rsp)), [pending] "i"(AREA(pending)),
-              [host_function] "i"(AREA(host_function)), [stack_words] "i"(offsetof(struct host_entry, stack_words)));
+              [host_function] "i"(AREA(host_function)), [stack_words] "i"(offsetof(struct host_entry, stack_words)),
+              [unlocked] "i"(offsetof(struct host_entry, unlocked)), [shares] "i"(offsetof(struct thread, shares)));
 }
 
 /* GS base = directory[r11d], unless r11d is 0. Changes r11 and flags only. */
@@ -186,7 +205,11 @@ static enum status entry_fill(struct host_entry *entry, const char *module, cons
     if (!number) {
         return STATUS_NO_MEMORY;
     }
-    *entry = (struct host_entry){function, stack_words(&type), number, module, name};
+    *entry = (struct host_entry){.function = function,
+                                 .stack_words = (uint16_t)stack_words(&type),
+                                 .signature = number,
+                                 .module = module,
+                                 .name = name};
     return STATUS_OK;
 }
 
@@ -197,6 +220,12 @@ void host_calls_initialize(void)
         .function = (void (*)(void))builtin_##function_name, .module = "builtin", .name = #function_name};
     ENGINE_BUILTINS(BUILTIN_ENTRY)
 #undef BUILTIN_ENTRY
+    /* They touch memories and what is the calling instance's, and so the thread's, alone. */
+    static const enum builtin unlocked[] = {BUILTIN_MEMORY_FILL,   BUILTIN_MEMORY_COPY,   BUILTIN_MEMORY_INIT,
+                                            BUILTIN_MEMORY_WAIT32, BUILTIN_MEMORY_WAIT64, BUILTIN_MEMORY_NOTIFY};
+    for (uint32_t i = 0; i < ARRAY_COUNT(unlocked); i++) {
+        host_entries[unlocked[i]].unlocked = 1;
+    }
     registered_first = BUILTIN_COUNT;
     for (const struct host_interface *const *interface = host_interfaces; *interface; interface++) {
         registered_first += (*interface)->count;

@@ -3,7 +3,10 @@
  * Every host function has a number, and with it an entry stub that compiled code calls as it calls any function
  * (docs/abi.md): builtins first, then the rows of all tables of abi/, then those made by host_function_create. A stub
  * switches to the thread's kernel stack, passes the calling instance and calls the C function; when that returns and
- * something is pending for the thread (the end of its time slice or of its process), it is done before going back. */
+ * something is pending for the thread (the end of its time slice or of its process), it is done before going back.
+ *
+ * Of a process with several threads one at a time is in the kernel: the stub takes the process's kernel lock
+ * (kernel/process_lock.h) unless the function is said to do without. */
 #ifndef KERNEL_HOST_CALL_H
 #define KERNEL_HOST_CALL_H
 
@@ -21,7 +24,8 @@ struct name;
 /* What a stub needs first; the others are for linking and backtraces. 32 bytes: the stubs scale by shifting. */
 struct host_entry {
     void (*function)(void); /* NULL: the number is not in use */
-    uint32_t stack_words;   /* 8-byte stack arguments to copy */
+    uint16_t stack_words;   /* 8-byte stack arguments to copy */
+    uint16_t unlocked;      /* it may run in several threads of a process at a time: it takes what locks it needs */
     uint32_t signature;     /* canonical number */
     const char *module;
     const char *name;

@@ -9,6 +9,7 @@
 #include "kernel/handle.h"
 #include "kernel/instance.h"
 #include "kernel/lock.h"
+#include "kernel/mutex.h"
 #include "kernel/process.h"
 #include "kernel/profile.h"
 
@@ -38,7 +39,7 @@ struct memory_object {
     struct memory_type type; /* as declared; maximum UINT64_MAX without one */
     uint64_t bytes;
     uint64_t capacity; /* bytes that fit */
-    uint8_t *base; /* the home: where pages are committed */
+    uint8_t *base;     /* the home: where pages are committed */
     struct place *place;
     struct memory_window *windows;
     struct memory_viewer *viewers;
@@ -71,10 +72,10 @@ struct instance {
     const struct module *types; /* module->module */
     uint8_t *gs_base;
     struct instance_header *header;
-    struct place *place;  /* with the header and memory 0 */
-    bool owns_place;      /* else a memory does */
-    bool imaged;          /* memory 0 began with the module's image: its active data segments need not be written */
-    uint32_t index; /* in the instance directory */
+    struct place *place; /* with the header and memory 0 */
+    bool owns_place;     /* else a memory does */
+    bool imaged;         /* memory 0 began with the module's image: its active data segments need not be written */
+    uint32_t index;      /* in the instance directory */
     uint32_t reference_base;
     struct memory_object **memories;
     struct table_object **tables;
@@ -94,16 +95,18 @@ struct host_reference {
 
 struct process {
     char *name;
-    uint32_t id; /* from 1, of no other process */
+    uint32_t id;            /* from 1, of no other process */
     struct process *parent; /* the foreground process before this one */
     const struct launch *launch;
     struct arena arena;
-    struct spinlock threads_lock;        /* rank THREADS */
-    struct thread *running;              /* threads that run for it, by process_next; threads_lock */
-    uint32_t runnable;                   /* how many of these can run; atomic */
-    uint32_t weight;                     /* of its share of the CPUs; 0: as all others, PROCESS_WEIGHT */
-    uint64_t run_time;                   /* nanoseconds; atomic */
-    struct thread *thread; /* that the headers of its instances name, but for those of further threads */
+    struct mutex kernel_lock;       /* kernel/process_lock.h */
+    uint64_t affinity;              /* of further threads; 0: any CPU */
+    struct spinlock threads_lock;   /* rank THREADS */
+    struct thread *running;         /* threads that run for it, by process_next; threads_lock */
+    uint32_t runnable;              /* how many of these can run; atomic */
+    uint32_t weight;                /* of its share of the CPUs; 0: as all others, PROCESS_WEIGHT */
+    uint64_t run_time;              /* nanoseconds; atomic */
+    struct thread *thread;          /* that the headers of its instances name, but for those of further threads */
     struct process_thread *threads; /* spawn.c */
     uint32_t thread_count, thread_number;
     bool spawn_failed;
@@ -112,14 +115,14 @@ struct process {
     struct instance *instances;
     struct memory_object *memories;
     struct table_object *tables;
-    struct global_object *globals; /* those that may refer to objects */
-    struct gc_heap *heap;          /* NULL: no instance needs one */
-    uint32_t heap_holds;           /* while not 0, nothing is collected */
-    bool constants_failed;         /* a constant expression found no memory for an object */
+    struct global_object *globals;       /* those that may refer to objects */
+    struct gc_heap *heap;                /* NULL: no instance needs one */
+    uint32_t heap_holds;                 /* while not 0, nothing is collected */
+    bool constants_failed;               /* a constant expression found no memory for an object */
     uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
 
-    /* Arrays in the arena that compiled code reads. One that is full is replaced by a larger one; the old one stays, for
-     * whoever has loaded its address. */
+    /* Arrays in the arena that compiled code reads. One that is full is replaced by a larger one; the old one stays,
+     * for whoever has loaded its address. */
     uint64_t *directory;     /* of instances */
     uint32_t instance_count; /* number 0 is not used */
     uint32_t directory_capacity;

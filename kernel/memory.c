@@ -44,7 +44,7 @@ enum status memory_object_create(struct process *process, const struct memory_ty
         .place = place,
         .waiting_lock = SPINLOCK(LOCK_FUTEX),
     };
-    process->memories = memory;
+    __atomic_store_n(&process->memories, memory, __ATOMIC_RELEASE); /* page faults look at it */
     *result = memory;
     return STATUS_OK;
 }
@@ -65,7 +65,7 @@ enum status memory_object_window(struct memory_object *memory, const struct memo
         return STATUS_NO_MEMORY;
     }
     *window = (struct memory_window){memory->windows, place->base, place};
-    memory->windows = window;
+    __atomic_store_n(&memory->windows, window, __ATOMIC_RELEASE); /* page faults look at it */
     *result = window;
     return STATUS_OK;
 }

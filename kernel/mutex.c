@@ -123,10 +123,13 @@ bool mutex_is_mine(const struct mutex *mutex)
     return __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED) == self();
 }
 
-NO_LOCK_ANALYSIS void mutexes_release_all(void)
+NO_LOCK_ANALYSIS void mutexes_release_all(const struct mutex *but)
 {
-    struct thread *thread = self();
-    while (thread->held_mutexes) {
-        mutex_release(thread->held_mutexes);
+    struct mutex *next;
+    for (struct mutex *mutex = self()->held_mutexes; mutex; mutex = next) {
+        next = mutex->held_next;
+        if (mutex != but) {
+            mutex_release(mutex);
+        }
     }
 }

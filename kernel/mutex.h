@@ -24,7 +24,7 @@ void mutex_acquire(struct mutex *mutex) ACQUIRES(*mutex);
 void mutex_release(struct mutex *mutex) RELEASES(*mutex);
 /* Does the current thread hold it? */
 bool mutex_is_mine(const struct mutex *mutex);
-/* Give back all that the current thread holds. */
-void mutexes_release_all(void);
+/* Give back all that the current thread holds, but this one (NULL: all). */
+void mutexes_release_all(const struct mutex *but);
 
 #endif

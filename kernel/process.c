@@ -11,10 +11,10 @@
 #include "kernel/trace.h"
 
 /* The arena's first block: enough for a small program's instance. */
-#define ARENA_BYTES            3584
-#define DIRECTORY_CAPACITY     8
-#define REFERENCE_CAPACITY     32
-#define HOST_REFERENCE_PLACES  32 /* a power of two */
+#define ARENA_BYTES           3584
+#define DIRECTORY_CAPACITY    8
+#define REFERENCE_CAPACITY    32
+#define HOST_REFERENCE_PLACES 32 /* a power of two */
 
 /* Room for `needed` elements in an array of the arena, which is at least doubled; NULL when there is none. Elements
  * behind the old ones are zero. */
@@ -54,6 +54,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
     process->thread = thread_current();
+    mutex_initialize(&process->kernel_lock);
     spinlock_initialize(&process->threads_lock, LOCK_THREADS);
     process->name = kernel_copy_text(name);
     profile_process_begin(process);
@@ -312,7 +313,9 @@ void process_request_end(struct process *process, enum trap trap)
 
 _Noreturn void process_exit(struct instance *instance, uint32_t status)
 {
-    instance->process->exit_status = status;
+    if (!instance->process->ended) { /* else another of its threads was first */
+        instance->process->exit_status = status;
+    }
     thread_end_guest(TRAP_EXIT, NULL, GUEST_IN_HOST);
 }
 

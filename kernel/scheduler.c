@@ -14,6 +14,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/process_lock.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/stack.h"
 #include "kernel/trace.h"
@@ -426,6 +427,7 @@ void scheduler_hand_over(struct thread *next)
 /* Let others run that have a better right to, or, if it yields, the same. */
 static void give_way(bool yields)
 {
+    bool locked = process_lock_pause();
     struct cpu *cpu = platform_cpu();
     struct thread *thread = cpu->current;
     bool stays = allowed_cpus(thread) & cpu_bit(cpu);
@@ -438,6 +440,18 @@ static void give_way(bool yields)
         cpu->slice_end = platform_monotonic_nanoseconds() + TIME_SLICE_NANOSECONDS;
         scheduler_arm_timer();
     }
+    process_lock_resume(locked);
+}
+
+bool scheduler_may_stay(void)
+{
+    const struct cpu *cpu = platform_cpu();
+    return allowed_cpus(cpu->current) & cpu_bit(cpu);
+}
+
+void scheduler_move(void)
+{
+    give_way(false);
 }
 
 _Noreturn static void idle_loop(void *argument)
@@ -501,7 +515,7 @@ void scheduler_serve_interrupt_request(void)
     }
 }
 
-static void handle_pending(enum guest_position position)
+void scheduler_handle_pending(enum guest_position position)
 {
     struct cpu *cpu = platform_cpu();
     profile_sample(cpu->current, position);
@@ -509,7 +523,7 @@ static void handle_pending(enum guest_position position)
     scheduler_serve_interrupt_request();
     thread_end_if_due(position);
     serve_notes(cpu);
-    if (platform_monotonic_nanoseconds() >= cpu->slice_end || !(allowed_cpus(cpu->current) & cpu_bit(cpu))) {
+    if (platform_monotonic_nanoseconds() >= cpu->slice_end || !scheduler_may_stay()) {
         give_way(false);
         thread_end_if_due(position);
     } else {
@@ -519,12 +533,19 @@ static void handle_pending(enum guest_position position)
 
 void thread_pending_in_host_call(void)
 {
-    handle_pending(GUEST_IN_HOST);
+    if (thread_current()->area.pending & PENDING_NOTE) {
+        scheduler_handle_pending(GUEST_IN_HOST);
+    }
+    process_lock_leave();
 }
 
 void thread_pending_interrupted(void)
 {
-    handle_pending(GUEST_INTERRUPTED);
+    if (thread_current()->profile_samples) { /* what was counted belongs to the process */
+        process_lock_enter();
+    }
+    scheduler_handle_pending(GUEST_INTERRUPTED);
+    process_lock_leave();
 }
 
 /* ---- For threads ---- */
@@ -583,7 +604,7 @@ void scheduler_return_priority(struct thread *thread)
 void thread_set_affinity(struct thread *thread, uint64_t cpus)
 {
     thread->affinity = cpus ? cpus : UINT64_MAX;
-    if (thread == thread_current() && !(allowed_cpus(thread) & cpu_bit(platform_cpu()))) {
+    if (thread == thread_current() && !scheduler_may_stay()) {
         give_way(false);
     }
 }

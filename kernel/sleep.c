@@ -8,6 +8,7 @@
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/process_lock.h"
 #include "kernel/trace.h"
 
 static struct spinlock streams_lock = SPINLOCK(LOCK_STREAMS);
@@ -193,7 +194,7 @@ static void fall_asleep(struct thread *thread, struct thread *next, uint64_t dea
     }
 }
 
-static enum wait_result finish(struct thread *thread, struct thread *next, uint64_t deadline)
+static enum wait_result finish_unlocked(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     lock_check_none("a wait");
     if (thread->wait_ends && thread->process) {
@@ -218,6 +219,15 @@ static enum wait_result finish(struct thread *thread, struct thread *next, uint6
         return WAIT_WOKEN;
     }
     return thread->wait_ends && thread_end_is_due(thread) ? WAIT_ENDS : WAIT_TIMED_OUT;
+}
+
+/* Others of the process are in the kernel meanwhile. */
+static enum wait_result finish(struct thread *thread, struct thread *next, uint64_t deadline)
+{
+    bool locked = process_lock_pause();
+    enum wait_result result = finish_unlocked(thread, next, deadline);
+    process_lock_resume(locked);
+    return result;
 }
 
 enum wait_result thread_wait_finish(uint64_t deadline)

@@ -5,10 +5,12 @@
  * starts threads for ever needs no more than it had at a time. All of this is allocated in the process's arena. Where
  * making an instance failed, it is not tried again: what was made of it stays until the process ends.
  *
- * Kernel code is not preempted, so between the trap of a thread and process_finish nothing else of the process runs. */
+ * A thread that ends by a trap keeps the kernel lock of the process up to process_finish, so none of the others says
+ * anything in between. */
 #include "engine/base.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/process_lock.h"
 
 #define ENTRY_NAME "wasi_thread_start"
 
@@ -23,8 +25,15 @@ struct process_thread {
 
 void process_adopt_thread(struct process *process)
 {
-    thread_current()->member = process;
-    thread_set_process(thread_current(), process);
+    if (process) {
+        thread_current()->member = process;
+        thread_set_process(thread_current(), process);
+        process_share(process);
+    } else {
+        process_unshare();
+        thread_set_process(thread_current(), NULL);
+        thread_current()->member = NULL;
+    }
 }
 
 void process_finish(struct process *process, enum trap trap)
@@ -75,6 +84,9 @@ void process_join_threads(struct process *process)
     for (struct process_thread *record = process->threads; record; record = record->next) {
         join(record);
     }
+    if (process->threads) {
+        process_unshare();
+    }
 }
 
 /* ---- Starting ---- */
@@ -118,8 +130,7 @@ static struct process_thread *take_record(struct process *process, const struct 
             join(record);
         }
         if (!record->thread && record->instance->module == instance->module &&
-            module->memory_count == module->memory_import_count &&
-            instance_renew(record->instance) == TRAP_NONE) {
+            module->memory_count == module->memory_import_count && instance_renew(record->instance) == TRAP_NONE) {
             return record;
         }
     }
@@ -129,8 +140,7 @@ static struct process_thread *take_record(struct process *process, const struct 
 static struct process_thread *create_record(struct process *process, const struct instance *instance)
 {
     struct arena *arena = &process->arena;
-    struct external *imports =
-        arena_allocate_array(arena, max_u64(instance->types->import_count, 1), sizeof(*imports));
+    struct external *imports = arena_allocate_array(arena, max_u64(instance->types->import_count, 1), sizeof(*imports));
     struct process_thread *record = arena_allocate(arena, sizeof(*record));
     struct link_error error;
     enum trap trap;
@@ -172,6 +182,10 @@ uint32_t process_spawn(struct instance *instance, uint32_t argument)
     if (!find_entry(instance)) {
         return 0;
     }
+    process_share(process);
+    if (process->heap && !process->affinity) {
+        process_keep_together(process);
+    }
     struct process_thread *record = take_record(process, instance);
     if (!record && process->thread_count < PROCESS_THREADS_MAXIMUM && !process->spawn_failed) {
         record = create_record(process, instance);
@@ -182,7 +196,8 @@ uint32_t process_spawn(struct instance *instance, uint32_t argument)
     }
     record->number = next_number(process);
     record->argument = argument;
-    if (thread_start(run_thread, record, &record->thread) != STATUS_OK) {
+    uint64_t cpus = process->affinity ? process->affinity : UINT64_MAX;
+    if (thread_start_on(cpus, run_thread, record, &record->thread) != STATUS_OK) {
         record->thread = NULL;
         return 0;
     }

@@ -59,7 +59,7 @@ enum status table_object_create(struct process *process, const struct table_type
     }
     *table->slot = (struct table_slot){(uintptr_t)entries, type->limits.minimum};
     table->next = process->tables;
-    process->tables = table;
+    __atomic_store_n(&process->tables, table, __ATOMIC_RELEASE); /* page faults look at it */
     *result = table;
     return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/port.h"
+#include "kernel/process_lock.h"
 #include "kernel/stack.h"
 #include "kernel/system.h"
 #include "kernel/trace.h"
@@ -159,18 +160,24 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
     return thread;
 }
 
-enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
+enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result)
 {
     struct thread *thread = thread_create(entry, argument);
     if (!thread) {
         return STATUS_NO_MEMORY;
     }
+    thread->affinity = cpus;
     thread->cpu = platform_cpu();
     thread->virtual_time = thread->cpu->virtual_time;
     *result = thread; /* before it runs, maybe elsewhere */
     TRACE(THREAD_START, thread->id, 0);
     scheduler_make_ready(thread);
     return STATUS_OK;
+}
+
+enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
+{
+    return thread_start_on(UINT64_MAX, entry, argument, result);
 }
 
 void thread_died(struct thread *thread)
@@ -188,7 +195,7 @@ void thread_died(struct thread *thread)
 void thread_checkpoint(void)
 {
     if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) {
-        thread_pending_in_host_call();
+        scheduler_handle_pending(GUEST_IN_HOST);
     }
 }
 
@@ -321,10 +328,12 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
         }
         scheduler_arm_timer();
     }
+    process_lock_leave();
 }
 
 void activation_end(struct activation *activation, struct thread *thread)
 {
+    process_lock_enter();
     if (activation->outer_gs_base) {
         platform_set_gs(activation->outer_gs_base);
     }
@@ -342,6 +351,7 @@ enum trap run_for_process(struct process *process, void (*function)(void *argume
     struct activation activation;
     activation_begin(&activation, thread, process);
     activation.without_gs = true;
+    process_lock_enter(); /* it is kernel code all the same */
     enum trap trap = kernel_enter(function, argument, &thread->area);
     activation_end(&activation, thread);
     return trap;

@@ -8,6 +8,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/mutex.h"
+#include "kernel/process_lock.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
 #include "kernel/stack.h"
@@ -53,12 +54,13 @@ static uint32_t traced_detail(const struct process *process, enum trap trap)
 _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position)
 {
     struct thread *thread = thread_current();
+    process_lock_enter(); /* until process_finish */
     profile_sample(thread, position);
     if (!thread->activation->process->ended) { /* else another of its threads ended it: that one counts */
         fill_report(&thread->activation->process->report, thread, trap, detail, position);
     }
     TRACE(TRAP, trap, traced_detail(thread->activation->process, trap));
-    mutexes_release_all();
+    mutexes_release_all(thread->shares ? &thread->shares->kernel_lock : NULL);
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);
 }

@@ -1,8 +1,8 @@
 /* The CPU: features by CPUID (and what the Linux kernel enabled), the GS base, the running CPU's record.
  *
  * In a virtual machine every CPUID is an exit to its host, 8 us and more, which a short program feels: so there is no
- * __get_cpuid here, which executes two, and the name is only read when somebody asks. Leaves 0, 1, 0x80000001 and those of
- * the name exist on every x86-64 CPU. */
+ * __get_cpuid here, which executes two, and the name is only read when somebody asks. Leaves 0, 1, 0x80000001 and those
+ * of the name exist on every x86-64 CPU. */
 #include "platform/linux/linux.h"
 #include "kernel/platform.h"
 #include "engine/base.h"
@@ -11,7 +11,6 @@
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -57,25 +56,6 @@ const char *platform_cpu_name(void)
         skipped++;
     memcpy(name, text + skipped, sizeof words - skipped);
     return name;
-}
-
-/* ---- Several CPUs ---- */
-
-uint32_t platform_cpu_count(void)
-{
-    return 1;
-}
-
-enum status platform_start_cpu(uint32_t number, struct cpu *cpu, void *stack_top)
-{
-    (void)number, (void)cpu, (void)stack_top;
-    return STATUS_NOT_SUPPORTED;
-}
-
-void platform_interrupt_cpu(uint32_t number)
-{
-    (void)number;
-    raise(SIGALRM);
 }
 
 /* The holder of a lock may be waiting for the processor that we spin on. */

@@ -18,14 +18,13 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-#define SIGNAL_STACK_BYTES 65536
+__thread volatile sig_atomic_t linux_interrupt_seen;
+__thread uint32_t linux_cpu_number;
 
-volatile sig_atomic_t linux_interrupt_seen;
-
-static uint8_t signal_stack[SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
-static int interrupt_requests;
-static timer_t timer;
-static bool timer_exists;
+static uint8_t boot_signal_stack[LINUX_SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
+static int interrupt_requests; /* atomic */
+static __thread timer_t timer;
+static __thread bool timer_exists;
 
 /* By hardware number. */
 static const int context_registers[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -105,13 +104,23 @@ static void timer_handler(int signal, siginfo_t *information, void *frame)
     state_to_context(&state, frame);
 }
 
+static void cpu_handler(int signal, siginfo_t *information, void *frame)
+{
+    (void)signal, (void)information;
+    struct machine_state state;
+    linux_interrupt_seen = 1;
+    state_from_context(&state, frame);
+    kernel_cpu_interrupt(&state);
+    state_to_context(&state, frame);
+}
+
 /* The first request asks the program to end, the second one ends everything. */
 static void request_handler(int signal, siginfo_t *information, void *frame)
 {
     (void)information;
     struct machine_state state;
     linux_interrupt_seen = 1;
-    if (interrupt_requests++ > 0)
+    if (__atomic_fetch_add(&interrupt_requests, 1, __ATOMIC_RELAXED) > 0)
         _exit(128 + signal);
     state_from_context(&state, frame);
     kernel_interrupt_request(&state);
@@ -122,6 +131,7 @@ void linux_interrupt_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGALRM);
+    sigaddset(set, LINUX_CPU_SIGNAL);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
 }
@@ -142,15 +152,20 @@ static void handle_request(int signal)
         handle(signal, request_handler);
 }
 
+void linux_signal_stack_set(void *stack)
+{
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = LINUX_SIGNAL_STACK_BYTES}, NULL);
+}
+
 void linux_signals_initialize(void)
 {
-    stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
-    sigaltstack(&stack, NULL);
+    linux_signal_stack_set(boot_signal_stack);
     handle(SIGSEGV, exception_handler);
     handle(SIGBUS, exception_handler);
     handle(SIGFPE, exception_handler);
     handle(SIGILL, exception_handler);
     handle(SIGALRM, timer_handler);
+    handle(LINUX_CPU_SIGNAL, cpu_handler);
     handle_request(SIGINT);
     handle_request(SIGTERM);
     sigset_t interrupts;

@@ -16,7 +16,7 @@
 /* A pipe that polls as writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_BYTES_READY 4096
 
-/* What an idle CPU waits for: streams that answered STATUS_AGAIN since the last wait. */
+/* What CPU 0 waits for when it is idle: streams that answered STATUS_AGAIN since the last wait. */
 static bool awaited[STREAM_COUNT];
 
 static bool stream_is_ready(enum stream stream, short event)
@@ -25,7 +25,7 @@ static bool stream_is_ready(enum stream stream, short event)
     /* Errors and hang-ups are ready too: the call will say what it is. */
     bool ready = poll(&descriptor, 1, 0) > 0;
     if (!ready)
-        awaited[stream] = true;
+        __atomic_store_n(&awaited[stream], true, __ATOMIC_RELAXED);
     return ready;
 }
 
@@ -119,13 +119,14 @@ void platform_idle(uint64_t deadline)
     uint64_t now = platform_monotonic_nanoseconds();
     if (!linux_interrupt_seen && deadline > now) {
         struct pollfd descriptors[STREAM_COUNT];
-        for (int stream = 0; stream < STREAM_COUNT; stream++)
-            descriptors[stream] = (struct pollfd){.fd = awaited[stream] ? stream : -1,
-                                                  .events = stream == STREAM_INPUT ? POLLIN : POLLOUT};
+        for (int stream = 0; stream < STREAM_COUNT; stream++) {
+            bool waits = linux_cpu_number == 0 && __atomic_exchange_n(&awaited[stream], false, __ATOMIC_RELAXED);
+            descriptors[stream] =
+                (struct pollfd){.fd = waits ? stream : -1, .events = stream == STREAM_INPUT ? POLLIN : POLLOUT};
+        }
         uint64_t left = deadline - now;
         struct timespec time = {.tv_sec = (time_t)(left / 1000000000), .tv_nsec = (long)(left % 1000000000)};
         ppoll(descriptors, STREAM_COUNT, deadline == UINT64_MAX ? NULL : &time, &old);
-        memset(awaited, 0, sizeof awaited);
     }
     linux_interrupt_seen = 0;
     sigprocmask(SIG_SETMASK, &old, NULL);

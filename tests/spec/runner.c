@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/platform.h"
+#include "kernel/process_lock.h"
 #include "kernel/stack.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
@@ -401,6 +402,7 @@ static void run_thread(struct run *run, struct script_reader *body)
     if (module)
         thread->run.suite.modules[thread->run.suite.module_count++] = *module;
     thread->shared = thread->run.suite.module_count;
+    process_share(run->suite.process);
     if (thread_start(thread_entry, thread, &thread->thread) != STATUS_OK)
         report_fail(&run->report, "no memory for a thread");
 }
@@ -432,6 +434,7 @@ static void join_all(struct run *run)
     for (struct script_thread *thread = script_threads; thread < script_threads + SCRIPT_THREADS_MAXIMUM; thread++)
         if (thread->thread)
             join_thread(run, thread);
+    process_unshare();
 }
 
 static void run_script(struct run *run, struct name name, struct name bytes)
