@@ -124,6 +124,7 @@ $(BUILD)/guests/musttail.wasm: OPTIONS := -mtail-call
 # ---- Running and testing ----
 include tests/spec/spec.mk
 -include tests/fuzz/fuzz.mk
+include bench/ipc/ipc.mk
 -include platform/pc/iso.mk
 -include $(wildcard tests/*/suite.mk)
 
@@ -147,6 +148,7 @@ help:
 	@echo "make test       all suites; SUITES='cli wasi' only those"
 	@echo "make spec       the official WebAssembly suite, on Linux and in the booted kernel"
 	@echo "make bench      speed against rivals"
+	@echo "make bench-ipc  what processes pay to talk to each other, against Linux"
 	@echo "make fuzz       random modules against other engines, then libFuzzer on decode, validate and compile"
 	@echo "make clean      remove $(BUILD)/"
 	@echo "BUILD=FOLDER    builds elsewhere"

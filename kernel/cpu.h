@@ -249,7 +249,7 @@ bool sleep_end(struct thread *thread, enum wait_state why);
 bool thread_claim(struct thread *thread);
 /* Let it sleep on. `deadline` is that of its wait; what came meanwhile ends the wait now. */
 void thread_unclaim(struct thread *thread, uint64_t deadline);
-/* As thread_wait_finish, giving the CPU to a thread that was claimed. */
+/* As thread_wait_finish, giving the CPU to a thread that was claimed. A lock was taken after thread_wait_begin. */
 enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline);
 /* Wake those of this CPU whose time has come, and those whose streams are ready. */
 void sleep_expire(struct cpu *cpu);

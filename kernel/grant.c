@@ -10,7 +10,7 @@
 
 void grant_release(struct grant *grant)
 {
-    if (__atomic_fetch_sub(&grant->references, 1, __ATOMIC_ACQ_REL) == 1) {
+    if (atomic_add_u32(&grant->references, -1) == 1) {
         struct object *object = grant->object;
         kernel_free(grant, sizeof(*grant));
         object_release(object);

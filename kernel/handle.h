@@ -53,7 +53,7 @@ void grant_revoke(struct grant *grant);
 /* For who keeps a pointer to a grant that may be dropped meanwhile. */
 static inline void grant_acquire(struct grant *grant)
 {
-    __atomic_fetch_add(&grant->references, 1, __ATOMIC_RELAXED);
+    atomic_add_u32(&grant->references, 1);
 }
 void grant_release(struct grant *grant);
 static inline bool grant_is_revoked(const struct grant *grant)

@@ -4,8 +4,13 @@
 #include "engine/format.h"
 #include "kernel/cpu.h"
 
+bool kernel_has_cpus;
+
 void spinlock_contended(struct spinlock *lock)
 {
+    if (!kernel_has_cpus) {
+        platform_panic("a lock is taken twice");
+    }
     uint32_t round = 0;
     do {
         while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED)) {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/atomic.h"
 #include "kernel/platform.h"
 
 #ifndef KERNEL_CHECKS
@@ -106,7 +107,7 @@ void spinlock_contended(struct spinlock *lock); /* lock.c: until it is taken */
 NO_LOCK_ANALYSIS static inline void spinlock_acquire(struct spinlock *lock) ACQUIRES(*lock)
 {
     lock_check_order(lock);
-    if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE)) {
+    if (atomic_exchange_u32(&lock->held, 1)) {
         spinlock_contended(lock);
     }
     lock_check_acquired(lock);
@@ -115,7 +116,7 @@ NO_LOCK_ANALYSIS static inline void spinlock_acquire(struct spinlock *lock) ACQU
 /* Take it if it is free; in any order. */
 NO_LOCK_ANALYSIS static inline bool spinlock_try_acquire(struct spinlock *lock) TRY_ACQUIRES(true, *lock)
 {
-    if (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) || __atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE)) {
+    if (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) || atomic_exchange_u32(&lock->held, 1)) {
         return false;
     }
     lock_check_acquired(lock);

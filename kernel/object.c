@@ -13,14 +13,14 @@ const struct object_type_entry object_types[OBJECT_TYPE_COUNT] = {
 /* A line of the cache for each, so that CPUs which make objects of different types do not meet. */
 #define CACHE_LINE_BYTES 64
 static struct {
-    _Alignas(CACHE_LINE_BYTES) uint64_t live;
+    _Alignas(CACHE_LINE_BYTES) uint32_t live;
 } counts[OBJECT_TYPE_COUNT];
 
 void object_initialize(struct object *object, enum object_type type, uint32_t signals)
 {
     *object = (struct object){.type = (uint16_t)type, .references = 1, .signals = signals};
     spinlock_initialize(&object->lock, LOCK_OBJECT);
-    __atomic_fetch_add(&counts[type].live, 1, __ATOMIC_RELAXED);
+    atomic_add_u32(&counts[type].live, 1);
 }
 
 enum status object_allocate(enum object_type type, size_t bytes, struct account *account, uint32_t signals,
@@ -51,8 +51,8 @@ void object_free(struct object *object)
 
 void object_release(struct object *object)
 {
-    if (__atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL) == 1) {
-        __atomic_fetch_sub(&counts[object->type].live, 1, __ATOMIC_RELAXED);
+    if (atomic_add_u32(&object->references, -1) == 1) {
+        atomic_add_u32(&counts[object->type].live, -1);
         object_types[object->type].destroy(object);
     }
 }

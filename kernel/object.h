@@ -123,7 +123,7 @@ enum status object_allocate(enum object_type type, size_t bytes, struct account 
 void object_free(struct object *object);
 static inline void object_acquire(struct object *object)
 {
-    __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+    atomic_add_u32(&object->references, 1);
 }
 /* Gives up a reference; with the last one the object is destroyed. No lock may be held but for those that the type's
  * destroy function allows. */

@@ -167,7 +167,9 @@ static enum status copy_message(const struct port_message *message, struct port_
     }
     buffer->length = message->length;
     buffer->grant_count = message->grant_count;
-    memcpy(buffer->grants, message->grants, message->grant_count * sizeof(message->grants[0]));
+    for (uint32_t i = 0; i < message->grant_count; i++) {
+        buffer->grants[i] = message->grants[i];
+    }
     return STATUS_OK;
 }
 
@@ -320,12 +322,11 @@ static bool take_or_enlist(struct port *port, struct receiver *receiver, enum st
     return false;
 }
 
-/* With the port's lock, which is given back; `resume` is a claimed thread, or NULL. */
+/* After thread_wait_begin, with the port's lock, which is given back; `resume` is a claimed thread, or NULL. */
 static enum status receive(struct port *port, struct receiver *receiver, struct thread *resume)
     RELEASES(port->object.lock)
 {
     enum status status;
-    thread_wait_begin();
     bool done = take_or_enlist(port, receiver, &status);
     spinlock_release(&port->object.lock);
     if (done) {
@@ -356,6 +357,7 @@ enum status port_receive(struct object *object, struct port_buffer *buffer, uint
         return STATUS_BUSY;
     }
     scheduler_return_priority(thread);
+    thread_wait_begin();
     spinlock_acquire(&port->object.lock);
     enum status status = receive(port, &receiver, NULL);
     if (status == STATUS_OK) {
@@ -418,6 +420,7 @@ enum status port_reply_receive(struct object *object, const struct port_message 
         return port_receive(object, buffer, deadline);
     }
     scheduler_return_priority(thread);
+    thread_wait_begin();
     spinlock_acquire(&port->object.lock);
     struct thread *caller = answer(port, thread->call, message, replied);
     enum status status = receive(port, &receiver, caller);

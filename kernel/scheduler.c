@@ -70,7 +70,7 @@ void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number)
 void scheduler_count_runnable(struct thread *thread, bool runnable)
 {
     if (thread->process && thread->counted != runnable) {
-        __atomic_add_fetch(&thread->process->runnable, runnable ? 1 : -1, __ATOMIC_RELAXED);
+        atomic_add_u32(&thread->process->runnable, runnable ? 1 : -1);
     }
     thread->counted = runnable && thread->process;
 }
@@ -242,6 +242,7 @@ static void start_cpu(void)
         cpu->idle_thread = idle;
         cpu->current = idle;
         uint8_t *stack_top = (uint8_t *)idle->kernel_stack + KERNEL_STACK_BYTES;
+        __atomic_store_n(&kernel_has_cpus, true, __ATOMIC_SEQ_CST);
         if (platform_start_cpu(number, cpu, stack_top) == STATUS_OK) {
             __atomic_store_n(&started_count, number + 1, __ATOMIC_RELEASE);
             wake_idle(cpu_bit(cpu)); /* it may have looked around before it was counted */

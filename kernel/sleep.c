@@ -18,7 +18,7 @@ static uint32_t stream_waiter_count; /* read without the lock */
 bool sleep_begin(struct thread *thread)
 {
     uint32_t state = WAIT_BEGUN;
-    return __atomic_compare_exchange_n(&thread->wait, &state, WAIT_ASLEEP, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return atomic_change_u32(&thread->wait, &state, WAIT_ASLEEP);
 }
 
 bool sleep_end(struct thread *thread, enum wait_state why)
@@ -28,7 +28,7 @@ bool sleep_end(struct thread *thread, enum wait_state why)
         if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
             return false;
         }
-    } while (!__atomic_compare_exchange_n(&thread->wait, &state, why, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    } while (!atomic_change_u32(&thread->wait, &state, why));
     if (state == WAIT_ASLEEP) {
         TRACE(WAKE, thread->id, 0);
         scheduler_make_ready(thread);
@@ -140,7 +140,7 @@ void thread_wait_begin(void)
 {
     struct thread *thread = thread_current();
     thread->wait_ends = true;
-    __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_RELEASE);
 }
 
 void thread_wait_cancel(void)
@@ -157,8 +157,7 @@ bool thread_claim(struct thread *thread)
 {
     for (uint32_t count = 0;; count++) {
         uint32_t state = WAIT_ASLEEP;
-        if (__atomic_compare_exchange_n(&thread->wait, &state, WAIT_OVER_WOKEN, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST)) {
+        if (atomic_change_u32(&thread->wait, &state, WAIT_OVER_WOKEN)) {
             return true;
         }
         if (state != WAIT_BEGUN) {
@@ -197,6 +196,9 @@ static void fall_asleep(struct thread *thread, struct thread *next, uint64_t dea
 static enum wait_result finish_unlocked(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     lock_check_none("a wait");
+    if (!next) { /* who asks for the end looks at thread.wait behind his request; with `next`, a lock was taken */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
     if (thread->wait_ends && thread->process) {
         if (thread_end_is_due(thread)) {
             sleep_end(thread, WAIT_OVER_END);
@@ -214,7 +216,8 @@ static enum wait_result finish_unlocked(struct thread *thread, struct thread *ne
     if (next) {
         scheduler_make_ready(next);
     }
-    uint32_t state = __atomic_exchange_n(&thread->wait, WAIT_NONE, __ATOMIC_SEQ_CST);
+    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE); /* over: nobody else changes it */
+    __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
     if (state == WAIT_OVER_WOKEN) {
         return WAIT_WOKEN;
     }

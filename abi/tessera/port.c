@@ -15,10 +15,9 @@ struct outgoing {
 
 /* ---- Decoding: ranges outside of the memory end the caller ---- */
 
-static void read_structure(struct instance *instance, uint32_t address, void *to, size_t bytes, const char *what)
-{
-    memcpy(to, instance_memory_required(instance, address, bytes, what), bytes);
-}
+/* In every call, so that the copy is some moves and not a function. */
+#define READ_STRUCTURE(to, address, what)                                                                              \
+    memcpy(to, instance_memory_required(instance, address, sizeof(*(to)), what), sizeof(*(to)))
 
 static enum status decode_message(struct instance *instance, uint32_t bytes, uint32_t length, uint32_t handles,
                                   uint32_t handle_count, struct outgoing *outgoing, const char *what)
@@ -57,14 +56,14 @@ static enum status decode_answer(struct instance *instance, uint32_t address, st
                                  const char *what)
 {
     struct tessera_answer answer;
-    read_structure(instance, address, &answer, sizeof(answer), what);
+    READ_STRUCTURE(&answer, address, what);
     return decode_message(instance, answer.bytes, answer.length, answer.handles, answer.handle_count, outgoing, what);
 }
 
 static void decode_request(struct instance *instance, uint32_t address, struct tessera_request *request,
                            struct port_buffer *buffer, const char *what)
 {
-    read_structure(instance, address, request, sizeof(*request), what);
+    READ_STRUCTURE(request, address, what);
     decode_buffer(instance, request->bytes, request->capacity, request->handles, request->handle_capacity, buffer,
                   what);
 }
@@ -150,7 +149,7 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
     struct outgoing request;
     struct port_buffer answer;
     struct object *client;
-    read_structure(instance, address, &call, sizeof(call), "port_call: call");
+    READ_STRUCTURE(&call, address, "port_call: call");
     decode_buffer(instance, call.answer, call.answer_capacity, call.answer_handles, call.answer_handle_capacity,
                   &answer, "port_call: answer");
     enum status status = decode_message(instance, call.request, call.request_bytes, call.request_handles,

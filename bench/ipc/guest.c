@@ -1,0 +1,57 @@
+/* The guest side of bench/ipc: loops around what is measured. One module, in a process for each side. */
+#include "sdk/tessera.h"
+
+#define EXPORT(function_name) __attribute__((export_name(#function_name)))
+#define BYTES                 4096
+#define NO_DEADLINE           UINT64_MAX
+
+__attribute__((import_module("bench"), import_name("null"))) void bench_null(void);
+
+static uint8_t bytes[BYTES];
+
+EXPORT(null_host_calls) void null_host_calls(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        bench_null();
+}
+
+EXPORT(checked_host_calls) void checked_host_calls(uint32_t count, uint32_t event)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (tessera_event_signal(event) != 0)
+            __builtin_trap();
+}
+
+EXPORT(calls) void calls(uint32_t count, uint32_t client, uint32_t size)
+{
+    struct tessera_call call = {
+        .request = bytes, .request_bytes = size, .answer = bytes, .answer_capacity = BYTES, .deadline = NO_DEADLINE};
+    for (uint32_t i = 0; i < count; i++)
+        if (tessera_port_call(client, &call) != 0)
+            __builtin_trap();
+}
+
+/* Answers with no bytes, until nobody can call any more. */
+EXPORT(serve) void serve(uint32_t port)
+{
+    struct tessera_request request = {.bytes = bytes, .capacity = BYTES, .deadline = NO_DEADLINE};
+    struct tessera_answer answer = {.bytes = bytes};
+    int32_t status = tessera_port_receive(port, &request);
+    while (status == 0)
+        status = tessera_port_reply_receive(port, &answer, &request);
+    if (status != -TESSERA_EPEER)
+        __builtin_trap();
+}
+
+/* Signals one exclusive event and waits for the other one. */
+EXPORT(exchange) void exchange(uint32_t count, uint32_t mine, uint32_t yours, uint32_t first)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (first && tessera_event_signal(yours) != 0)
+            __builtin_trap();
+        if (tessera_wait_one(mine, TESSERA_SIGNAL_SIGNALED, NO_DEADLINE) < 0)
+            __builtin_trap();
+        if (!first && tessera_event_signal(yours) != 0)
+            __builtin_trap();
+    }
+}

@@ -1,0 +1,61 @@
+/* What processes pay to talk to each other, beside Linux doing the same on this machine in this run:
+ *     bench-ipc GUEST.wasm [SCALE [NAME]]
+ * One line each: name, ticks of the time-stamp counter, what Linux does, its ticks; separated by tabs. Medians of
+ * several rounds, both sides on one CPU. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/ipc/linux.h"
+#include "kernel/cpu.h"
+#include "platform/linux/linux.h"
+
+#define SCALE 20000
+
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes = malloc(1 << 20);
+    if (!file || !bytes) {
+        perror(path);
+        exit(1);
+    }
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name, *rival;
+    } rows[] = {
+#define MEASURE_ROW(name, rival) {#name, rival},
+        MEASURES(MEASURE_ROW)
+#undef MEASURE_ROW
+    };
+    uint64_t ours[MEASURE_COUNT], theirs[MEASURE_COUNT];
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s GUEST.wasm [SCALE [NAME]]\n", argv[0]);
+        return 2;
+    }
+    uint32_t chosen = 0;
+    for (uint32_t i = 0; i < MEASURE_COUNT; i++)
+        chosen |= (argc <= 3 || strcmp(argv[3], rows[i].name) == 0) ? UINT32_C(1) << i : 0;
+    size_t size;
+    uint8_t *guest = read_file(argv[1], &size);
+    uint32_t scale = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : SCALE;
+    linux_measure_all(scale, chosen, theirs);
+    linux_platform_initialize();
+    cpu_initialize();
+    const char *failure = measure_all(guest, size, scale, chosen, ours);
+    if (failure) {
+        fprintf(stderr, "bench-ipc: %s\n", failure);
+        return 1;
+    }
+    for (uint32_t i = 0; i < MEASURE_COUNT; i++)
+        if (chosen >> i & 1)
+            printf("%s\t%llu\t%s\t%llu\n", rows[i].name, (unsigned long long)ours[i], rows[i].rival,
+                   (unsigned long long)theirs[i]);
+    return 0;
+}

@@ -1,0 +1,240 @@
+#include "bench/ipc/measure.h"
+
+#include "engine/base.h"
+#include "kernel/cpu.h"
+#include "kernel/event.h"
+#include "kernel/host_call.h"
+#include "kernel/instance_parts.h"
+#include "kernel/port.h"
+
+struct side {
+    struct process *process;
+    struct instance *instance;
+    struct thread *thread;
+    const char *function;
+    union value arguments[4];
+    enum trap trap;
+};
+
+static struct compiled_module *guest;
+static const char *failure;
+
+static void fail(const char *message)
+{
+    if (!failure) {
+        failure = message;
+    }
+}
+
+uint64_t measure_median(uint64_t values[MEASURE_ROUNDS])
+{
+    for (uint32_t i = 1; i < MEASURE_ROUNDS; i++) {
+        for (uint32_t j = i; j > 0 && values[j - 1] > values[j]; j--) {
+            uint64_t larger = values[j - 1];
+            values[j - 1] = values[j];
+            values[j] = larger;
+        }
+    }
+    return values[MEASURE_ROUNDS / 2];
+}
+
+/* ---- Processes ---- */
+
+static void null_function(struct instance *instance)
+{
+    (void)instance;
+}
+
+static bool find_function(struct process *process, const struct import *import, const struct function_type *type,
+                          struct external *result)
+{
+    static const struct host_function null = {"null", ":", (void (*)(void))null_function};
+    uint32_t number;
+    enum status status = import->module.length == 5 && memcmp(import->module.text, "bench", 5) == 0
+                             ? host_function_register(&null, "bench", &number)
+                             : host_function_find(&import->module, &import->field, type, &number);
+    *result = (struct external){.kind = EXTERNAL_FUNCTION};
+    if (status == STATUS_OK) {
+        result->function = process_host_reference(process, number);
+    }
+    return result->function != 0;
+}
+
+static void open_side(struct side *side, const char *function)
+{
+    struct external imports[32];
+    struct link_error error;
+    const struct module *module = guest->module;
+    *side = (struct side){.function = function};
+    bool right = process_create(function, 0, &side->process) == STATUS_OK && module->import_count <= 32;
+    for (uint32_t i = 0; right && i < module->import_count; i++) {
+        const struct import *import = &module->imports[i];
+        right =
+            import->kind == EXTERNAL_FUNCTION &&
+            find_function(side->process, import, &module->types[module->functions[import->index].type], &imports[i]);
+    }
+    if (!right || instance_create(side->process, guest, imports, &side->instance, &side->trap, &error) != STATUS_OK) {
+        fail("the guest cannot be instantiated");
+    }
+}
+
+static void close_side(struct side *side)
+{
+    process_destroy(side->process);
+}
+
+static void run_side(void *argument)
+{
+    struct side *side = argument;
+    struct external function;
+    thread_set_affinity(thread_current(), 1);
+    if (!instance_find_export(side->instance, side->function, strlen(side->function), &function)) {
+        fail("the guest lacks a function");
+        return;
+    }
+    side->trap = function_call(side->process, function.function, side->arguments, NULL);
+    if (side->trap != TRAP_NONE) {
+        fail("a guest trapped");
+    }
+}
+
+static void start_side(struct side *side)
+{
+    if (thread_start(run_side, side, &side->thread) != STATUS_OK) {
+        fail("a thread cannot be started");
+    }
+}
+
+/* A handle of the side to an object. */
+static uint32_t give(struct side *side, struct object *object, uint32_t rights)
+{
+    struct grant *grant;
+    uint32_t number = 0;
+    if (grant_create(object, rights, &grant) != STATUS_OK ||
+        handle_insert(&side->process->handles, grant, &number) != STATUS_OK) {
+        fail("a handle cannot be made");
+    }
+    return number;
+}
+
+/* Ticks of one of `count` operations: the median of the rounds. The first argument of the function is the count. */
+static uint64_t time_side(struct side *side, uint32_t count)
+{
+    uint64_t rounds[MEASURE_ROUNDS];
+    side->arguments[0].i32 = count;
+    for (uint32_t i = 0; i < MEASURE_ROUNDS && !failure; i++) {
+        uint64_t start = measure_ticks();
+        run_side(side);
+        rounds[i] = (measure_ticks() - start) / count;
+    }
+    return failure ? 0 : measure_median(rounds);
+}
+
+/* ---- What is measured ---- */
+
+static uint64_t null_host_call(uint32_t scale)
+{
+    struct side side;
+    open_side(&side, "null_host_calls");
+    uint64_t ticks = time_side(&side, scale * 10);
+    close_side(&side);
+    return ticks;
+}
+
+static uint64_t checked_host_call(uint32_t scale)
+{
+    struct side side;
+    struct object *event;
+    open_side(&side, "checked_host_calls");
+    if (event_create(NULL, false, &event) != STATUS_OK) {
+        fail("no event");
+        return 0;
+    }
+    side.arguments[1].i32 = give(&side, event, RIGHTS_ALL);
+    object_release(event);
+    uint64_t ticks = time_side(&side, scale * 10);
+    close_side(&side);
+    return ticks;
+}
+
+static uint64_t call(uint32_t scale, uint32_t size)
+{
+    struct side client, server;
+    struct object *port, *client_end;
+    open_side(&client, "calls");
+    open_side(&server, "serve");
+    if (failure || port_create(NULL, &port) != STATUS_OK ||
+        port_client_create(port, 1, NULL, &client_end) != STATUS_OK) {
+        fail("no port");
+        return 0;
+    }
+    server.arguments[0].i32 = give(&server, port, RIGHTS_ALL);
+    client.arguments[1].i32 = give(&client, client_end, RIGHTS_ALL);
+    client.arguments[2].i32 = size;
+    object_release(port);
+    object_release(client_end);
+    start_side(&server);
+    uint64_t ticks = time_side(&client, scale);
+    close_side(&client); /* nobody can call any more: the server ends */
+    thread_join(server.thread);
+    close_side(&server);
+    return ticks;
+}
+
+static uint64_t call_0_bytes(uint32_t scale)
+{
+    return call(scale, 0);
+}
+
+static uint64_t call_4096_bytes(uint32_t scale)
+{
+    return call(scale, 4096);
+}
+
+static uint64_t event_exchange(uint32_t scale)
+{
+    struct side first, second;
+    struct object *events[2];
+    open_side(&first, "exchange");
+    open_side(&second, "exchange");
+    if (failure || event_create(NULL, true, &events[0]) != STATUS_OK ||
+        event_create(NULL, true, &events[1]) != STATUS_OK) {
+        fail("no events");
+        return 0;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        struct side *side = i ? &second : &first;
+        side->arguments[1].i32 = give(side, events[i], RIGHTS_ALL);
+        side->arguments[2].i32 = give(side, events[!i], RIGHTS_ALL);
+        side->arguments[3].i32 = i == 0;
+    }
+    object_release(events[0]);
+    object_release(events[1]);
+    second.arguments[0].i32 = scale * MEASURE_ROUNDS;
+    start_side(&second);
+    uint64_t ticks = time_side(&first, scale);
+    thread_join(second.thread);
+    close_side(&first);
+    close_side(&second);
+    return ticks;
+}
+
+const char *measure_all(const uint8_t *module, size_t bytes, uint32_t scale, uint32_t chosen,
+                        uint64_t ticks[MEASURE_COUNT])
+{
+    static uint64_t (*const functions[])(uint32_t scale) = {
+#define MEASURE_FUNCTION(name, rival) name,
+        MEASURES(MEASURE_FUNCTION)
+#undef MEASURE_FUNCTION
+    };
+    struct engine_error error;
+    if (compiled_module_create(module, bytes, "guest", &guest, &error) != STATUS_OK) {
+        return "the guest does not compile";
+    }
+    thread_set_affinity(thread_current(), 1);
+    for (uint32_t i = 0; i < MEASURE_COUNT && !failure; i++) {
+        ticks[i] = chosen >> i & 1 ? functions[i](scale) : 0;
+    }
+    compiled_module_release(guest);
+    return failure;
+}
