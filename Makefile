@@ -118,6 +118,21 @@ $(BUILD)/examples/%.wasm: $$(wildcard examples/$$*/*.c examples/$$*/*.h) | setup
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $(filter %.c,$^) -o $@
 
+# Services and their clients: examples/services/NAME/PART.c with the bindings interfaces/generated/NAME_PART.c.
+SERVICE_EXAMPLES := $(foreach part,client service,$(patsubst examples/services/%/$(part).c,%_$(part),\
+                    $(wildcard examples/services/*/$(part).c)))
+examples: $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+
+LINK_SERVICE = $(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -nostartfiles sdk/service/start.c
+define SERVICE_RULES
+$(BUILD)/examples/%_$(1).wasm: examples/services/%/$(1).c interfaces/generated/%_$(1).c sdk/service/start.c | setup-build
+	$$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $$(filter-out sdk/%,$$(filter %.c,$$^)) -o $$@
+endef
+$(eval $(call SERVICE_RULES,client))
+$(eval $(call SERVICE_RULES,service))
+$(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm): $(wildcard interfaces/generated/*.h) sdk/tessera.h
+
 $(BUILD)/guests/simd.wasm: OPTIONS := -msimd128 -mrelaxed-simd
 $(BUILD)/guests/musttail.wasm: OPTIONS := -mtail-call
 

@@ -33,6 +33,7 @@
     X(TIMEOUT, "time limit exceeded")                                           \
     X(INTERRUPTED, "interrupted")                                               \
     X(EXCEPTION, "uncaught exception")                                           \
+    X(SERVICE, "service failed")                                                \
     X(EXIT, "exit")
 
 #define ENGINE_TRAP_ENUM(name, text) TRAP_##name,

@@ -266,5 +266,8 @@ void thread_pending_interrupted(void);
 /* End the innermost activation of the current thread: note what happened with a backtrace, and let its wasm_enter
  * return. `detail` may be NULL. */
 _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_position position);
+/* A guest's function that a host function called (function_call) ended with this trap: so does who called the host
+ * function, with the report that there is. */
+_Noreturn void thread_pass_trap_on(enum trap trap);
 
 #endif

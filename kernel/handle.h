@@ -70,6 +70,7 @@ static inline bool grant_is_revoked(const struct grant *grant)
 #define HANDLES_KNOWN       8
 #define HANDLE_KNOWN_SYSTEM 1
 #define HANDLE_KNOWN_CLOCK  2
+#define HANDLE_KNOWN_PORT   3
 
 struct handle_slot {
     union {

@@ -5,6 +5,7 @@
 #include "engine/module.h"
 #include "kernel/builtins.h"
 #include "kernel/cpu.h"
+#include "kernel/service.h"
 #include "kernel/signature.h"
 
 _Static_assert(sizeof(struct host_entry) == 32, "the stubs scale by shifting");
@@ -230,7 +231,11 @@ void host_calls_initialize(void)
     for (const struct host_interface *const *interface = host_interfaces; *interface; interface++) {
         registered_first += (*interface)->count;
     }
-    if (registered_first > HOST_FUNCTIONS_MAXIMUM) {
+    service_initialize(registered_first);
+    for (uint32_t i = 0; i < SERVICE_FUNCTIONS_MAXIMUM && registered_first < HOST_FUNCTIONS_MAXIMUM; i++) {
+        service_fill_entry(&host_entries[registered_first++]);
+    }
+    if (registered_first >= HOST_FUNCTIONS_MAXIMUM) {
         platform_panic("more host functions than stubs");
     }
 }

@@ -551,7 +551,7 @@ enum status instance_create_with_host(struct process *process, struct compiled_m
                                       enum trap *trap, struct link_error *error)
 {
     struct external *imports;
-    enum status status = link_host_imports(process, module->module, &imports, error);
+    enum status status = link_host_imports(process, module, &imports, error);
     return status == STATUS_OK ? instance_create(process, module, imports, result, trap, error) : status;
 }
 

@@ -12,6 +12,7 @@
 
 struct process;
 struct host_function;
+struct service_module;
 struct instance;
 struct place_pool;
 
@@ -22,6 +23,7 @@ struct compiled_module {
     size_t text_reserved;
     uint32_t reference_count;
     struct place_pool *places;
+    struct service_module *services; /* what it imports and exports of interfaces; NULL: nothing */
     uint32_t *signatures; /* canonical number of each type of the module */
     const char *name;     /* for backtraces; not owned */
 };

@@ -134,6 +134,7 @@ struct process {
 
     struct handle_table handles;
     struct account *account; /* for the objects that it makes */
+    struct service_process *services; /* interfaces that are bound, and imports of them; NULL: none */
     struct profile profile;
     void *personality[PERSONALITY_COUNT];
     void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);
@@ -239,9 +240,9 @@ bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t s
                           uint64_t count);
 
 /* ---- link.c ---- */
-/* One external for each import from the host interfaces: array in the process's arena. */
-enum status link_host_imports(struct process *process, const struct module *module, struct external **imports,
-                              struct link_error *error);
+/* One external for each import, from the host interfaces and from services that are bound: array in the process's arena. */
+enum status link_host_imports(struct process *process, const struct compiled_module *compiled,
+                              struct external **imports, struct link_error *error);
 /* Do the externals match what the module asks for (spec 4.5.3)? */
 enum status link_check_imports(struct process *process, const struct compiled_module *module,
                                const struct external *imports, struct link_error *error);

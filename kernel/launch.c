@@ -5,6 +5,7 @@
 #include "engine/format.h"
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
+#include "kernel/launch_job.h"
 #include "kernel/system.h"
 #include "kernel/vfs.h"
 
@@ -13,11 +14,6 @@ enum {
     STATUS_AFTER_REFUSAL = 126,
     STATUS_AFTER_INTERRUPT = 130,
     STATUS_AFTER_TRAP = 134,
-};
-
-struct job {
-    const struct launch *launch;
-    struct launch_result *result;
 };
 
 static void refuse(struct launch_result *result, const char *text)
@@ -108,12 +104,23 @@ static void run_module(struct process *process, struct compiled_module *module, 
     }
 }
 
-static void run_process(struct process *process, const struct launch *launch, struct launch_result *result)
+static enum status get_module(const struct launch_job *job, struct compiled_module **module, struct engine_error *error)
 {
+    const struct launch *launch = job->launch;
+    if (!job->module) {
+        return compiled_module_create(launch->module_bytes, launch->module_size, launch->name, module, error);
+    }
+    *module = job->module;
+    compiled_module_acquire(*module);
+    return STATUS_OK;
+}
+
+static void run_process(struct process *process, const struct launch_job *job)
+{
+    struct launch_result *result = job->result;
     struct compiled_module *module;
     struct engine_error error;
-    enum status status =
-        compiled_module_create(launch->module_bytes, launch->module_size, launch->name, &module, &error);
+    enum status status = get_module(job, &module, &error);
     if (status == STATUS_OK) {
         run_module(process, module, result);
         compiled_module_release(module);
@@ -125,13 +132,9 @@ static void run_process(struct process *process, const struct launch *launch, st
     }
 }
 
-/* A handle to one of the kernel's own objects, under a number that programs know. */
-static bool give(struct process *process, struct object *object, uint32_t number)
+/* A handle under a number that programs know; the grant is gone if that fails. */
+static bool give(struct process *process, struct grant *grant, uint32_t number)
 {
-    struct grant *grant;
-    if (grant_create(object, RIGHTS_ALL, &grant) != STATUS_OK) {
-        return false;
-    }
     bool done = handle_insert_known(&process->handles, grant, number) == STATUS_OK;
     if (!done) {
         grant_drop(grant);
@@ -139,13 +142,31 @@ static bool give(struct process *process, struct object *object, uint32_t number
     return done;
 }
 
-static void run_job(void *argument)
+/* One to one of the kernel's own objects. */
+static bool give_object(struct process *process, struct object *object, uint32_t number)
 {
-    struct job *job = argument;
+    struct grant *grant;
+    return grant_create(object, RIGHTS_ALL, &grant) == STATUS_OK && give(process, grant, number);
+}
+
+static bool give_handles(struct process *process, const struct launch_job *job)
+{
+    bool has_port = !job->port || give(process, job->port, HANDLE_KNOWN_PORT);
+    return has_port && (!job->launch->system_handle || give_object(process, system_object(), HANDLE_KNOWN_SYSTEM)) &&
+           (!job->launch->clock_handle || give_object(process, clock_object(), HANDLE_KNOWN_CLOCK)) &&
+           launch_services_give(job->services, job->service_count, process) == STATUS_OK;
+}
+
+void launch_job_run(void *argument)
+{
+    const struct launch_job *job = argument;
     const struct launch *launch = job->launch;
     struct process *process;
     if (process_create(launch->name, launch->memory_limit, &process) != STATUS_OK) {
         refuse(job->result, "out of memory");
+        if (job->port) {
+            grant_drop(job->port);
+        }
         return;
     }
     process->launch = launch;
@@ -153,33 +174,42 @@ static void run_job(void *argument)
         uint64_t now = platform_monotonic_nanoseconds();
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
     }
-    if ((launch->system_handle && !give(process, system_object(), HANDLE_KNOWN_SYSTEM)) ||
-        (launch->clock_handle && !give(process, clock_object(), HANDLE_KNOWN_CLOCK))) {
-        refuse(job->result, "out of memory");
+    if (!give_handles(process, job)) {
+        refuse(job->result, "its handles could not be given to it");
         process_destroy(process);
         return;
     }
     thread_set_process(thread_current(), process);
-    foreground_enter(process);
-    run_process(process, launch, job->result);
-    foreground_leave(process);
+    if (job->foreground) {
+        foreground_enter(process);
+    }
+    run_process(process, job);
+    if (job->foreground) {
+        foreground_leave(process);
+    }
     thread_set_process(thread_current(), NULL);
     process_destroy(process);
 }
 
 void launch_run(const struct launch *launch, struct launch_result *result)
 {
-    struct job job = {launch, result};
+    struct launch_job job = {
+        .launch = launch, .result = result, .service_count = launch->service_count, .foreground = true};
+    struct launched_service *services = NULL;
     struct thread *thread;
     *result = (struct launch_result){.outcome = LAUNCH_EXITED};
     for (uint32_t i = 0; i < launch->directory_count; i++) {
         vfs_acquire(launch->directories[i].node);
     }
-    if (thread_start(run_job, &job, &thread) == STATUS_OK) {
-        thread_join(thread);
-    } else {
-        refuse(result, "out of memory");
+    if (!launch->service_count || launch_services_start(launch, &services, result)) {
+        job.services = services;
+        if (thread_start(launch_job_run, &job, &thread) == STATUS_OK) {
+            thread_join(thread);
+        } else {
+            refuse(result, "out of memory");
+        }
     }
+    launch_services_stop(launch, services);
     for (uint32_t i = 0; i < launch->directory_count; i++) {
         vfs_release(launch->directories[i].node);
     }

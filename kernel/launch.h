@@ -16,6 +16,13 @@ struct launch_directory {
     struct vfs_node *node; /* reference taken by launch_run for as long as it needs it */
 };
 
+/* A program that is started before another one and offers it the interfaces that it exports (kernel/service.h). */
+struct launch_service {
+    const char *name; /* for messages, and its argv[0] */
+    const uint8_t *module_bytes;
+    size_t module_size;
+};
+
 struct launch {
     const char *name; /* for messages */
     const uint8_t *module_bytes;
@@ -30,6 +37,8 @@ struct launch {
     uint64_t timeout_nanoseconds; /* wall time; 0: none */
     bool clock_handle;            /* gets a handle to the clock: time finer than 1 ms */
     bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
+    uint32_t service_count; /* in the order in which they are started: each may use those before it */
+    const struct launch_service *services;
 };
 
 enum launch_outcome { LAUNCH_EXITED, LAUNCH_TRAPPED, LAUNCH_REFUSED };
@@ -40,7 +49,11 @@ struct launch_result {
     char message[512];    /* LAUNCH_REFUSED: why the module was not started */
 };
 
-/* Load, instantiate and run to the end: the start function, then the export `_start` or else `_initialize`. A module
+/* Services first: each runs on a thread of its own, with the same limits, standard streams and arguments but its name, no
+ * directories, and the port of its interfaces as handle HANDLE_KNOWN_PORT; when the program has ended nobody has a client
+ * end of it any more, which ends `port_serve`, and it has to end, too. A service that ends early is only gone.
+ *
+ * Load, instantiate and run to the end: the start function, then the export `_start` or else `_initialize`. A module
  * with none of the three is refused. Everything is freed on return. The conventional exit status for a result is
  * launch_exit_status: the program's own; 134 for a trap (as after abort), 124 for the time limit, 130 for an
  * interrupt, 126 for a module that was refused. */

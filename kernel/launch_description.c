@@ -96,6 +96,8 @@ static bool field_store(struct launch_description *description, const struct fie
             return false;
         }
         description->directories[description->directory_count - 1].source = field->value;
+    } else if (key_is(field, "service")) {
+        description->services[description->service_count++] = field->value;
     } else if (key_is(field, "memory")) {
         return parse_number(field->value, &description->memory_limit);
     } else if (key_is(field, "timeout")) {
@@ -120,12 +122,12 @@ static bool field_store(struct launch_description *description, const struct fie
     return true;
 }
 
-/* One block for the three lists. */
+/* One block for the lists. */
 static bool lists_allocate(struct launch_description *description, uint64_t arguments, uint64_t environment,
-                           uint64_t directories)
+                           uint64_t services, uint64_t directories)
 {
     description->block_bytes =
-        (arguments + environment) * sizeof(char *) + directories * sizeof(struct launch_description_directory);
+        (arguments + environment + services) * sizeof(char *) + directories * sizeof(struct launch_description_directory);
     description->block = kernel_allocate_zeroed(description->block_bytes);
     if (!description->block) {
         return false;
@@ -133,10 +135,11 @@ static bool lists_allocate(struct launch_description *description, uint64_t argu
     description->directories = description->block;
     description->arguments = (const char **)(description->directories + directories);
     description->environment = description->arguments + arguments;
+    description->services = description->environment + environment;
     return true;
 }
 
-static const char *last_component(const char *path)
+const char *launch_last_component(const char *path)
 {
     const char *name = path;
     for (; *path; path++) {
@@ -151,18 +154,19 @@ enum status launch_description_parse(const uint8_t *bytes, size_t size, struct l
                                      const char **message)
 {
     struct field field;
-    uint64_t arguments = 0, environment = 0, directories = 0;
+    uint64_t arguments = 0, environment = 0, services = 0, directories = 0;
     *description = (struct launch_description){.repeat = 1};
     *message = NULL;
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {
         arguments += key_is(&field, "argument");
         environment += key_is(&field, "environment");
+        services += key_is(&field, "service");
         directories += key_is(&field, "directory");
     }
     if (*message) {
         return STATUS_INVALID;
     }
-    if (!lists_allocate(description, arguments, environment, directories)) {
+    if (!lists_allocate(description, arguments, environment, services, directories)) {
         return STATUS_NO_MEMORY;
     }
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {
@@ -179,7 +183,7 @@ enum status launch_description_parse(const uint8_t *bytes, size_t size, struct l
         return STATUS_INVALID;
     }
     if (!description->name) {
-        description->name = last_component(description->module);
+        description->name = launch_last_component(description->module);
     }
     return STATUS_OK;
 }

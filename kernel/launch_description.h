@@ -15,6 +15,7 @@
  *     timeout=NANOSECONDS wall time limit, decimal; 0 or no such field: none
  *     clock=1             the program gets a handle to the clock; without it, it sees time in steps of 1 ms
  *     system=1            the program gets a handle to the system
+ *     service=PATH        a program in the archive that is started before and offers services, one for each
  *     repeat=COUNT        run it so often, decimal, 1 without the field
  *     report=1            log a line `launch NAME: exit status 0` (or trap or reason of refusal) after each run
  *     statistics=1        log frames and heap in use before and after each run
@@ -54,6 +55,8 @@ struct launch_description {
     uint64_t timeout_nanoseconds;
     uint64_t repeat;
     bool clock_handle;
+    uint32_t service_count;
+    const char **services;
     bool system_handle;
     bool report;
     bool statistics;
@@ -66,6 +69,8 @@ struct launch_description {
 /* STATUS_INVALID with a text in `message` (static, or a field of the bytes) about what is wrong; STATUS_NO_MEMORY. */
 enum status launch_description_parse(const uint8_t *bytes, size_t size, struct launch_description *description,
                                      const char **message);
+/* What a path is called in messages. */
+const char *launch_last_component(const char *path);
 void launch_description_release(struct launch_description *description);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/format.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/service.h"
 #include "kernel/type_registry.h"
 
 /* A list in a message: what does not fit is counted. */
@@ -110,47 +111,73 @@ static void listing_end(struct listing *listing)
     }
 }
 
-enum status link_host_imports(struct process *process, const struct module *module, struct external **imports,
-                              struct link_error *error)
+/* As wasi-threads has it: made for the program, and the same for each of its threads. */
+static enum status link_shared_memory(struct process *process, const struct memory_type *type, struct external *result,
+                                      struct link_error *error)
 {
+    enum status status = memory_create(process, type, result);
+    if (status != STATUS_OK) {
+        format_text(error->message, sizeof(error->message), "its shared memory: %s", status_text(status));
+    }
+    return status;
+}
+
+static enum status link_function(struct process *process, const struct compiled_module *compiled, uint32_t index,
+                                 struct external *result, struct link_error *error)
+{
+    const struct module *module = compiled->module;
+    const struct import *import = &module->imports[index];
+    uint32_t number;
+    enum status status = host_function_find(&import->module, &import->field,
+                                            &module->types[module->functions[import->index].type], &number);
+    if (status == STATUS_NOT_FOUND) {
+        return service_link(process, compiled, index, result, error->message, sizeof(error->message));
+    }
+    uint32_t reference = status == STATUS_OK ? process_host_reference(process, number) : 0;
+    if (!reference) {
+        format_text(error->message, sizeof(error->message), "no room for host functions");
+        return status == STATUS_OK ? STATUS_LIMIT : status;
+    }
+    *result = (struct external){.kind = EXTERNAL_FUNCTION, .function = reference};
+    return STATUS_OK;
+}
+
+static enum status link_import(struct process *process, const struct compiled_module *compiled, uint32_t index,
+                               struct external *result, struct link_error *error)
+{
+    const struct import *import = &compiled->module->imports[index];
+    if (import->kind == EXTERNAL_MEMORY && compiled->module->memories[import->index].limits.shared) {
+        return link_shared_memory(process, &compiled->module->memories[import->index], result, error);
+    }
+    return import->kind == EXTERNAL_FUNCTION ? link_function(process, compiled, index, result, error)
+                                             : STATUS_NOT_FOUND;
+}
+
+enum status link_host_imports(struct process *process, const struct compiled_module *compiled,
+                              struct external **imports, struct link_error *error)
+{
+    const struct module *module = compiled->module;
     struct listing missing;
+    struct link_error listed, other;
     bool complete = true;
-    listing_begin(&missing, error, "imports that nothing here provides:");
+    listing_begin(&missing, &listed, "imports that nothing here provides:");
     *imports = arena_allocate_array(&process->arena, max_u64(module->import_count, 1), sizeof(**imports));
     if (!*imports) {
         return STATUS_NO_MEMORY;
     }
     for (uint32_t i = 0; i < module->import_count; i++) {
-        const struct import *import = &module->imports[i];
-        uint32_t number;
-        enum status status = STATUS_NOT_FOUND;
-        if (import->kind == EXTERNAL_MEMORY && module->memories[import->index].limits.shared) {
-            /* As wasi-threads has it: made for the program, and the same for each of its threads. */
-            status = memory_create(process, &module->memories[import->index], &(*imports)[i]);
-            if (status == STATUS_OK) {
-                continue;
-            }
-            format_text(error->message, sizeof(error->message), "its shared memory: %s", status_text(status));
-            return status;
-        }
-        if (import->kind == EXTERNAL_FUNCTION) {
-            status = host_function_find(&import->module, &import->field,
-                                        &module->types[module->functions[import->index].type], &number);
-        }
+        enum status status = link_import(process, compiled, i, &(*imports)[i], &other);
         if (status == STATUS_NOT_FOUND) {
-            listing_add(&missing, module, import);
+            listing_add(&missing, module, &module->imports[i]);
             complete = false;
-            continue;
+        } else if (status != STATUS_OK) {
+            *error = other;
+            return status == STATUS_INVALID ? STATUS_UNLINKABLE : status;
         }
-        uint32_t reference = status == STATUS_OK ? process_host_reference(process, number) : 0;
-        if (!reference) {
-            format_text(error->message, sizeof(error->message), "no room for host functions");
-            return status == STATUS_OK ? STATUS_LIMIT : status;
-        }
-        (*imports)[i] = (struct external){.kind = EXTERNAL_FUNCTION, .function = reference};
     }
     if (!complete) {
         listing_end(&missing);
+        *error = listed;
         return STATUS_UNLINKABLE;
     }
     error->message[0] = 0;

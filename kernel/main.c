@@ -108,6 +108,31 @@ static bool open_directories(struct archive *archive, const struct launch_descri
     return true;
 }
 
+/* ---- Services of one run ---- */
+
+static size_t services_bytes(const struct launch_description *description)
+{
+    return max_u64(description->service_count, 1) * sizeof(struct launch_service);
+}
+
+/* NULL when one is not there. */
+static struct launch_service *open_services(struct archive *archive, const struct launch_description *description)
+{
+    struct launch_service *services = kernel_allocate(services_bytes(description));
+    for (uint32_t i = 0; services && i < description->service_count; i++) {
+        struct launch_service *service = &services[i];
+        const char *path = description->services[i];
+        service->name = launch_last_component(path);
+        enum status status = archive_find(archive, path, &service->module_bytes, &service->module_size);
+        if (status != STATUS_OK) {
+            log_line("%s: its service %s: %s", description->name, path, status_text(status));
+            kernel_free(services, services_bytes(description));
+            return NULL;
+        }
+    }
+    return services;
+}
+
 /* ---- Running ---- */
 
 static int run_once(struct archive *archive, const struct launch_description *description, const uint8_t *module,
@@ -131,11 +156,19 @@ static int run_once(struct archive *archive, const struct launch_description *de
         .clock_handle = description->clock_handle,
         .system_handle = description->system_handle,
     };
+    struct launch_service *services = open_services(archive, description);
+    if (!services) {
+        close_directories(directories, description->directory_count);
+        return STATUS_NOTHING_TO_RUN;
+    }
+    launch.service_count = description->service_count;
+    launch.services = services;
     struct launch_result result;
     if (description->statistics) {
         log_statistics("before");
     }
     launch_run(&launch, &result);
+    kernel_free(services, services_bytes(description));
     if (description->report) {
         log_result(description->name, &result);
     } else if (result.outcome == LAUNCH_REFUSED) {

@@ -10,6 +10,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/service_module.h"
 #include "kernel/stack.h"
 #include "kernel/trace.h"
 #include "kernel/type_registry.h"
@@ -244,6 +245,7 @@ static void module_destroy(struct compiled_module *module)
         type_numbers_release(module->module, module->signatures);
         kernel_free(module->signatures, module->module->type_count * sizeof(uint32_t));
     }
+    service_module_destroy(module->services);
     if (module->places) {
         place_pool_close(module->places);
     }
@@ -259,7 +261,11 @@ static enum status make_code(struct compiled_module *module, const uint8_t *byte
     if (module_decode(bytes, size, &kernel_engine_allocator, &module->module, error)) {
         return error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
     }
-    return acquire_signatures(module) ? compile_text(module, error) : STATUS_NO_MEMORY;
+    enum status status = acquire_signatures(module) ? STATUS_OK : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        status = service_module_create(module->module, &module->services);
+    }
+    return status == STATUS_OK ? compile_text(module, error) : status;
 }
 
 static enum status create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,

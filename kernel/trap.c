@@ -65,6 +65,13 @@ _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_p
     wasm_abandon(&thread->area, trap);
 }
 
+_Noreturn void thread_pass_trap_on(enum trap trap)
+{
+    struct thread *thread = thread_current();
+    SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
+    wasm_abandon(&thread->area, trap);
+}
+
 _Noreturn void instance_trap(struct instance *instance, enum trap trap, const char *detail)
 {
     (void)instance;

@@ -25,6 +25,7 @@
 /* Handles that programs know by their numbers, if they have them. */
 #define TESSERA_SYSTEM 1u /* the system: information, and starting programs */
 #define TESSERA_CLOCK  2u /* the clock: time that is finer than 1 ms */
+#define TESSERA_PORT   3u /* a service's port, on which its clients call it */
 
 enum {
     TESSERA_EHANDLE = 1,   /* no such handle */
@@ -322,6 +323,13 @@ int32_t tessera_port_reply(uint32_t port, const struct tessera_answer *answer);
 /* Both in one step, the usual one for a server's loop, and the quickest. Errors are those of receiving. */
 TESSERA_IMPORT(port_reply_receive)
 int32_t tessera_port_reply_receive(uint32_t port, const struct tessera_answer *answer, struct tessera_request *request);
+
+/* Answer calls with the functions that this module exports of interfaces written in WIT (docs/services.md), until there is
+ * no client end any more: 0. A function that traps ends the program, as one whose result is none. Needs READ of a port.
+ * -TESSERA_ENOTFOUND: the module exports no such function, or does not say their types; -TESSERA_EBUSY: called in the
+ * middle of a call; -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(port_serve)
+int32_t tessera_port_serve(uint32_t port);
 
 /* Keep the call that this thread received for later. Returns a handle with the right WRITE, for reply_send; when it is
  * closed unused, the call fails with -TESSERA_EPEER. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call. */

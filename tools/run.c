@@ -116,6 +116,21 @@ static void apply_environment(void *context, const char *value)
     set_variable(&options->environment, value);
 }
 
+static const char *last_component(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void apply_service(void *context, const char *value)
+{
+    struct run_options *options = context;
+    struct service_file service = {.path = value, .name = last_component(value)};
+    service.bytes = file_contents(value, &service.size);
+    options->services = reallocate(options->services, (options->service_count + 1) * sizeof *options->services);
+    options->services[options->service_count++] = service;
+}
+
 static void apply_argument_zero(void *context, const char *value)
 {
     ((struct run_options *)context)->argument_zero = value;
@@ -187,6 +202,11 @@ static const struct option run_options_table[] = {
      "its start: what the program writes is gone when it ends.",
      apply_directory},
     {"env", 0, "KEY[=VALUE]", "Set a variable for the program; without VALUE, pass on the own one.", apply_environment},
+    {"service", 0, "FILE",
+     "Start this module before, and give the program the interfaces that\n"
+     "it offers (docs/services.md). May be there several times: each service\n"
+     "may use those before it.",
+     apply_service},
     {"argv0", 0, "NAME", "The program's own name, argv[0]; else that of the file.", apply_argument_zero},
     {"mem", 0, "SIZE", "Most linear memory the program may have: 64M, 2G ...", apply_memory},
     {"timeout", 0, "SECONDS", "End the program after this time, counted from its start: 10, 0.5, 250ms ...",
@@ -238,9 +258,8 @@ static int run(const struct subcommand *subcommand, int count, char **words)
         usage_error(subcommand, "which module?");
     options.module_path = words[at++];
     options.module_bytes = file_contents(options.module_path, &options.module_size);
-    const char *slash = strrchr(options.module_path, '/');
-    const char *file_name = slash ? slash + 1 : options.module_path;
-    list_append(&options.arguments, options.argument_zero ? options.argument_zero : file_name);
+    list_append(&options.arguments,
+                options.argument_zero ? options.argument_zero : last_component(options.module_path));
     while (at < count)
         list_append(&options.arguments, words[at++]);
     prepare_records(subcommand, &options);

@@ -11,6 +11,13 @@ struct mapped_directory {
     const char *guest;
 };
 
+struct service_file {
+    const char *path;
+    const char *name; /* its last component */
+    const uint8_t *bytes;
+    size_t size;
+};
+
 struct text_list {
     const char **items;
     uint32_t count;
@@ -32,6 +39,8 @@ struct run_options {
     struct mapped_directory *directories;
     uint32_t directory_count;
     struct text_list environment; /* "KEY=VALUE" */
+    struct service_file *services; /* started before the program */
+    uint32_t service_count;
     const char *argument_zero;    /* NULL: the module's file name */
     uint64_t memory_limit;        /* bytes; 0: none */
     uint64_t timeout_nanoseconds; /* 0: none */

@@ -47,6 +47,16 @@ static struct launch_directory *open_directories(const struct run_options *optio
     return directories;
 }
 
+static struct launch_service *list_services(const struct run_options *options)
+{
+    struct launch_service *services = allocate(options->service_count * sizeof *services);
+    for (uint32_t i = 0; i < options->service_count; i++) {
+        const struct service_file *file = &options->services[i];
+        services[i] = (struct launch_service){file->name, file->bytes, file->size};
+    }
+    return services;
+}
+
 int run_on_linux(const struct run_options *options)
 {
     linux_platform_initialize();
@@ -55,6 +65,7 @@ int run_on_linux(const struct run_options *options)
     if (options->verbose)
         say_platform();
     struct launch_directory *directories = open_directories(options);
+    struct launch_service *services = list_services(options);
     struct launch launch = {
         .name = options->module_path,
         .module_bytes = options->module_bytes,
@@ -69,6 +80,8 @@ int run_on_linux(const struct run_options *options)
         .timeout_nanoseconds = options->timeout_nanoseconds,
         .clock_handle = !options->no_clock,
         .system_handle = options->system_handle,
+        .service_count = options->service_count,
+        .services = services,
     };
     struct launch_result result;
     linux_set_record_receiver(record_receive);
@@ -86,5 +99,6 @@ int run_on_linux(const struct run_options *options)
     for (uint32_t i = 0; i < options->directory_count; i++)
         vfs_release(directories[i].node);
     free(directories);
+    free(services);
     return launch_exit_status(&result);
 }

@@ -27,6 +27,7 @@
 
 #define QEMU        "qemu-system-x86_64"
 #define MODULE_PATH ".tessera/module.wasm"
+#define SERVICES_PATH ".tessera/services"
 
 /* Guest memory: for the kernel and what programs usually want, and for archive and compiled code by their size. */
 #define MEMORY_DEFAULT_BYTES  (UINT64_C(512) << 20)
@@ -49,6 +50,24 @@ static void number_field(FILE *stream, const char *key, uint64_t value)
     fprintf(stream, "%s=%" PRIu64 "%c", key, value, 0);
 }
 
+static char *service_path(const struct run_options *options, uint32_t index)
+{
+    return text_of(SERVICES_PATH "/%" PRIu32 "/%s", index, options->services[index].name);
+}
+
+static void add_services(struct archive_writer *archive, const struct run_options *options)
+{
+    if (options->service_count > 0)
+        archive_add_directory(archive, SERVICES_PATH);
+    for (uint32_t i = 0; i < options->service_count; i++) {
+        char *folder = text_of(SERVICES_PATH "/%" PRIu32, i), *path = service_path(options, i);
+        archive_add_directory(archive, folder);
+        archive_add_file(archive, path, options->services[i].bytes, options->services[i].size);
+        free(folder);
+        free(path);
+    }
+}
+
 static void add_description(struct archive_writer *archive, const struct run_options *options)
 {
     char *text = NULL;
@@ -64,6 +83,11 @@ static void add_description(struct archive_writer *archive, const struct run_opt
         field(stream, "environment", options->environment.items[i]);
     for (uint32_t i = 0; i < options->directory_count; i++)
         field(stream, "directory", options->directories[i].guest);
+    for (uint32_t i = 0; i < options->service_count; i++) {
+        char *path = service_path(options, i);
+        field(stream, "service", path);
+        free(path);
+    }
     number_field(stream, "memory", options->memory_limit);
     number_field(stream, "timeout", options->timeout_nanoseconds);
     if (options->trace_bytes)
@@ -92,6 +116,7 @@ static int make_archive(const struct run_options *options, uint64_t *bytes)
     archive_add_directory(&archive, ".tessera");
     add_description(&archive, options);
     archive_add_file(&archive, MODULE_PATH, options->module_bytes, options->module_size);
+    add_services(&archive, options);
     if (options->directory_count > 0)
         archive_add_directory(&archive, LAUNCH_DIRECTORIES_PATH);
     for (uint32_t i = 0; i < options->directory_count; i++) {

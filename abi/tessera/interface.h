@@ -6,5 +6,6 @@
 #include "kernel/host.h"
 
 extern const struct host_interface tessera_interface;
+extern const struct host_interface tessera_handles_interface; /* abi/tessera/service.c */
 
 #endif

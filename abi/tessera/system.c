@@ -239,7 +239,7 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
     int32_t result = tessera_result(status);
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */
-        result = parsed.system_handle || parsed.repeat != 1 || parsed.report || parsed.statistics
+        result = parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report || parsed.statistics
                      ? -TESSERA_EINVALID
                      : run(instance_process(instance), &parsed);
         launch_description_release(&parsed);

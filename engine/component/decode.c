@@ -645,8 +645,10 @@ static void make_functions(struct component_decoder *decoder, struct component_i
     for (uint32_t i = 0; i < instance->count; i++) {
         const struct item *item = &instance->exports[i].item;
         if (item->kind == ITEM_FUNCTION) {
-            functions[interface->function_count] = *item->function;
-            functions[interface->function_count++].name = instance->exports[i].name;
+            struct component_function *function = &functions[interface->function_count++];
+            *function = *item->function;
+            function->name = instance->exports[i].name;
+            component_function_identify(function, interface->name);
         } else if (item->kind == ITEM_RESOURCE && item->resource->interface.length == 0) {
             item->resource->interface = interface->name;
             resources[interface->resource_count++] = item->resource;

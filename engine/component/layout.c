@@ -29,6 +29,51 @@ uint32_t component_payload_offset(const struct component_type *type)
     return (uint32_t)align_up(component_discriminant_bytes(type), type->alignment);
 }
 
+/* ---- Identities: FNV-1a over what makes the type, with the identities of the types in it ---- */
+#define IDENTITY_START UINT64_C(0xcbf29ce484222325)
+
+static uint64_t mix(uint64_t identity, const void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        identity = (identity ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    }
+    return identity;
+}
+
+static uint64_t mix_number(uint64_t identity, uint64_t number)
+{
+    return mix(identity, &number, sizeof(number));
+}
+
+static uint64_t mix_name(uint64_t identity, struct name name)
+{
+    return mix(mix_number(identity, name.length), name.text, name.length);
+}
+
+static uint64_t identify(const struct component_type *type)
+{
+    uint64_t identity = mix_number(mix_number(IDENTITY_START, type->kind), type->field_count);
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        const struct component_type *field = type->fields[i].type;
+        identity = mix_number(mix_name(identity, type->fields[i].name), field ? field->identity : 0);
+    }
+    if (type->element) {
+        identity = mix_number(identity, type->element->identity);
+    }
+    if (type->resource) {
+        identity = mix_name(identity, type->resource->name); /* its interface is not known yet */
+    }
+    return identity;
+}
+
+void component_function_identify(struct component_function *function, struct name interface)
+{
+    uint64_t identity = mix_name(mix_name(IDENTITY_START, interface), function->name);
+    identity = mix_number(identity, function->parameters.identity);
+    function->identity = mix_number(identity, function->result ? function->result->identity : 0);
+}
+
+/* ---- Sizes and flat types ---- */
 static void set_scalar(struct component_type *type, uint32_t bytes, value_type core)
 {
     type->bytes = bytes;
@@ -157,6 +202,7 @@ bool component_type_lay_out(struct component_type *type)
         type->usable = false;
         set_scalar(type, 4, VALUE_I32);
     }
+    type->identity = identify(type);
     return type->bytes <= COMPONENT_TYPE_BYTES_MAXIMUM && type->depth <= COMPONENT_DEPTH_MAXIMUM;
 }
 

@@ -194,6 +194,7 @@ static void plan(struct planner *planner, const struct component_type *type, uin
         result->in_memory = type->flat_count > flat_maximum;
         result->scalars = !result->in_memory && !type->has_pointers && !type->has_handles;
         result->has_handles = type->has_handles;
+        result->has_pointers = type->has_pointers;
         result->alignment = type->alignment;
         result->bytes = type->bytes;
         result->flat_count = result->in_memory ? 1 : type->flat_count;
@@ -215,6 +216,7 @@ static bool keep(struct planner *planner, struct arena *arena, struct component_
     memcpy(cases, planner->cases, planner->case_count * sizeof(*cases));
     call->parameters.steps = call->result.steps = steps;
     call->parameters.cases = call->result.cases = cases;
+    call->parameters.step_count = call->result.step_count = planner->step_count;
     return true;
 }
 

@@ -42,10 +42,12 @@ struct component_step {
 struct component_plan {
     const struct component_step *steps; /* several programs, each up to its END; program 0 is only an END */
     const uint32_t *cases;
+    uint32_t step_count; /* of both plans of a call, which share the arrays */
     uint32_t start;
     bool in_memory; /* the values are a tuple in memory, else flat values */
     bool scalars;   /* flat values, and nothing in memory behind them */
     bool has_handles;
+    bool has_pointers;   /* there are strings or lists */
     uint8_t alignment;   /* of the tuple */
     uint32_t flat_count; /* 1 when in memory: its address */
     uint32_t bytes;      /* of the tuple */

@@ -60,6 +60,7 @@ struct component_type {
     uint8_t flat_count; /* core values that it is passed as; above COMPONENT_FLAT_PARAMETERS: at least one more */
     uint8_t flat[COMPONENT_FLAT_PARAMETERS]; /* their types: the low byte of VALUE_I32, ... */
     uint32_t bytes;                          /* in memory */
+    uint64_t identity; /* equal for equal types, and hardly ever for others: for saying which one is meant */
     uint32_t field_count;
     const struct component_field *fields;
     const struct component_type *element;      /* LIST */
@@ -69,6 +70,7 @@ struct component_type {
 struct component_function {
     struct name name;                    /* "write", or for those of resources "[method]counter.add" */
     bool usable;                         /* not asynchronous, and all its types are usable */
+    uint64_t identity;                   /* of the names of interface and function, and of its type, as for types */
     struct component_type parameters;    /* a TUPLE whose fields have names */
     const struct component_type *result; /* NULL: none */
 };
@@ -120,6 +122,7 @@ void component_core_type(const struct component_function *function, enum compone
 /* Fill in all of a type but its kind, fields, element and resource. False when it is larger or deeper than the limits.
  */
 bool component_type_lay_out(struct component_type *type);
+void component_function_identify(struct component_function *function, struct name interface);
 /* Offset of a field behind the one that ended at `end`. */
 static inline uint32_t component_field_offset(uint32_t end, const struct component_type *field)
 {

@@ -283,6 +283,7 @@ static bool match(struct bytes client, uint32_t client_count, struct bytes serve
         printf("FAIL \"%s\" and not \"%s\"\n", text, message);
         checks_failed++;
     }
+    CHECK(same == (types[0]->imports[0].functions[0].identity == types[1]->imports[0].functions[0].identity));
     component_types_release(types[0]);
     component_types_release(types[1]);
     return same;

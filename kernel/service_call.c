@@ -1,0 +1,390 @@
+/* The client's side: imports that are functions of services.
+ *
+ * Such an import is one of SERVICE_FUNCTIONS_MAXIMUM host functions, which all have the same entry: it keeps the argument
+ * registers, since only the import's type says what they hold. Which import the number is, says the process. */
+#include "kernel/service.h"
+
+#include "engine/base.h"
+#include "engine/format.h"
+#include "engine/x64/enter.h"
+#include "kernel/cpu.h"
+#include "kernel/heap.h"
+#include "kernel/host_call.h"
+#include "kernel/instance_parts.h"
+#include "kernel/service_message.h"
+
+struct binding {
+    struct binding *next;
+    struct name interface;
+    uint32_t handle;
+};
+
+struct service_import {
+    const struct service_function *function; /* lives as long as the module, so as an instance of it */
+    uint32_t handle;
+};
+
+/* All of it lies in the process's arena. */
+struct service_process {
+    struct binding *bindings;
+    uint32_t binding_count;
+    uint32_t import_count, import_capacity;
+    struct service_import *imports;
+};
+
+/* ---- Linking ---- */
+static uint32_t first_number;
+
+static struct service_process *process_services(struct process *process)
+{
+    if (!process->services) {
+        process->services = arena_allocate(&process->arena, sizeof(*process->services));
+    }
+    return process->services;
+}
+
+static const struct binding *find_binding(const struct service_process *services, struct name interface)
+{
+    const struct binding *binding = services ? services->bindings : NULL;
+    while (binding && !component_name_equal(binding->interface, interface)) {
+        binding = binding->next;
+    }
+    return binding;
+}
+
+enum status service_bind(struct process *process, struct name interface, uint32_t handle)
+{
+    struct service_process *services = process_services(process);
+    struct binding *binding = arena_allocate(&process->arena, sizeof(*binding));
+    char *copy = arena_allocate(&process->arena, interface.length);
+    if (!services || !binding || !copy) {
+        return STATUS_NO_MEMORY;
+    }
+    if (find_binding(services, interface)) {
+        return STATUS_EXISTS;
+    }
+    if (services->binding_count == SERVICE_BINDINGS_MAXIMUM) {
+        return STATUS_LIMIT;
+    }
+    memcpy(copy, interface.text, interface.length);
+    *binding = (struct binding){services->bindings, {copy, interface.length}, handle};
+    services->bindings = binding;
+    services->binding_count++;
+    return STATUS_OK;
+}
+
+enum status service_bind_exports(struct process *process, const struct compiled_module *module, uint32_t handle)
+{
+    const struct service_module *services = module->services;
+    for (uint32_t i = 0; services && i < services->export_count; i++) {
+        struct name interface = services->exports[i].interface;
+        const struct binding *binding = find_binding(process->services, interface);
+        enum status status = binding && binding->handle == handle ? STATUS_OK : service_bind(process, interface, handle);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status refuse(char *message, size_t size, const struct import *import, const char *reason)
+{
+    format_text(message, size, "%.*s.%.*s: %s", (int)min_u64(import->module.length, 64), import->module.text,
+                (int)min_u64(import->field.length, 64), import->field.text, reason);
+    return STATUS_INVALID;
+}
+
+static bool imports_have_room(struct process *process)
+{
+    struct service_process *services = process->services;
+    if (services->import_count < services->import_capacity) {
+        return true;
+    }
+    uint32_t capacity = services->import_capacity ? services->import_capacity * 2 : 8;
+    struct service_import *larger = capacity <= SERVICE_FUNCTIONS_MAXIMUM
+                                        ? arena_allocate_array(&process->arena, capacity, sizeof(*larger))
+                                        : NULL;
+    if (larger && services->import_count) {
+        memcpy(larger, services->imports, services->import_count * sizeof(*larger));
+    }
+    services->imports = larger ? larger : services->imports;
+    services->import_capacity = larger ? capacity : services->import_capacity;
+    return larger != NULL;
+}
+
+/* The next of the process's numbers. */
+static enum status add_import(struct process *process, const struct service_function *function, uint32_t handle,
+                              uint32_t signature, struct external *result)
+{
+    struct service_process *services = process->services;
+    uint32_t number = services->import_count;
+    uint32_t reference = imports_have_room(process) ? process_allocate_references(process, 1) : 0;
+    if (!reference) {
+        return STATUS_LIMIT;
+    }
+    process->references[reference] = (struct function_reference){
+        .code = host_function_code(first_number + number), .signature = signature, .function = first_number + number};
+    services->imports[services->import_count++] = (struct service_import){function, handle};
+    *result = (struct external){.kind = EXTERNAL_FUNCTION, .function = reference};
+    return STATUS_OK;
+}
+
+enum status service_link(struct process *process, const struct compiled_module *module, uint32_t import,
+                         struct external *result, char *message, size_t size)
+{
+    const struct import *wanted = &module->module->imports[import];
+    const struct binding *binding = find_binding(process->services, wanted->module);
+    if (!binding || wanted->kind != EXTERNAL_FUNCTION) {
+        return STATUS_NOT_FOUND;
+    }
+    const struct service_function *function = service_module_import(module->services, import);
+    if (!function) {
+        const char *refusal = module->services ? module->services->refusal : "";
+        return refuse(message, size, wanted, refusal[0] ? refusal : "no section component-type says what it is");
+    }
+    if (function->refusal) {
+        return refuse(message, size, wanted, function->refusal);
+    }
+    return add_import(process, function, binding->handle, module->signatures[function->type], result);
+}
+
+/* ---- Entry ---- */
+/* The argument registers, as the entry leaves them. */
+struct argument_registers {
+    uint64_t integers[ABI_INTEGER_ARGUMENTS];
+    uint64_t floats[ABI_FLOAT_ARGUMENTS];
+};
+_Static_assert(sizeof(struct argument_registers) == 104, "made by service_entry");
+
+uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
+                               const struct host_entry *entry);
+
+/* As a host function: rdi = the instance, r11 = the entry (host_call.c); the arguments as docs/abi.md says. The result is
+ * left where an integer and where a float is expected. */
+__attribute__((naked, used)) static void service_entry(void)
+{
+    __asm__("subq $104, %rsp\n"
+            "movq %rsi, 0(%rsp)\n movq %rdx, 8(%rsp)\n movq %rcx, 16(%rsp)\n movq %r8, 24(%rsp)\n movq %r9, 32(%rsp)\n"
+            "movsd %xmm0, 40(%rsp)\n movsd %xmm1, 48(%rsp)\n movsd %xmm2, 56(%rsp)\n movsd %xmm3, 64(%rsp)\n"
+            "movsd %xmm4, 72(%rsp)\n movsd %xmm5, 80(%rsp)\n movsd %xmm6, 88(%rsp)\n movsd %xmm7, 96(%rsp)\n"
+            "movq %rsp, %rsi\n"
+            "movq %r11, %rdx\n"
+            "callq service_import_called\n"
+            "movq %rax, %xmm0\n"
+            "addq $104, %rsp\n"
+            "retq\n");
+}
+
+void service_initialize(uint32_t first_host_function)
+{
+    first_number = first_host_function;
+}
+
+void service_fill_entry(struct host_entry *entry)
+{
+    *entry = (struct host_entry){.function = service_entry, .module = "service", .name = "call"};
+}
+
+/* ---- A call ---- */
+struct service_call {
+    struct service_guest guest; /* the caller */
+    const struct service_import *import;
+    struct service_message request;
+    struct service_handles handles;
+    uint32_t result_address; /* where the result is in memory */
+    struct port_buffer answer;
+    uint64_t short_answer[4]; /* where no answer can be longer */
+    const char *complaint;    /* why there is no result; NULL: there is one */
+    bool is_fault;            /* it is the caller's, which ends */
+};
+
+static void complain(struct service_call *call, bool is_fault, const char *complaint)
+{
+    call->complaint = complaint;
+    call->is_fault = is_fault;
+}
+
+/* Flat values in registers and on the wasm stack, each as 64 bits; with the pointer for the result, if there is one. */
+static void gather(const struct function_type *type, const struct argument_registers *registers, uint64_t *flat)
+{
+    const uint64_t *stack = (const uint64_t *)thread_current()->area.wasm_rsp + 1; /* above the return address */
+    uint32_t integers = 0, floats = 0;
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        bool is_float = value_type_is_float(type->types[i]);
+        uint32_t *used = is_float ? &floats : &integers;
+        uint32_t limit = is_float ? ABI_FLOAT_ARGUMENTS : ABI_INTEGER_ARGUMENTS;
+        const uint64_t *from = is_float ? registers->floats : registers->integers;
+        flat[i] = *used < limit ? from[(*used)++] : *stack++;
+    }
+}
+
+/* Arguments into the request. */
+static bool lift(struct service_call *call, const uint64_t *flat)
+{
+    const struct service_function *function = call->import->function;
+    const struct component_plan *plan = &function->call.parameters;
+    service_message_begin(&call->request, (uint32_t)sizeof(struct service_request) + plan->flat_count * 8);
+    call->result_address = (uint32_t)flat[plan->flat_count];
+    enum component_status status =
+        component_check_result(&call->guest.side, &function->call.result, call->result_address);
+    struct component_transfer transfer = {.source = &call->guest.side,
+                                          .destination = &call->request.side,
+                                          .bytes_left = SERVICE_MESSAGE_BYTES,
+                                          .handle = service_note_handle,
+                                          .context = &call->handles};
+    uint64_t to[COMPONENT_FLAT_PARAMETERS] = {0};
+    if (status == COMPONENT_OK) {
+        status = component_transfer_parameters(&transfer, plan, flat, to);
+    }
+    struct service_request *request = (struct service_request *)call->request.side.base;
+    request->identity = function->function->identity;
+    memcpy(request->flat, to, plan->flat_count * sizeof(*to));
+    if (status != COMPONENT_OK) {
+        complain(call, true, call->request.no_memory ? "out of memory" : component_status_text(status));
+    }
+    return status == COMPONENT_OK;
+}
+
+static bool has_short_answer(const struct service_call *call)
+{
+    const struct component_plan *plan = &call->import->function->call.result;
+    return plan->scalars || (!plan->has_pointers && sizeof(struct service_answer) + 8 + plan->bytes <= sizeof(call->short_answer));
+}
+
+static bool make_room(struct service_call *call)
+{
+    bool is_short = has_short_answer(call);
+    call->answer = (struct port_buffer){
+        .bytes = is_short ? (uint8_t *)call->short_answer : kernel_allocate(SERVICE_MESSAGE_BYTES),
+        .capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES,
+        .grant_capacity = HANDLES_PER_MESSAGE,
+    };
+    if (!call->answer.bytes) {
+        complain(call, true, "out of memory");
+    }
+    return call->answer.bytes != NULL;
+}
+
+/* Through the port. False: there is no answer. */
+static enum status exchange(struct service_call *call)
+{
+    struct port_message message = {.bytes = call->request.side.base, .length = call->request.used};
+    struct object *client;
+    enum status status = handle_find(&call->guest.instance->process->handles, call->import->handle, OBJECT_PORT_CLIENT,
+                                     RIGHT_EXECUTE, &client);
+    if (status != STATUS_OK) {
+        complain(call, false, status_text(status));
+        return status;
+    }
+    status = service_send_handles(&call->handles, &message);
+    if (status != STATUS_OK) {
+        complain(call, true, component_status_text(COMPONENT_HANDLE));
+    } else {
+        status = port_call(client, &message, &call->answer, UINT64_MAX);
+        if (status != STATUS_OK) {
+            complain(call, false, status_text(status));
+        }
+        service_end_loans(&call->handles);
+    }
+    object_release(client);
+    return status;
+}
+
+/* The answer as the function's result. */
+static void lower(struct service_call *call, uint64_t *result)
+{
+    struct service_answer answer = {.status = SERVICE_BAD_MESSAGE};
+    struct component_side source = {.base = call->answer.bytes, .bytes = call->answer.length};
+    struct service_handles handles;
+    if (service_receive_handles(&handles, &call->guest.instance->process->handles, &call->answer) != STATUS_OK) {
+        complain(call, true, "no room for the handles that came with the result");
+        return;
+    }
+    if (call->answer.length >= sizeof(answer)) {
+        memcpy(&answer, call->answer.bytes, sizeof(answer));
+    }
+    struct component_transfer transfer = {.source = &source,
+                                          .destination = &call->guest.side,
+                                          .bytes_left = SERVICE_MESSAGE_BYTES,
+                                          .handle = service_take_handle,
+                                          .context = &handles};
+    enum component_status status = COMPONENT_OK;
+    if (answer.status == SERVICE_OK) {
+        status = component_transfer_result(&transfer, &call->import->function->call.result, answer.flat,
+                                           call->result_address, result);
+    }
+    if (answer.status != SERVICE_OK) {
+        complain(call, false, answer.status == SERVICE_NO_FUNCTION ? "the service has no such function, or of another type"
+                                                                   : "the service did not understand the call");
+    } else if (status != COMPONENT_OK) {
+        complain(call, !component_status_is_of_source(status), component_status_text(status));
+    }
+    service_close_handles(&handles, call->complaint != NULL);
+}
+
+static void release(struct service_call *call)
+{
+    service_message_release(&call->request);
+    if (call->answer.bytes && call->answer.bytes != (uint8_t *)call->short_answer) {
+        kernel_free(call->answer.bytes, SERVICE_MESSAGE_BYTES);
+    }
+}
+
+/* The error "unavailable" as the result; the place was checked before. */
+static void write_unavailable(const struct service_call *call)
+{
+    const struct service_function *function = call->import->function;
+    uint8_t *to = call->guest.side.base + call->result_address;
+    uint32_t number = function->unavailable;
+    to[0] = 1; /* the second case of a result */
+    memcpy(to + function->unavailable_offset, &number, function->unavailable_bytes);
+}
+
+/* There is no result: the caller ends, or hears that the service is unavailable. The kernel holds nothing any more. */
+static void give_up(const struct service_call *call)
+{
+    const struct service_function *function = call->import->function;
+    struct name interface = function->interface, name = function->function->name;
+    char text[sizeof(((struct trap_report *)0)->detail)];
+    if (call->guest.trap != TRAP_NONE) {
+        thread_pass_trap_on(call->guest.trap);
+    }
+    if (!call->is_fault && function->has_unavailable) {
+        write_unavailable(call);
+        return;
+    }
+    format_text(text, sizeof(text), "%.*s.%.*s: %s", (int)min_u64(interface.length, 40), interface.text,
+                (int)min_u64(name.length, 30), name.text, call->complaint);
+    instance_trap(call->guest.instance, TRAP_SERVICE, text);
+}
+
+uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
+                               const struct host_entry *entry)
+{
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2] = {0}, result = 0;
+    const struct service_import *import =
+        &instance->process->services->imports[(uint32_t)(entry - host_entries) - first_number];
+    struct service_call call; /* filled member by member: the room for the message is large */
+    call.import = import;
+    call.handles.table = &instance->process->handles;
+    call.handles.count = 0;
+    call.answer.bytes = NULL;
+    call.complaint = NULL;
+    service_guest_begin(&call.guest, instance);
+    gather(import->function->core, registers, flat);
+    if (lift(&call, flat) && make_room(&call)) {
+        enum status status = exchange(&call);
+        if (status == STATUS_OK) {
+            lower(&call, &result);
+        } else if (status == STATUS_ENDING) {
+            release(&call);
+            thread_end_if_asked();
+            instance_trap(instance, TRAP_SERVICE, NULL); /* not reached */
+        }
+    }
+    release(&call);
+    if (call.complaint) {
+        give_up(&call);
+    }
+    return result;
+}

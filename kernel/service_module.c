@@ -1,0 +1,256 @@
+#include "kernel/service_module.h"
+
+#include "engine/format.h"
+#include "kernel/heap.h"
+
+#define RESOURCE_INTERFACE "tessera:kernel/handles"
+
+static bool name_has(struct name name, char character)
+{
+    for (uint32_t i = 0; i < name.length; i++) {
+        if (name.text[i] == character) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Interfaces have a package, other modules do not: "wasi_snapshot_preview1". */
+static bool import_is_candidate(const struct import *import)
+{
+    return import->kind == EXTERNAL_FUNCTION && name_has(import->module, ':');
+}
+
+/* "namespace:package/interface#function"; those of the tools begin with "cabi_post_". */
+static bool export_is_candidate(const struct export *export, struct name *interface, struct name *function)
+{
+    if (export->kind != EXTERNAL_FUNCTION) {
+        return false;
+    }
+    for (uint32_t i = 0; i < export->field.length; i++) {
+        if (export->field.text[i] == '#') {
+            *interface = (struct name){export->field.text, i};
+            *function = (struct name){export->field.text + i + 1, export->field.length - i - 1};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool type_is(const struct module *module, uint32_t type, const struct function_type *wanted)
+{
+    return module->defined_types[type].kind == DEFINED_FUNCTION && function_type_equal(&module->types[type], wanted);
+}
+
+/* ---- One function ---- */
+/* Handles are those of the kernel; a service's own resources have no form yet. */
+static bool has_foreign_resources(const struct component_call *call)
+{
+    static const struct name handles = {RESOURCE_INTERFACE, sizeof(RESOURCE_INTERFACE) - 1};
+    for (uint32_t i = 0; i < call->parameters.step_count; i++) {
+        const struct component_resource *resource = call->parameters.steps[i].resource;
+        if (resource && !component_name_equal(resource->interface, handles)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *check_function(const struct module *module, const struct service_function *function,
+                                  enum component_role role)
+{
+    value_type types[COMPONENT_FLAT_PARAMETERS + 2];
+    struct function_type wanted;
+    if (!function->function->usable) {
+        return "it has a type that cannot be passed";
+    }
+    component_core_type(function->function, role, types, &wanted);
+    if (!type_is(module, function->type, &wanted)) {
+        return "its core type is not the one that its type in WIT has";
+    }
+    if (module->memory_count && module->memories[0].limits.is_64) {
+        return "memories with 64-bit addresses have no services";
+    }
+    return NULL;
+}
+
+/* Has the result's error a case for a service that does not answer? */
+static void find_unavailable(struct service_function *function)
+{
+    const struct component_type *result = function->function->result;
+    const struct component_type *error =
+        result && result->kind == COMPONENT_RESULT ? result->fields[1].type : NULL;
+    for (uint32_t i = 0; error && component_kind_has_cases(error->kind) && i < error->field_count; i++) {
+        if (component_name_equal(error->fields[i].name, (struct name){"unavailable", 11}) && !error->fields[i].type) {
+            function->has_unavailable = true;
+            function->unavailable = i;
+            function->unavailable_bytes = component_discriminant_bytes(error);
+            function->unavailable_offset = component_payload_offset(result);
+        }
+    }
+}
+
+static enum status complete(struct service_module *services, const struct module *module,
+                            struct service_function *function, enum component_role role)
+{
+    function->core = &module->types[function->type];
+    function->refusal = check_function(module, function, role);
+    if (function->refusal) {
+        return STATUS_OK;
+    }
+    enum engine_status status = component_call_plan(function->function, &services->types->arena, &function->call);
+    if (status == ENGINE_LIMIT) {
+        function->refusal = "its type is too large";
+    } else if (status == ENGINE_OK && has_foreign_resources(&function->call)) {
+        function->refusal = "only handles of " RESOURCE_INTERFACE " can be passed";
+    }
+    find_unavailable(function);
+    return status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+/* ---- All ---- */
+static enum status add_imports(struct service_module *services, const struct module *module)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < module->import_count && status == STATUS_OK; i++) {
+        const struct import *import = &module->imports[i];
+        const struct component_function *found =
+            import_is_candidate(import) ? component_find_function(services->types->imports, services->types->import_count,
+                                                                  import->module, import->field)
+                                        : NULL;
+        if (found && services->import_count < SERVICE_FUNCTIONS_MAXIMUM) {
+            struct service_function *function = &services->imports[services->import_count++];
+            *function = (struct service_function){.function = found,
+                                                  .interface = import->module,
+                                                  .index = i,
+                                                  .post = UINT32_MAX,
+                                                  .type = module->functions[import->index].type};
+            status = complete(services, module, function, COMPONENT_IMPORTED);
+        }
+    }
+    return status;
+}
+
+/* "cabi_post_" and the name of the export: a function of the result's core type. */
+static uint32_t find_post(const struct module *module, const struct export *export)
+{
+    static const char prefix[] = "cabi_post_";
+    char name[256];
+    size_t length = format_text(name, sizeof(name), "%s%.*s", prefix, (int)min_u64(export->field.length, sizeof(name)),
+                                export->field.text);
+    const struct export *post = length < sizeof(name) ? module_find_export(module, name, length) : NULL;
+    if (!post || post->kind != EXTERNAL_FUNCTION) {
+        return UINT32_MAX;
+    }
+    const struct function_type *type = &module->types[module->functions[export->index].type];
+    struct function_type wanted = {function_type_results(type), type->result_count, 0};
+    return type_is(module, module->functions[post->index].type, &wanted) ? post->index : UINT32_MAX;
+}
+
+static enum status add_exports(struct service_module *services, const struct module *module)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < module->export_count && status == STATUS_OK; i++) {
+        const struct export *export = &module->exports[i];
+        struct name interface, name;
+        const struct component_function *found =
+            export_is_candidate(export, &interface, &name)
+                ? component_find_function(services->types->exports, services->types->export_count, interface, name)
+                : NULL;
+        if (found && services->export_count < SERVICE_FUNCTIONS_MAXIMUM) {
+            struct service_function *function = &services->exports[services->export_count++];
+            *function = (struct service_function){.function = found,
+                                                  .interface = interface,
+                                                  .index = export->index,
+                                                  .post = find_post(module, export),
+                                                  .type = module->functions[export->index].type};
+            status = complete(services, module, function, COMPONENT_EXPORTED);
+        }
+    }
+    return status;
+}
+
+static void find_reallocate(struct service_module *services, const struct module *module)
+{
+    static const value_type types[] = {VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32, VALUE_I32};
+    static const struct function_type wanted = {types, 4, 1};
+    const struct export *export = module_find_export(module, "cabi_realloc", 12);
+    services->reallocate = UINT32_MAX;
+    if (export && export->kind == EXTERNAL_FUNCTION &&
+        type_is(module, module->functions[export->index].type, &wanted)) {
+        services->reallocate = export->index;
+    }
+}
+
+static void count_candidates(const struct module *module, uint32_t *imports, uint32_t *exports)
+{
+    struct name interface, name;
+    for (uint32_t i = 0; i < module->import_count; i++) {
+        *imports += import_is_candidate(&module->imports[i]);
+    }
+    for (uint32_t i = 0; i < module->export_count; i++) {
+        *exports += export_is_candidate(&module->exports[i], &interface, &name);
+    }
+}
+
+/* The sections were read; the arrays are in their arena. */
+static enum status fill(struct service_module *services, const struct module *module, uint32_t imports,
+                        uint32_t exports)
+{
+    struct arena *arena = &services->types->arena;
+    services->imports = arena_allocate_array(arena, imports, sizeof(*services->imports));
+    services->exports = arena_allocate_array(arena, exports, sizeof(*services->exports));
+    if (!services->imports || !services->exports) {
+        return STATUS_NO_MEMORY;
+    }
+    find_reallocate(services, module);
+    enum status status = add_imports(services, module);
+    return status == STATUS_OK ? add_exports(services, module) : status;
+}
+
+enum status service_module_create(const struct module *module, struct service_module **result)
+{
+    uint32_t imports = 0, exports = 0;
+    struct engine_error error = {0};
+    *result = NULL;
+    count_candidates(module, &imports, &exports);
+    if (imports + exports == 0) {
+        return STATUS_OK;
+    }
+    struct service_module *services = kernel_allocate_zeroed(sizeof(*services));
+    if (!services) {
+        return STATUS_NO_MEMORY;
+    }
+    enum engine_status read = component_types_decode(module, &kernel_engine_allocator, &services->types, &error);
+    enum status status = read == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;
+    if (read == ENGINE_OK) {
+        status = fill(services, module, (uint32_t)min_u64(imports, SERVICE_FUNCTIONS_MAXIMUM),
+                      (uint32_t)min_u64(exports, SERVICE_FUNCTIONS_MAXIMUM));
+    } else {
+        format_text(services->refusal, sizeof(services->refusal), "%s", error.message);
+    }
+    if (status != STATUS_OK) {
+        service_module_destroy(services);
+        return status;
+    }
+    *result = services;
+    return STATUS_OK;
+}
+
+void service_module_destroy(struct service_module *services)
+{
+    if (services) {
+        component_types_release(services->types);
+        kernel_free(services, sizeof(*services));
+    }
+}
+
+const struct service_function *service_module_import(const struct service_module *services, uint32_t import)
+{
+    for (uint32_t i = 0; services && i < services->import_count; i++) {
+        if (services->imports[i].index == import) {
+            return &services->imports[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,220 @@
+/* The server's side: a thread that answers calls with the functions that its module exports. */
+#include "engine/base.h"
+#include "engine/format.h"
+#include "kernel/cpu.h"
+#include "kernel/heap.h"
+#include "kernel/instance_parts.h"
+#include "kernel/service_message.h"
+#include "kernel/thread.h"
+
+/* One thread that serves, with room for a request. */
+struct server {
+    struct service_guest guest;
+    struct object *port;
+    struct port_buffer request;
+    struct service_message answer;
+    struct port_message message;     /* the answer, as the port takes it */
+    struct service_handles received; /* with the request */
+    struct service_handles sent;     /* with the answer */
+    const char *complaint;           /* the server is to end: what its result is */
+    _Alignas(8) uint8_t bytes[SERVICE_MESSAGE_BYTES];
+};
+
+static void begin_answer(struct server *server, enum service_status status)
+{
+    service_message_begin(&server->answer, sizeof(struct service_answer));
+    ((struct service_answer *)server->answer.side.base)->status = status;
+    server->sent.count = 0;
+}
+
+static const struct service_function *find_function(const struct service_module *services, uint64_t identity)
+{
+    for (uint32_t i = 0; i < services->export_count; i++) {
+        if (services->exports[i].function->identity == identity && !services->exports[i].refusal) {
+            return &services->exports[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- The call ---- */
+static void to_values(const struct function_type *type, const uint64_t *flat, union value *values)
+{
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        values[i].i64 = flat[i];
+    }
+}
+
+/* Free what the function gave; false when that ended the guest. */
+static bool call_post(struct server *server, const struct service_function *function, const union value *result)
+{
+    if (function->post != UINT32_MAX) {
+        struct instance *instance = server->guest.instance;
+        server->guest.trap = function_call(
+            instance->process, instance_function_reference(instance, function->post), result, NULL);
+    }
+    return server->guest.trap == TRAP_NONE;
+}
+
+/* The function's result into the answer. */
+static bool lift(struct server *server, const struct service_function *function, const union value *value)
+{
+    const struct component_plan *plan = &function->call.result;
+    struct component_side *answer = &server->answer.side;
+    uint32_t address = 0;
+    uint64_t flat = 0;
+    begin_answer(server, SERVICE_OK);
+    service_guest_begin(&server->guest, server->guest.instance); /* its memory may have grown */
+    enum component_status status =
+        plan->in_memory ? answer->allocate(answer, plan->alignment, plan->bytes, &address) : COMPONENT_OK;
+    struct component_transfer transfer = {.source = &server->guest.side,
+                                          .destination = answer,
+                                          .bytes_left = SERVICE_MESSAGE_BYTES,
+                                          .handle = service_note_handle,
+                                          .context = &server->sent};
+    if (status == COMPONENT_OK) {
+        status = component_transfer_result(&transfer, plan, value->i64, address, &flat);
+    }
+    ((struct service_answer *)answer->base)->flat = plan->in_memory ? address : flat;
+    if (status != COMPONENT_OK) {
+        server->complaint = server->answer.no_memory ? "out of memory" : component_status_text(status);
+    }
+    return status == COMPONENT_OK;
+}
+
+static bool call_function(struct server *server, const struct service_function *function, const uint64_t *flat)
+{
+    struct instance *instance = server->guest.instance;
+    union value arguments[COMPONENT_FLAT_PARAMETERS] = {0}, result[1] = {0};
+    to_values(function->core, flat, arguments);
+    server->guest.trap = function_call(instance->process, instance_function_reference(instance, function->index),
+                                       arguments, result);
+    return server->guest.trap == TRAP_NONE && lift(server, function, result) && call_post(server, function, result);
+}
+
+/* ---- A request ---- */
+/* Answer what was received. False: the guest ends. */
+static bool answer_request(struct server *server)
+{
+    const struct component_side *bytes = &(struct component_side){.base = server->bytes, .bytes = server->request.length};
+    struct component_side source = *bytes;
+    const struct service_request *request = (const struct service_request *)server->bytes;
+    const struct service_function *function =
+        server->request.length >= sizeof(*request) ? find_function(server->guest.services, request->identity) : NULL;
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS] = {0};
+    if (!function) {
+        begin_answer(server, SERVICE_NO_FUNCTION);
+        return true;
+    }
+    const struct component_plan *plan = &function->call.parameters;
+    struct component_transfer transfer = {.source = &source,
+                                          .destination = &server->guest.side,
+                                          .bytes_left = SERVICE_MESSAGE_BYTES,
+                                          .handle = service_take_handle,
+                                          .context = &server->received};
+    service_guest_begin(&server->guest, server->guest.instance);
+    enum component_status status =
+        server->request.length < sizeof(*request) + plan->flat_count * 8
+            ? COMPONENT_BOUNDS
+            : component_transfer_parameters(&transfer, plan, request->flat, flat);
+    if (status == COMPONENT_OK) {
+        return call_function(server, function, flat);
+    }
+    if (component_status_is_of_source(status)) { /* no client of this kernel's sends that */
+        service_close_handles(&server->received, true);
+        begin_answer(server, SERVICE_BAD_MESSAGE);
+        return true;
+    }
+    server->complaint = component_status_text(status);
+    return false;
+}
+
+/* One call from request to answer. False: the guest ends. */
+static bool serve_call(struct server *server)
+{
+    struct handle_table *table = &server->guest.instance->process->handles;
+    server->message.grant_count = 0;
+    server->complaint = NULL;
+    if (service_receive_handles(&server->received, table, &server->request) != STATUS_OK) {
+        begin_answer(server, SERVICE_BAD_MESSAGE);
+    } else {
+        bool goes_on = answer_request(server);
+        service_close_handles(&server->received, false);
+        if (!goes_on) {
+            return false;
+        }
+    }
+    server->message.bytes = server->answer.side.base;
+    server->message.length = server->answer.used;
+    server->sent.table = table;
+    if (service_send_handles(&server->sent, &server->message) != STATUS_OK) {
+        server->complaint = component_status_text(COMPONENT_HANDLE);
+        return false;
+    }
+    return true;
+}
+
+/* Until there is nobody left, or the guest ends: STATUS_CLOSED, STATUS_ENDING, STATUS_TRAPPED. */
+static enum status serve(struct server *server)
+{
+    enum status answered;
+    enum status status = port_receive(server->port, &server->request, UINT64_MAX);
+    while (status == STATUS_OK) {
+        begin_answer(server, SERVICE_BAD_MESSAGE);
+        if (!serve_call(server)) {
+            service_message_release(&server->answer);
+            return STATUS_TRAPPED;
+        }
+        status = port_reply_receive(server->port, &server->message, &answered, &server->request, UINT64_MAX);
+        service_message_release(&server->answer);
+    }
+    return status;
+}
+
+static struct server *server_create(struct instance *instance)
+{
+    struct server *server = kernel_allocate(sizeof(*server));
+    if (server) {
+        service_guest_begin(&server->guest, instance);
+        server->request = (struct port_buffer){
+            .bytes = server->bytes, .capacity = SERVICE_MESSAGE_BYTES, .grant_capacity = HANDLES_PER_MESSAGE};
+        server->complaint = NULL;
+    }
+    return server;
+}
+
+static bool offers_something(const struct service_module *services)
+{
+    for (uint32_t i = 0; services && i < services->export_count; i++) {
+        if (!services->exports[i].refusal) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status service_serve(struct instance *instance, struct object *port)
+{
+    bool offers = offers_something(instance->module->services);
+    struct server *server = offers ? server_create(instance) : NULL;
+    if (!server) {
+        object_release(port);
+        return offers ? STATUS_NO_MEMORY : STATUS_NOT_FOUND;
+    }
+    server->port = port;
+    enum status status = serve(server);
+    object_release(port);
+    enum trap trap = server->guest.trap;
+    const char *complaint = server->complaint;
+    kernel_free(server, sizeof(*server));
+    if (status == STATUS_TRAPPED && trap != TRAP_NONE) {
+        thread_pass_trap_on(trap);
+    }
+    if (status == STATUS_TRAPPED) {
+        instance_trap(instance, TRAP_SERVICE, complaint);
+    }
+    if (status == STATUS_ENDING) {
+        thread_end_if_asked();
+    }
+    return status == STATUS_CLOSED ? STATUS_OK : status;
+}

@@ -1,0 +1,229 @@
+/* The client of tests/services/run. Without arguments it calls every function of the interface and looks at what comes
+ * back; with one, it does the thing that is named, which may end badly. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/tessera.h"
+#include "tests/services/generated/exchange_client.h"
+
+static int failed, passed;
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (condition)                                                                                                 \
+            passed++;                                                                                                  \
+        else {                                                                                                         \
+            failed++;                                                                                                  \
+            printf("FAIL line %d: %s\n", __LINE__, #condition);                                                        \
+        }                                                                                                              \
+    } while (0)
+
+static exchange_client_string_t text(const char *bytes)
+{
+    exchange_client_string_t string;
+    exchange_client_string_set(&string, bytes);
+    return string;
+}
+
+static bool is(const exchange_client_string_t *string, const char *expected)
+{
+    return string->len == strlen(expected) && memcmp(string->ptr, expected, string->len) == 0;
+}
+
+static void check_scalars(void)
+{
+    exchange_numbers_t numbers;
+    exchange_scalars(true, 255, -128, 65535, -32768, UINT32_MAX, INT32_MIN, UINT64_MAX, INT64_MIN, -0.5f, 1e300, 0x10ffff,
+                     &numbers);
+    CHECK(numbers.a && numbers.b == 255 && numbers.c == -128 && numbers.d == 65535 && numbers.e == -32768);
+    CHECK(numbers.f == UINT32_MAX && numbers.g == INT32_MIN && numbers.h == UINT64_MAX && numbers.i == INT64_MIN);
+    CHECK(numbers.j == -0.5f && numbers.k == 1e300 && numbers.l == 0x10ffff);
+    CHECK(exchange_mixed(1, 2, 3, 4, -5, 6, 7, 8, -9, 10, 11, 12, 13, 14, 15, 16) ==
+          1 + 4 + 9 + 16 - 25 + 36 + 49 + 64 - 81 + 100 + 121 + 144 + 169 + 196 + 225 + 256);
+    CHECK(exchange_single(7) == 3.5f && exchange_negate(false) && !exchange_negate(true));
+    exchange_nothing();
+}
+
+static void check_texts(void)
+{
+    exchange_client_string_t parts[9], joined;
+    static const char *const words[9] = {"\xc3\xa4", "b", "", "\xe2\x82\xac", "e", "f", "g", "h", "\xf0\x9f\x98\x80"};
+    for (unsigned i = 0; i < 9; i++)
+        parts[i] = text(words[i]);
+    exchange_join(&parts[0], &parts[1], &parts[2], &parts[3], &parts[4], &parts[5], &parts[6], &parts[7], &parts[8],
+                  &joined);
+    CHECK(is(&joined, "\xc3\xa4"
+                      "b\xe2\x82\xac"
+                      "efgh\xf0\x9f\x98\x80"));
+    exchange_client_string_free(&joined);
+}
+
+static void check_values(void)
+{
+    uint16_t numbers[] = {1, 2, 65535};
+    exchange_value_t values[] = {
+        {.tag = EXCHANGE_VALUE_NOTHING},
+        {.tag = EXCHANGE_VALUE_INTEGER, .val.integer = -5},
+        {.tag = EXCHANGE_VALUE_REAL, .val.real = 1.5f},
+        {.tag = EXCHANGE_VALUE_TEXT, .val.text = text("text")},
+        {.tag = EXCHANGE_VALUE_PLACE, .val.place = {-1, 2.25}},
+        {.tag = EXCHANGE_VALUE_MANY, .val.many = {numbers, 3}},
+    };
+    exchange_list_value_t list = {values, 6};
+    exchange_tuple3_list_value_color_mode_t back;
+    exchange_values(&list, EXCHANGE_COLOR_BLUE, EXCHANGE_MODE_READ | EXCHANGE_MODE_EXECUTE, &back);
+    CHECK(back.f1 == EXCHANGE_COLOR_BLUE && back.f2 == (EXCHANGE_MODE_READ | EXCHANGE_MODE_EXECUTE) && back.f0.len == 6);
+    exchange_value_t *got = back.f0.ptr;
+    for (unsigned i = 0; i < 6; i++)
+        CHECK(got[i].tag == values[i].tag);
+    CHECK(got[1].val.integer == -5 && got[2].val.real == 1.5f && is(&got[3].val.text, "text"));
+    CHECK(got[4].val.place.x == -1 && got[4].val.place.y == 2.25);
+    CHECK(got[5].val.many.len == 3 && memcmp(got[5].val.many.ptr, numbers, sizeof numbers) == 0);
+    exchange_tuple3_list_value_color_mode_free(&back);
+}
+
+static void check_bytes(void)
+{
+    static uint8_t bytes[65000];
+    for (size_t size = 0; size <= sizeof bytes; size = size * 3 + 1) {
+        exchange_client_list_u8_t data = {bytes, size}, back;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)(i * 7 + size);
+        exchange_bytes(&data, &back);
+        CHECK(back.len == size && memcmp(back.ptr, bytes, size) == 0);
+        exchange_client_list_u8_free(&back);
+    }
+}
+
+static void check_maybe(void)
+{
+    exchange_tuple2_option_string_result_u32_color_t back;
+    exchange_result_u32_color_t good = {.is_err = false, .val.ok = 7}, bad = {.is_err = true, .val.err = 1};
+    exchange_client_string_t some = text("some");
+    exchange_maybe(&some, &good, &back);
+    CHECK(back.f0.is_some && is(&back.f0.val, "some") && !back.f1.is_err && back.f1.val.ok == 7);
+    exchange_tuple2_option_string_result_u32_color_free(&back);
+    exchange_maybe(NULL, &bad, &back);
+    CHECK(!back.f0.is_some && back.f1.is_err && back.f1.val.err == EXCHANGE_COLOR_GREEN);
+}
+
+/* ---- Handles ---- */
+
+static void check_handles(void)
+{
+    struct tessera_handle_information information;
+    exchange_own_handle_t back;
+    exchange_problem_t problem;
+    int32_t event = tessera_event_create(0);
+    CHECK(event > 0);
+    exchange_borrow_handle_t lent = {event};
+    CHECK(exchange_look(lent) == 100 + TESSERA_OBJECT_EVENT);
+    CHECK(exchange_look(lent) == 100 + TESSERA_OBJECT_EVENT); /* the copy that the service made is revoked */
+    CHECK(tessera_handle_information((uint32_t)event, &information, sizeof information) > 0);
+    CHECK(!exchange_fetch(&back, &problem) && problem == EXCHANGE_PROBLEM_REFUSED);
+    exchange_own_handle_t given = {event};
+    CHECK(exchange_keep(given) == TESSERA_OBJECT_EVENT);
+    CHECK(tessera_handle_information((uint32_t)event, &information, sizeof information) == -TESSERA_EHANDLE);
+    CHECK(exchange_fetch(&back, &problem) && back.__handle > 0);
+    CHECK(tessera_event_signal((uint32_t)back.__handle) == 0);
+    handles_handle_drop_own(back);
+    CHECK(tessera_event_signal((uint32_t)back.__handle) == -TESSERA_EHANDLE);
+}
+
+/* ---- What no client of a tool's does ---- */
+
+/* The handle of the binding: the only one to a client end. */
+static uint32_t find_client_end(void)
+{
+    struct tessera_handle_information information;
+    for (uint32_t handle = 1; handle < 100000; handle++)
+        if (tessera_handle_information(handle, &information, sizeof information) > 0 &&
+            information.type == TESSERA_OBJECT_PORT_CLIENT)
+            return handle;
+    return 0;
+}
+
+static void check_garbage(void)
+{
+    static uint8_t request[4096], answer[65536];
+    uint32_t client = find_client_end(), seed = 1;
+    CHECK(client != 0);
+    for (unsigned n = 0; n < 2000; n++) {
+        size_t size = n < 200 ? n : seed % sizeof request;
+        for (size_t i = 0; i < size; i++)
+            request[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
+        struct tessera_call call = {.request = request,
+                                    .request_bytes = size,
+                                    .answer = answer,
+                                    .answer_capacity = sizeof answer,
+                                    .deadline = UINT64_MAX};
+        int32_t status = tessera_port_call(client, &call);
+        if (status != 0 || call.answer_bytes < 16 || answer[0] == 0)
+            CHECK(!"an answer that says no");
+    }
+    check_texts();
+}
+
+static void without_authority(void)
+{
+    exchange_client_string_t string;
+    exchange_problem_t problem;
+    CHECK(tessera_handle_close(find_client_end()) == 0);
+    CHECK(!exchange_misbehave_politely(9, &string, &problem) && problem == EXCHANGE_PROBLEM_UNAVAILABLE);
+    exchange_nothing();
+}
+
+__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("join")))
+extern void raw_join(const void *arguments, void *result);
+__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("bytes")))
+extern void raw_bytes(uint32_t data, uint32_t size, void *result);
+
+static void end_badly(const char *how)
+{
+    exchange_client_string_t string = {NULL, 0};
+    exchange_problem_t problem;
+    char wild[] = "\xff\xfe", area[16];
+    if (strcmp(how, "text") == 0) {
+        exchange_client_string_t parts[9] = {{(uint8_t *)wild, 2}};
+        raw_join(parts, area);
+    } else if (strcmp(how, "pointer") == 0) {
+        raw_bytes(0xfffffff0, 100, area);
+    } else if (strcmp(how, "result") == 0) {
+        raw_bytes(0, 0, (void *)0xfffffff0);
+    } else if (strcmp(how, "large") == 0) {
+        exchange_client_list_u8_t data = {calloc(70000, 1), 70000}, back;
+        exchange_bytes(&data, &back);
+    } else if (strcmp(how, "handle") == 0) {
+        exchange_keep((exchange_own_handle_t){12345});
+    } else if (strcmp(how, "authority") == 0) {
+        without_authority();
+    } else if (strncmp(how, "polite", 6) == 0) { /* polite0 ... */
+        bool good = exchange_misbehave_politely((uint32_t)how[6] - '0', &string, &problem);
+        printf("%s\n", good ? "answered" : problem == EXCHANGE_PROBLEM_UNAVAILABLE ? "unavailable" : "refused");
+        good = exchange_misbehave_politely(9, &string, &problem);
+        printf("%s\n", good ? "answered" : problem == EXCHANGE_PROBLEM_UNAVAILABLE ? "unavailable" : "refused");
+    } else {
+        exchange_misbehave((uint32_t)how[0] - '0', &string);
+        printf("answered: %.*s\n", (int)string.len, (char *)string.ptr);
+    }
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count > 1) {
+        end_badly(arguments[1]);
+        return 0;
+    }
+    for (int i = 0; i < 20; i++) { /* what is not freed shows as a limit of memory */
+        check_scalars();
+        check_texts();
+        check_values();
+        check_bytes();
+        check_maybe();
+        check_handles();
+    }
+    check_garbage();
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0;
+}

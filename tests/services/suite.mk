@@ -1,0 +1,18 @@
+# tests/services/PART.c with the bindings tests/services/generated/exchange_PART.c, and a service in C++.
+SERVICE_TESTS := $(BUILD)/services/client.wasm $(BUILD)/services/service.wasm
+$(SERVICE_TESTS): $(BUILD)/services/%.wasm: tests/services/%.c tests/services/generated/exchange_%.c \
+                  tests/services/generated/exchange_%.h sdk/tessera.h sdk/service/start.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+
+$(BUILD)/services/%.o: interfaces/generated/%.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP -Wl%,$(GUEST_FLAGS)) -c $< -o $@
+$(BUILD)/services/start.o: sdk/service/start.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP -Wl%,$(GUEST_FLAGS)) -c $< -o $@
+$(BUILD)/services/constructors.wasm: tests/services/constructors.cpp $(BUILD)/services/log_service.o $(BUILD)/services/start.o
+	$(call SAY,WASM)
+	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(filter-out -MMD -MP,$(GUEST_FLAGS)) -nostartfiles $^ -o $@
+
+TEST_FILES += $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
