@@ -121,18 +121,43 @@ static enum fault_result fault_in_frame(uint64_t *entry, uint64_t *parent, uint6
     return FAULT_RESOLVED;
 }
 
+/* A page that shows its source is stored to: a frame of its own, with the same contents. Other CPUs may have looked at
+ * the old one. */
+static enum fault_result copy_page(uint64_t *entry, uint64_t address) REQUIRES(region)
+{
+    uint64_t old = *entry, frame = frame_allocate(FRAME_GUEST);
+    if (frame == NO_FRAME)
+        return FAULT_OUT_OF_MEMORY;
+    memcpy(physical_pointer(frame), physical_pointer(old & ENTRY_ADDRESS), FRAME_BYTES);
+    entry_set(entry, frame | ENTRY_WRITABLE | ENTRY_NO_EXECUTE | ENTRY_PRESENT | ENTRY_ACCESSED);
+    tlb_flush(address & ~(FRAME_BYTES - 1), FRAME_BYTES);
+    page_free(old);
+    return FAULT_RESOLVED;
+}
+
+static bool is_shown_copy(uint64_t entry)
+{
+    return (entry & (ENTRY_PRESENT | ENTRY_COPY)) == (ENTRY_PRESENT | ENTRY_COPY);
+}
+
 /* Where window page `entry` comes from. False: nowhere any more. */
 static bool window_source(uint64_t entry, uint64_t address, uint64_t *source)
 {
     return reservation_window_source((uint32_t)((entry & ENTRY_ADDRESS) >> 12), address, source);
 }
 
-/* Do what needs no other region. True: the page is a window's; nothing is done yet, and it is to show `*source`. */
-static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *result, uint64_t *source) REQUIRES(region)
+/* Do what needs no other region. True: the page is a window's; nothing is done yet, and it is to show `*source`, or,
+ * with `*copy`, a copy of it. */
+static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *result, uint64_t *source,
+                         bool *copy) REQUIRES(region)
 {
     int level;
     uint64_t *parent, *entry = find_entry(address, &parent, &level);
     *result = FAULT_INVALID;
+    if (entry && is_shown_copy(*entry) && (error & FAULT_WRITE)) {
+        *result = copy_page(entry, address);
+        return false;
+    }
     if (!entry || !access_allowed(*entry, error))
         return false;
     if (*entry & ENTRY_PRESENT) { /* by now; the TLB may remember less than the tables say */
@@ -144,8 +169,10 @@ static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *re
     if (!entry)
         return false;
     *result = FAULT_INVALID;
-    if (*entry & ENTRY_WINDOW)
+    if (*entry & ENTRY_WINDOW) {
+        *copy = *entry & ENTRY_COPY;
         return window_source(*entry, address, source);
+    }
     *result = fault_in_frame(entry, parent, address);
     return false;
 }
@@ -162,14 +189,16 @@ static bool show_source(uint64_t address, uint64_t source_address, enum fault_re
     uint64_t *source = page_entry(source_address, result); /* only small pages are shared */
     if (!source)
         return *result == FAULT_OUT_OF_MEMORY;
-    if (!(*source & ENTRY_PRESENT))
+    uint64_t copy = *entry & ENTRY_COPY;
+    if (!(*source & ENTRY_PRESENT) || (is_shown_copy(*source) && !copy))
         return false;
     uint64_t frame = *source & ENTRY_ADDRESS;
     *result = FAULT_OUT_OF_MEMORY;
     if (!sharing_add(frame, !(*source & ENTRY_SHARED)))
         return true;
     entry_set(source, *source | ENTRY_SHARED);
-    entry_set(entry, frame | (*entry & ENTRY_PROTECTION) | ENTRY_PRESENT | ENTRY_ACCESSED | ENTRY_SHARED);
+    uint64_t protection = copy ? ENTRY_NO_EXECUTE | ENTRY_COPY : *entry & ENTRY_PROTECTION;
+    entry_set(entry, frame | protection | ENTRY_PRESENT | ENTRY_ACCESSED | ENTRY_SHARED);
     *result = FAULT_RESOLVED;
     return true;
 }
@@ -177,26 +206,27 @@ static bool show_source(uint64_t address, uint64_t source_address, enum fault_re
 /* A window onto a window onto ... is followed so far. */
 #define WINDOW_DEPTH_MAXIMUM 4
 
-/* The source of a window is touched first, with no lock held; if others changed either in between, all begins again,
+/* The source of a window is touched first, stored to if the window may be, with no lock held; if others changed either in between, all begins again,
  * with what they made of it. */
 static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t depth)
 {
     for (;;) {
         enum fault_result result;
         uint64_t source;
+        bool copy = false;
         region_acquire(address);
-        bool window = fault_in_own(address, error, &result, &source);
+        bool window = fault_in_own(address, error, &result, &source, &copy);
         region_release(address);
         if (!window || depth == WINDOW_DEPTH_MAXIMUM)
             return result;
-        result = fault_in(source, 0, depth + 1);
+        result = fault_in(source, copy ? 0 : FAULT_WRITE, depth + 1);
         if (result != FAULT_RESOLVED)
             return result;
         regions_acquire(address, source);
         bool done = show_source(address, source, &result);
         regions_release(address, source);
-        if (done)
-            return result;
+        if (done && (result != FAULT_RESOLVED || !copy || !(error & FAULT_WRITE)))
+            return result; /* else once more, for the page of its own */
     }
 }
 

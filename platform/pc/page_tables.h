@@ -20,6 +20,8 @@
 #define ENTRY_COMMITTED  (UINT64_C(1) << 9)  /* not present: committed */
 #define ENTRY_WINDOW     (UINT64_C(1) << 10) /* not present: number of the window record in the address bits */
 #define ENTRY_SHARED     (UINT64_C(1) << 11) /* present: the frame is counted in sharing.c */
+/* With ENTRY_WINDOW: the page becomes a copy when it is stored to. Present: it still shows the source, not writable. */
+#define ENTRY_COPY       (UINT64_C(1) << 60)
 #define ENTRY_ADDRESS    UINT64_C(0x000ffffffffff000)
 #define ENTRY_NO_EXECUTE (UINT64_C(1) << 63)
 /* Tables restrict nothing. */
@@ -60,6 +62,9 @@ static inline void entry_set(uint64_t *entry, uint64_t value)
 {
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
+
+/* Give back the frame of a page, or its part in it. */
+void page_free(uint64_t entry);
 
 /* What the kernel commits for itself is promised; what guests get is theirs if it is there. */
 static inline bool is_promised(uint64_t address)

@@ -322,10 +322,14 @@ enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protec
     return commit(start, bytes, ENTRY_COMMITTED | protection_bits[protection], is_promised(start));
 }
 
-enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window)
+static uint64_t window_entry(uint32_t window, bool copy)
 {
-    uint64_t entry = ENTRY_WINDOW | protection_bits[PROTECTION_READ_WRITE] | (uint64_t)window << 12;
-    return commit(start, bytes, entry, false);
+    return ENTRY_WINDOW | protection_bits[PROTECTION_READ_WRITE] | (uint64_t)window << 12 | (copy ? ENTRY_COPY : 0);
+}
+
+enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window, bool copy)
+{
+    return commit(start, bytes, window_entry(window, copy), false);
 }
 
 /* What happened to a range: all of it was committed, something lost a right that a CPU may remember. */
@@ -395,7 +399,7 @@ struct collection {
     } items[COLLECTED_MAXIMUM];
 };
 
-static void free_page(uint64_t entry)
+void page_free(uint64_t entry)
 {
     uint64_t frame = entry & ENTRY_ADDRESS;
     if (!(entry & ENTRY_SHARED) || sharing_drop(frame))
@@ -415,7 +419,7 @@ static uint64_t free_entry(uint64_t entry, int level)
         frame_free(entry & ENTRY_ADDRESS);
     } else if (entry & ENTRY_PRESENT) {
         if (level == 1)
-            free_page(entry);
+            page_free(entry);
         else
             huge_frame_free(entry & ENTRY_ADDRESS & ~(HUGE_FRAME_BYTES - 1));
     } else if (entry & ENTRY_COMMITTED) {
@@ -502,4 +506,64 @@ void paging_decommit(uint64_t start, uint64_t bytes)
     collection_free(&collection);
     if (is_promised(start))
         frames_promise_back(collection.untouched);
+}
+
+/* ---- Beginning anew ---- */
+
+/* Bring entries back to `value`; those that are not present are that already. */
+static void renew_range(uint64_t *table, int level, uint64_t start, uint64_t end, uint64_t value, uint32_t *kept,
+                        struct collection *collection) REQUIRES(region)
+{
+    for (uint64_t next; start != end; start = next) {
+        next = part_end(start, end, level);
+        uint64_t *entry = entry_for(table, start, level), old = *entry;
+        if (!(old & ENTRY_PRESENT) || (old & ENTRY_COPY)) {
+            continue;
+        }
+        if (is_table(old, level)) {
+            renew_range(table_of(old), level - 1, start, next, value, kept, collection);
+        } else if (level == 1 && *kept > 0 && (value & ENTRY_COMMITTED) && !(old & ENTRY_SHARED)) {
+            frame_zero(old & ENTRY_ADDRESS, FRAME_BYTES);
+            --*kept;
+        } else {
+            entry_set(entry, value);
+            collect(collection, old, level);
+        }
+    }
+}
+
+static bool renew_region(uint64_t start, uint64_t end, uint64_t value, uint32_t *kept, struct collection *collection)
+{
+    uint64_t *entry = region_entry(start, false);
+    if (!entry)
+        return true;
+    region_acquire(start);
+    bool done = make_borders(entry, start, end, false);
+    if (done)
+        renew_range(table_around(entry), region_level(start), start, end, value, kept, collection);
+    region_release(start);
+    return done;
+}
+
+static bool renew(uint64_t start, uint64_t bytes, uint64_t value, uint32_t kept)
+{
+    struct collection collection;
+    collection.start = start;
+    collection.bytes = bytes;
+    collection.untouched = collection.count = 0;
+    uint64_t at = start, end = start + bytes;
+    while (at != end && renew_region(at, region_end(at, end), value, &kept, &collection))
+        at = region_end(at, end);
+    collection_free(&collection);
+    return at == end;
+}
+
+bool paging_renew(uint64_t start, uint64_t bytes, uint32_t kept)
+{
+    return renew(start, bytes, ENTRY_COMMITTED | protection_bits[PROTECTION_READ_WRITE], kept);
+}
+
+bool paging_renew_window(uint64_t start, uint64_t bytes, uint32_t window)
+{
+    return renew(start, bytes, window_entry(window, true), 0);
 }

@@ -8,6 +8,8 @@
  * A region of 2 MiB that is committed as a whole with one protection starts with small pages; after
  * PAGING_PROMOTE_FAULTS first touches it becomes one huge page, if there is a huge frame.
  *
+ * A window can also be a copy: a page of it shows the source's, not writable, until it is stored to.
+ *
  * A frame that is seen in more than one place is marked shared in each entry and counted; only 4 KiB frames are shared.
  *
  * Every region of the tables has a lock (page_tables.h), taken with interrupts off: what an interrupt does may touch a
@@ -36,9 +38,14 @@ void *map_physical(uint64_t physical, uint64_t bytes, bool cached);
  * STATUS_NO_MEMORY nothing has changed (protect: perhaps a part). `window` is the number of a window record
  * (reservations.h). */
 enum status paging_commit(uint64_t start, uint64_t bytes, enum protection protection);
-enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window);
+enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window, bool copy);
 enum status paging_protect(uint64_t start, uint64_t bytes, enum protection protection);
 void paging_decommit(uint64_t start, uint64_t bytes);
+/* A range that was committed, or made a window with copies, becomes so again: what was stored there is gone, pages that
+ * only show their source stay. Where it was committed, up to `kept` pages keep their frames and are zeroed. False: there
+ * is no frame for a table, and part of it may be done. */
+bool paging_renew(uint64_t start, uint64_t bytes, uint32_t kept);
+bool paging_renew_window(uint64_t start, uint64_t bytes, uint32_t window);
 
 enum fault_result {
     FAULT_RESOLVED,

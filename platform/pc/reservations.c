@@ -438,7 +438,7 @@ static struct window *window_record(struct extent *extent, uint64_t start, uint6
     return window;
 }
 
-enum status platform_alias(void *window_address, void *source_address, size_t bytes)
+static enum status show(void *window_address, void *source_address, size_t bytes, bool copy)
 {
     uint64_t start = (uint64_t)window_address, source = (uint64_t)source_address;
     struct extent *extent = reserved_holding(start, bytes), *source_extent = reserved_holding(source, bytes);
@@ -450,13 +450,58 @@ enum status platform_alias(void *window_address, void *source_address, size_t by
     spinlock_release(&window_lock);
     if (!window)
         return STATUS_NO_MEMORY;
-    enum status status = paging_window(start, bytes, number);
+    enum status status = paging_window(start, bytes, number, copy);
     if (status != STATUS_OK) {
         spinlock_acquire(&window_lock);
         window->bytes -= bytes; /* if nothing is left, the record goes with the reservation */
         spinlock_release(&window_lock);
     }
     return status;
+}
+
+enum status platform_alias(void *window, void *source, size_t bytes)
+{
+    return show(window, source, bytes, false);
+}
+
+enum status platform_map_copy(void *window, void *source, size_t bytes)
+{
+    return show(window, source, bytes, true);
+}
+
+enum status platform_discard(void *address, size_t bytes)
+{
+    return bytes == 0 || paging_renew((uint64_t)address, bytes, 0) ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Number of the record of a window that begins at `start`. */
+static bool find_window(uint64_t start, uint64_t bytes, uint32_t *number)
+{
+    const struct extent *extent = reserved_holding(start, bytes);
+    spinlock_acquire(&window_lock);
+    const struct window *window = extent ? extent->windows : NULL;
+    while (window && (window->start != start || window->bytes < bytes))
+        window = window->next;
+    if (window)
+        *number = window->number;
+    spinlock_release(&window_lock);
+    return window != NULL;
+}
+
+/* So many pages of zeros keep their frames. */
+#define RESET_PAGES_KEPT 32
+
+enum status platform_reset(void *address, size_t bytes, const void *source, size_t source_bytes)
+{
+    uint64_t start = (uint64_t)address;
+    uint32_t number;
+    (void)source;
+    if (source_bytes &&
+        (!find_window(start, source_bytes, &number) || !paging_renew_window(start, source_bytes, number)))
+        return STATUS_NO_MEMORY;
+    return bytes == source_bytes || paging_renew(start + source_bytes, bytes - source_bytes, RESET_PAGES_KEPT)
+               ? STATUS_OK
+               : STATUS_NO_MEMORY;
 }
 
 bool reservation_window_source(uint32_t number, uint64_t address, uint64_t *source)

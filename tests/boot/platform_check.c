@@ -188,6 +188,58 @@ static void check_windows(void)
     CHECK(frames_used() == before);
 }
 
+/* Two copies of a source of several sizes, read and written in every order of first touches; another window onto one of
+ * them; and both as new afterwards. */
+static void check_copies_of(uint64_t bytes)
+{
+    uint64_t before = frames_used();
+    uint8_t *source = platform_reserve(bytes), *copies[2] = {platform_reserve_for_guest(MEMORY),
+                                                              platform_reserve_for_guest(MEMORY)};
+    uint8_t *window = platform_reserve_for_guest(MEMORY);
+    CHECK(platform_commit(source, bytes, PROTECTION_READ_WRITE) == STATUS_OK);
+    for (uint64_t at = 0; at < bytes; at += 2 * PAGE) /* the other half is never touched */
+        source[at] = (uint8_t)(at / PAGE + 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK(platform_map_copy(copies[i] + PAGE, source, bytes) == STATUS_OK);
+        CHECK(platform_commit(copies[i] + PAGE + bytes, 64 * PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    }
+    uint8_t *first = copies[0] + PAGE, *second = copies[1] + PAGE;
+    CHECK(first[0] == 1 && second[0] == 1);
+    first[0] = 100; /* after it was read */
+    first[2 * PAGE + 1] = 101; /* at once */
+    first[3 * PAGE] = 102;     /* which the source never touched */
+    first[bytes] = 103;
+    CHECK(source[0] == 1 && second[0] == 1 && source[2 * PAGE + 1] == 0 && second[2 * PAGE + 1] == 0);
+    CHECK(first[2 * PAGE] == 3 && second[3 * PAGE] == 0 && source[3 * PAGE] == 0 && second[bytes] == 0);
+    CHECK(platform_alias(window, first, bytes + 64 * PAGE) == STATUS_OK);
+    window[4 * PAGE] = 104; /* not touched before: the copy's, not the source's */
+    CHECK(first[4 * PAGE] == 104 && source[4 * PAGE] == 5 && second[4 * PAGE] == 5 && window[0] == 100);
+    (void)*(volatile uint8_t *)(first + 6 * PAGE);
+    window[6 * PAGE] = 105; /* shown read-only there */
+    CHECK(first[6 * PAGE] == 105 && source[6 * PAGE] == 7);
+    for (uint64_t at = 0; at < bytes; at += PAGE)
+        second[at] = 9;
+    CHECK(platform_reset(second, bytes + 64 * PAGE, source, bytes) == STATUS_OK);
+    bool as_new = true;
+    for (uint64_t at = 0; at < bytes + 64 * PAGE; at += PAGE)
+        as_new &= second[at] == (at < bytes && at / PAGE % 2 == 0 ? (uint8_t)(at / PAGE + 1) : 0);
+    CHECK(as_new);
+    memset(second + bytes, 7, 64 * PAGE);
+    CHECK(platform_discard(second + bytes, 64 * PAGE) == STATUS_OK && second[bytes + 63 * PAGE] == 0);
+    platform_release(window, MEMORY);
+    platform_release(copies[0], MEMORY);
+    platform_release(copies[1], MEMORY);
+    platform_release(source, bytes);
+    CHECK(frames_used() == before);
+}
+
+static void check_copies(void)
+{
+    check_copies_of(16 * PAGE);
+    check_copies_of(MEGABYTE);
+    check_copies_of(5 * MEGABYTE); /* of another arena, with huge pages */
+}
+
 /* ---- Memory against a model: random operations on page ranges of three reservations, one of each arena ---- */
 
 #define MODEL_PAGES 3000
@@ -554,6 +606,7 @@ _Noreturn void kernel_main(const struct boot_information *information)
         check_reserve_and_commit();
         check_protection();
         check_windows();
+    check_copies();
         check_many();
     }
     if (asked('r'))

@@ -34,6 +34,46 @@ static void alias(uint8_t *window, uint8_t *source, size_t bytes)
     expect(platform_alias(window, source, bytes) == STATUS_OK, "alias");
 }
 
+/* Two copies of a source: stores stay where they were made; a reset brings back what was, with few pages touched and
+ * with many; another window onto a copy shows the copy. */
+static void copies(void)
+{
+    uint64_t before = frames();
+    enum { BYTES = 0x80000, PAGES = BYTES / PLATFORM_PAGE_BYTES };
+    uint8_t *source = platform_reserve(BYTES), *first = platform_reserve(RESERVED), *second = platform_reserve(RESERVED);
+    expect(platform_commit(source, BYTES, PROTECTION_READ_WRITE) == STATUS_OK, "commit a source");
+    for (size_t at = 0; at < BYTES; at += PLATFORM_PAGE_BYTES)
+        source[at] = (uint8_t)(at / PLATFORM_PAGE_BYTES);
+    uint8_t *places[] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        expect(platform_map_copy(places[i], source, BYTES) == STATUS_OK, "map a copy");
+        expect(platform_commit(places[i] + BYTES, BYTES, PROTECTION_READ_WRITE) == STATUS_OK, "commit behind it");
+    }
+    for (int touched = 1; touched <= 2 * PAGES; touched *= 4) {
+        for (int page = 0; page < touched; page++)
+            first[page * PLATFORM_PAGE_BYTES] = 255;
+        first[BYTES + 5] = 255;
+        expect(second[0] == 0 && second[0x3000] == 3 && source[0x3000] == 3 && second[BYTES] == 0, "stores stay");
+        expect(platform_reset(first, 2 * BYTES, source, BYTES) == STATUS_OK, "reset");
+        int wrong = 0;
+        for (int page = 0; page < PAGES; page++)
+            wrong += first[page * PLATFORM_PAGE_BYTES] != (uint8_t)page || first[BYTES + page * PLATFORM_PAGE_BYTES];
+        expect(wrong == 0 && first[BYTES + 5] == 0, "as new");
+    }
+    first[BYTES] = 1;
+    expect(platform_discard(first + BYTES, BYTES) == STATUS_OK && first[BYTES] == 0, "discard");
+    first[0x1000] = 77;
+    uint8_t *window = platform_reserve(RESERVED);
+    alias(window, first, BYTES);
+    window[0x2000] = 78;
+    expect(window[0x1000] == 77 && first[0x2000] == 78 && source[0x2000] == 2, "a window onto a copy");
+    platform_release(window, RESERVED);
+    platform_release(first, RESERVED);
+    platform_release(second, RESERVED);
+    platform_release(source, BYTES);
+    expect(frames() == before, "all frames of copies back");
+}
+
 int main(void)
 {
     linux_platform_initialize();
@@ -76,5 +116,6 @@ int main(void)
     expect(second[0x6000] == 3, "a window outlives the home");
     platform_release(second, RESERVED);
     expect(frames() == before, "all frames back");
+    copies();
     return failures > 0;
 }
