@@ -16,6 +16,7 @@
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/queue.h"
+#include "kernel/statistics.h"
 #include "kernel/thread.h"
 
 #define WASM_STACK_BYTES       (UINT64_C(8) << 20)   /* committed on touch */
@@ -115,6 +116,7 @@ struct thread {
     const char *trap_detail;
     enum guest_position trap_position;
 
+    struct thread_counters counters; /* for `process`; its own, others read them */
     uint32_t profile_samples; /* to be taken (kernel/profile.h); counted at interrupt time */
     uint32_t profile_phase;   /* enum profile_phase: what kernel code does in this thread */
 
@@ -213,6 +215,8 @@ void scheduler_block(enum thread_state state);
 /* The thread can run, or cannot: for its process's share. The thread itself, or who has it in hand while it does not
  * run. */
 void scheduler_count_runnable(struct thread *thread, bool runnable);
+/* The time that the current thread ran until now is its process's, which is about to change. */
+void scheduler_charge(void);
 /* Queue a thread that slept, or is new. */
 void scheduler_make_ready(struct thread *thread);
 /* May the current thread be on this CPU? If not: go to one where it may. */

@@ -12,6 +12,7 @@
 #include "kernel/mutex.h"
 #include "kernel/process.h"
 #include "kernel/profile.h"
+#include "kernel/statistics.h"
 
 #define INSTANCES_MAXIMUM           65536               /* of a process */
 #define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
@@ -95,7 +96,10 @@ struct host_reference {
 
 struct process {
     char *name;
-    uint32_t id;            /* from 1, of no other process */
+    uint32_t id;                     /* from 1, of no other process; 0: it is not in the table */
+    uint32_t table_place;            /* statistics.c */
+    uint64_t start_time;             /* monotonic */
+    struct thread_counters counters; /* of threads that ran for it and do no more; threads_lock */
     struct process *parent; /* the foreground process before this one */
     const struct launch *launch;
     struct arena arena;

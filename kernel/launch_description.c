@@ -112,6 +112,8 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_flag(field->value, &description->report);
     } else if (key_is(field, "profile")) {
         return parse_bounded(field->value, PROFILE_HERTZ_MAXIMUM, &description->profile_hertz);
+    } else if (key_is(field, "accounting")) {
+        return parse_flag(field->value, &description->accounting);
     } else if (key_is(field, "trace")) {
         return parse_bounded(field->value, TRACE_BYTES_MAXIMUM, &description->trace_bytes);
     } else if (key_is(field, "statistics")) {

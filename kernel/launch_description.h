@@ -20,6 +20,7 @@
  *     report=1            log a line `launch NAME: exit status 0` (or trap or reason of refusal) after each run
  *     statistics=1        log frames and heap in use before and after each run
  *     trace=BYTES         note events (kernel/trace.h) in rings of that size, decimal; 0 or no such field: not
+ *     accounting=1        log what each process used at its end (kernel/statistics.h)
  *     profile=HERTZ       sample what runs (kernel/profile.h), decimal; 0 or no such field: not
  *
  * The machine powers off with the status (launch_exit_status) of the first run whose status is not 0, else 0.
@@ -60,6 +61,7 @@ struct launch_description {
     bool system_handle;
     bool report;
     bool statistics;
+    bool accounting;
     uint32_t profile_hertz;
     uint32_t trace_bytes;
     void *block; /* what launch_description_release frees */

@@ -23,6 +23,7 @@
 /* In the order in which they may be taken: name, what it guards. */
 #define LOCK_RANKS(X)                                                                                                  \
     X(FOREGROUND, "list of foreground processes")                                                                      \
+    X(PROCESS_TABLE, "table of processes")                                                                             \
     X(PROCESS, "a process's parts that other processes touch")                                                         \
     X(HANDLES, "handle table of a process")                                                                            \
     X(OBJECT, "a kernel object: its signals, waiters and derivations")                                                 \

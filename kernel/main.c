@@ -9,6 +9,7 @@
 #include "kernel/profile.h"
 #include "kernel/ramfs.h"
 #include "kernel/signature.h"
+#include "kernel/statistics.h"
 #include "kernel/system.h"
 #include "kernel/trace.h"
 #include "kernel/vfs.h"
@@ -185,6 +186,7 @@ static int run_once(struct archive *archive, const struct launch_description *de
 
 static void watch_begin(const struct launch_description *description)
 {
+    statistics_log_ends(description->accounting);
     if (description->trace_bytes && trace_start(description->trace_bytes) != STATUS_OK) {
         log_line("%s: no trace: its size is no power of two, or there is no memory for it", description->name);
     }

@@ -8,6 +8,7 @@
 #include "kernel/cpu.h"
 #include "kernel/guest_copy.h"
 #include "kernel/heap.h"
+#include "kernel/trace.h"
 
 /* QUEUED: no server thread has it yet. ACCEPTED: one works for it, or a reply object is kept. DONE: `status` says how
  * it ended; nobody knows it any more but its caller. */
@@ -204,6 +205,7 @@ static enum status submit(struct port_client *client, struct call *call, struct 
     } else if (receiver) {
         status = copy_message(call->request, receiver->buffer);
         if (status == STATUS_OK) {
+            TRACE(CALL_GIVEN, receiver->thread->id, call->request->length);
             receiver->buffer->badge = call->badge;
             receiver->received = true;
             call->has_grants = false;
@@ -247,6 +249,8 @@ enum status port_call(struct object *object, const struct port_message *request,
         .deadline = deadline,
         .has_grants = true,
     };
+    TRACE(CALL_BEGIN, client->badge, request->length);
+    COUNT(calls_made);
     thread_wait_begin();
     enum status status = submit(client, &call, &server);
     if (status != STATUS_OK) {
@@ -260,6 +264,7 @@ enum status port_call(struct object *object, const struct port_message *request,
     if (call.has_grants) {
         drop_grants(request->grants, request->grant_count);
     }
+    TRACE(CALL_END, status, 0);
     return status;
 }
 
@@ -277,6 +282,7 @@ static bool take_queued(struct port *port, struct port_buffer *buffer, enum stat
         }
         *status = copy_message(call->request, buffer);
         if (*status == STATUS_OK) {
+            TRACE(CALL_TAKEN, call->caller->id, call->request->length);
             buffer->badge = call->badge;
             call->has_grants = false;
             list_remove(&port->queue, call);
@@ -383,6 +389,8 @@ static struct thread *answer(struct port *port, struct call *call, const struct 
         return NULL;
     }
     *status = copy_message(message, call->answer);
+    TRACE(ANSWER, caller->id, message->length);
+    COUNT(calls_served);
     finish(port, call, *status);
     return caller;
 }

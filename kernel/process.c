@@ -40,8 +40,6 @@ static bool prepare_arrays(struct process *process)
     return process->directory && process->references;
 }
 
-static uint32_t last_id;
-
 enum status process_create(const char *name, uint64_t memory_limit, struct process **result)
 {
     struct process *process = kernel_allocate_zeroed(sizeof(*process));
@@ -58,9 +56,10 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     spinlock_initialize(&process->threads_lock, LOCK_THREADS);
     process->name = kernel_copy_text(name);
     profile_process_begin(process);
-    process->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    process->start_time = platform_monotonic_nanoseconds();
     process->account = account_create(PROCESS_OBJECT_BYTES_DEFAULT);
-    if (!process->name || !process->account || !prepare_arrays(process)) {
+    if (!process->name || !process->account || !prepare_arrays(process) ||
+        process_table_enter(process) != STATUS_OK) {
         process_destroy(process);
         return STATUS_NO_MEMORY;
     }
@@ -73,6 +72,8 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
 void process_destroy(struct process *process)
 {
     TRACE(PROCESS_END, process->id, 0);
+    statistics_process_end(process);
+    process_table_leave(process);
     profile_process_end(process);
     for (int i = PERSONALITY_COUNT - 1; i >= 0; i--) {
         if (process->personality_destroy[i]) {

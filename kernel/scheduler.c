@@ -97,6 +97,11 @@ static void account(struct cpu *cpu, uint64_t now)
     thread->virtual_time += charge;
 }
 
+void scheduler_charge(void)
+{
+    account(platform_cpu(), platform_monotonic_nanoseconds());
+}
+
 /* ---- Queues ---- */
 
 /* The distance that it had to the others where it was, it has to those here. */

@@ -121,6 +121,7 @@ void thread_switch_to(struct thread *next)
     __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
     cpu->current = next;
     cpu->previous = previous;
+    next->counters.switches++;
     TRACE(SWITCH, previous->id, previous->state);
     if (next->saved_gs_base) {
         platform_set_gs(next->saved_gs_base);
@@ -271,6 +272,7 @@ static void process_list_change(struct thread *thread, struct process *process)
         if (thread->process_next) {
             thread->process_next->process_previous = thread->process_previous;
         }
+        statistics_thread_left(process, thread);
     } else {
         thread->process_previous = NULL;
         thread->process_next = process->running;
@@ -288,6 +290,9 @@ void thread_set_process(struct thread *thread, struct process *process)
     bool running = thread == thread_current();
     if (old == process) {
         return;
+    }
+    if (running) {
+        scheduler_charge();
     }
     spinlock_acquire(&thread->lock);
     if (old) {

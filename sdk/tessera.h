@@ -360,6 +360,50 @@ struct tessera_system_information {
 TESSERA_IMPORT(system_information)
 int32_t tessera_system_information(uint32_t handle, struct tessera_system_information *buffer, uint32_t bytes);
 
+struct tessera_process_information {
+    uint32_t id;      /* of no other process since the start */
+    uint32_t threads; /* that run for it */
+    uint32_t handles, handle_limit;
+    uint64_t age_nanoseconds; /* both times in steps of 1 ms for who has no clock */
+    uint64_t cpu_nanoseconds; /* of all CPUs together */
+    uint64_t memory_bytes, memory_limit; /* linear memories and large tables; limit UINT64_MAX: none */
+    uint64_t object_bytes, object_limit; /* kernel memory of the objects and messages that it made */
+    uint64_t switches;                   /* how often its threads were given a CPU */
+    uint64_t messages_sent, messages_received; /* by channels */
+    uint64_t calls_made, calls_served;         /* by ports */
+    char name[64];                             /* terminated; the end of a longer one */
+};
+#define TESSERA_PROCESS_LIST_MAXIMUM 1024 /* written by one call */
+
+/* What each process uses, from *position on: 0 at first, then what the call before left there. Writes at most `count`
+ * descriptions to `buffer` and returns how many; 0: there are no more. A process that begins or ends between two calls is
+ * among them or not. Needs INSPECT. */
+TESSERA_IMPORT(process_list)
+int32_t tessera_process_list(uint32_t handle, uint64_t *position, struct tessera_process_information *buffer,
+                             uint32_t count);
+
+struct tessera_trace_record {
+    uint64_t time; /* monotonic nanoseconds */
+    uint64_t argument;
+    uint32_t second;  /* argument */
+    uint32_t thread;  /* that ran */
+    uint32_t process; /* in whose name; 0: the kernel's */
+    uint16_t event;   /* the row of kernel/trace_events.def, from 1 */
+    uint16_t reserved;
+};
+struct tessera_trace_position {
+    uint64_t next; /* 0 at first */
+    uint64_t lost; /* how many were overwritten before they were read */
+};
+#define TESSERA_TRACE_READ_MAXIMUM 4096 /* read by one call */
+
+/* Read what one CPU noted, while a trace is made (`tessera run --trace`): at most `count` records from *position on,
+ * which moves behind them. Returns how many; 0: no further ones yet, or no such CPU. Needs INSPECT, and that the program
+ * has a handle to the clock (else -TESSERA_ERIGHT). -TESSERA_ENOTFOUND: nothing is traced. */
+TESSERA_IMPORT(trace_read)
+int32_t tessera_trace_read(uint32_t handle, uint32_t cpu, struct tessera_trace_position *position,
+                           struct tessera_trace_record *buffer, uint32_t count);
+
 /* Run a program to its end and return its exit status: 0 to 255 by convention, 134 after a trap (the report goes to the
  * error stream), 126 when it is no program that can be started. It shares this program's standard streams. Needs EXECUTE.
  * -TESSERA_EINVALID: the description is wrong; -TESSERA_ENOTFOUND, -TESSERA_EIO: the file; -TESSERA_ENOMEMORY.

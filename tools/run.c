@@ -173,6 +173,12 @@ static void apply_trace_size(void *context, const char *value)
     ((struct run_options *)context)->trace_bytes = bytes;
 }
 
+static void apply_statistics(void *context, const char *value)
+{
+    (void)value;
+    ((struct run_options *)context)->accounting = true;
+}
+
 static void apply_verbose(void *context, const char *value)
 {
     (void)value;
@@ -224,6 +230,8 @@ static const struct option run_options_table[] = {
      apply_trace},
     {"trace-size", 0, "SIZE", "Memory for that on each CPU, a power of two; else 1M. The newest events stay.",
      apply_trace_size},
+    {"statistics", 0, NULL, "Say at the end of each process what it used: time, memory, handles, messages.",
+     apply_statistics},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
     {"cpus", 0, "NUMBER", "CPUs of the vm; else 1.", apply_cpus},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},

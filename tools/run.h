@@ -46,6 +46,7 @@ struct run_options {
     uint64_t timeout_nanoseconds; /* 0: none */
     const char *profile_path;     /* NULL: no profile */
     uint32_t profile_hertz;       /* 0: not asked for */
+    bool accounting;              /* say at each process's end what it used */
     const char *trace_path;       /* NULL: no trace */
     uint64_t trace_bytes;         /* of each ring; 0: not asked for */
     const char *module_path;

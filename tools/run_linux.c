@@ -13,6 +13,7 @@
 #include "kernel/launch.h"
 #include "kernel/platform.h"
 #include "kernel/profile.h"
+#include "kernel/statistics.h"
 #include "kernel/system.h"
 #include "kernel/trace.h"
 #include "kernel/vfs.h"
@@ -85,6 +86,7 @@ int run_on_linux(const struct run_options *options)
     };
     struct launch_result result;
     linux_set_record_receiver(record_receive);
+    statistics_log_ends(options->accounting);
     if (options->trace_bytes && trace_start(options->trace_bytes) != STATUS_OK)
         die("no memory for a trace");
     if (options->profile_hertz)

@@ -89,7 +89,8 @@ struct trace_thread *trace_file_thread(const struct trace_file *file, uint32_t i
 /* The thread that an event mentions, beside the one that ran. */
 static uint32_t mentioned_thread(const struct trace_record *record)
 {
-    bool mentions = record->event == TRACE_SWITCH || record->event == TRACE_WAKE || record->event == TRACE_THREAD_START;
+    enum trace_shape shape = trace_kinds[record->event].shape;
+    bool mentions = shape == SWITCH || shape == WAKE || record->event == TRACE_THREAD_START;
     return mentions ? (uint32_t)record->argument : record->thread;
 }
 

@@ -173,6 +173,8 @@ static void write_end(struct writer *writer, const struct trace_record *record)
     write_at(writer, record->time);
     fprintf(writer->output, ",\"id\":\"%" PRIu32 "\",\"args\":{", record->thread);
     write_argument(writer, trace_kinds[record->event].argument, record->argument, true);
+    write_argument(writer, trace_kinds[record->event].second, record->second,
+                   trace_kinds[record->event].argument[0] == '\0');
     fputc('}', writer->output);
     end_event(writer);
 }

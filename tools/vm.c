@@ -90,6 +90,8 @@ static void add_description(struct archive_writer *archive, const struct run_opt
     }
     number_field(stream, "memory", options->memory_limit);
     number_field(stream, "timeout", options->timeout_nanoseconds);
+    if (options->accounting)
+        field(stream, "accounting", "1");
     if (options->trace_bytes)
         number_field(stream, "trace", options->trace_bytes);
     if (options->profile_hertz)

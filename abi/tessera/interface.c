@@ -74,6 +74,16 @@ int32_t caller_give(struct instance *instance, enum status status, struct object
     return tessera_handle_result(status, number);
 }
 
+enum status caller_check(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights)
+{
+    struct object *object;
+    struct handle_table *table = caller_handles(instance);
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, type, rights, &object);
+    spinlock_release(&table->lock);
+    return status;
+}
+
 static const struct host_function functions[] = {
 #define FUNCTION(name, result, signature, parameters, type, rights) {#name, signature, (void (*)(void))host_##name},
 #include "abi/tessera/functions.def"

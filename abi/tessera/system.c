@@ -37,22 +37,11 @@ static void describe_features(char *text, size_t size)
     }
 }
 
-/* Does the caller have the system, with the rights that the function needs? */
-static enum status check_system(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights)
-{
-    struct object *system;
-    struct handle_table *table = caller_handles(instance);
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, type, rights, &system);
-    spinlock_release(&table->lock);
-    return status;
-}
-
 int32_t host_system_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
 {
     bytes = (uint32_t)min_u64(bytes, sizeof(struct tessera_system_information));
     void *to = instance_memory_required(instance, buffer, bytes, "system_information: buffer");
-    enum status status = check_system(instance, handle, NEEDS(system_information));
+    enum status status = caller_check(instance, handle, NEEDS(system_information));
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
@@ -221,7 +210,7 @@ static int32_t run(struct process *starter, const struct launch_description *des
 int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t description, uint32_t bytes)
 {
     const void *from = instance_memory_required(instance, description, bytes, "process_run: description");
-    enum status status = check_system(instance, handle, NEEDS(process_run));
+    enum status status = caller_check(instance, handle, NEEDS(process_run));
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
@@ -239,9 +228,9 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
     int32_t result = tessera_result(status);
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */
-        result = parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report || parsed.statistics
-                     ? -TESSERA_EINVALID
-                     : run(instance_process(instance), &parsed);
+        bool for_the_system = parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
+                              parsed.statistics || parsed.accounting || parsed.profile_hertz || parsed.trace_bytes;
+        result = for_the_system ? -TESSERA_EINVALID : run(instance_process(instance), &parsed);
         launch_description_release(&parsed);
     }
     kernel_free(copy, bytes);

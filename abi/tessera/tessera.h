@@ -47,6 +47,10 @@ uint64_t caller_deadline(struct instance *instance, uint64_t deadline);
 /* A new object's first handle, or an error: takes over the reference. */
 int32_t caller_give(struct instance *instance, enum status status, struct object *object);
 
+/* Does the caller have a handle like that: caller_check(instance, handle, NEEDS(function))? For functions that do nothing
+ * to the object. */
+enum status caller_check(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights);
+
 /* The guest's number of a status: 0, or the negative of a TESSERA_E*. */
 int32_t tessera_result(enum status status);
 /* The same for functions that return a handle: it, or an error. */

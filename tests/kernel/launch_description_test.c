@@ -21,7 +21,7 @@ static void every_field(void)
     const char *message;
     CHECK(PARSE("module=bin/hello.wasm\0argument=hello\0argument=a=b\0argument=\0environment=K=V\0"
                 "directory=/data\0directory=/tmp\0directory-source=\0memory=1048576\0timeout=18446744073709551615\0"
-                "system=1\0clock=1\0repeat=1000\0report=1\0statistics=0\0profile=4000\0trace=65536\0",
+                "system=1\0clock=1\0repeat=1000\0report=1\0statistics=0\0accounting=1\0profile=4000\0trace=65536\0",
                 &description, &message) == STATUS_OK);
     CHECK(message == NULL);
     CHECK(strcmp(description.module, "bin/hello.wasm") == 0);
@@ -39,7 +39,7 @@ static void every_field(void)
     CHECK(description.timeout_nanoseconds == UINT64_MAX);
     CHECK(description.system_handle && description.clock_handle && description.report && !description.statistics);
     CHECK(description.repeat == 1000);
-    CHECK(description.profile_hertz == 4000 && description.trace_bytes == 65536);
+    CHECK(description.accounting && description.profile_hertz == 4000 && description.trace_bytes == 65536);
     launch_description_release(&description);
 }
 
