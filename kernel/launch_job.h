@@ -15,8 +15,8 @@ struct launched_service;
 struct launch_job {
     const struct launch *launch;
     struct launch_result *result;
-    struct compiled_module *module; /* NULL: to be made from launch->module_bytes */
-    struct grant *port;             /* for HANDLE_KNOWN_PORT, the job's; NULL: none */
+    struct compiled_module *module;          /* NULL: to be made from launch->module_bytes */
+    struct grant *port;                      /* for HANDLE_KNOWN_PORT, the job's; NULL: none */
     const struct launched_service *services; /* whose interfaces it may use */
     uint32_t service_count;
     bool foreground; /* what the user sees */

@@ -1,11 +1,11 @@
-/* Services: functions of interfaces written in WIT, which one program exports and others import. A call of such an import
- * is a call through a port (kernel/port.h): the arguments are lifted from the caller's memory by the canonical ABI of the
- * component model (engine/component/), carried in a message, and lowered into the server's, on its own thread; and the
- * result likewise.
+/* Services: functions of interfaces written in WIT, which one program exports and others import. A call of such an
+ * import is a call through a port (kernel/port.h): the arguments are lifted from the caller's memory by the canonical
+ * ABI of the component model (engine/component/), carried in a message, and lowered into the server's, on its own
+ * thread; and the result likewise.
  *
- * Each side's part runs on its own thread and touches its own memory only: what crosses is the message, in memory of the
- * kernel's. So no side waits for the other one's cabi_realloc, nothing is read that another process may change, and a
- * message is hostile bytes for who gets it: anybody with a client end can send any bytes.
+ * Each side's part runs on its own thread and touches its own memory only: what crosses is the message, in memory of
+ * the kernel's. So no side waits for the other one's cabi_realloc, nothing is read that another process may change, and
+ * a message is hostile bytes for who gets it: anybody with a client end can send any bytes.
  *
  * Client: for each interface that the process was given it has a *binding*, the interface's name and the number of a
  * handle to a client end with the right EXECUTE. Linking a module binds its imports of that interface to it. The handle
@@ -14,9 +14,9 @@
  * A function is named in a message by an identity that depends on interface, name and type, so that a caller whose
  * interface differs is refused, and no function is called with the wrong types.
  *
- * Who is to blame ends with a trap: the caller whose arguments are none, the server whose result is none. When the service
- * cannot be reached (it is gone, it has no such function, the handle is revoked), the caller's result is the error
- * "unavailable" if the function's result type has that case, else the caller ends. */
+ * Who is to blame ends with a trap: the caller whose arguments are none, the server whose result is none. When the
+ * service cannot be reached (it is gone, it has no such function, the handle is revoked), the caller's result is the
+ * error "unavailable" if the function's result type has that case, else the caller ends. */
 #ifndef KERNEL_SERVICE_H
 #define KERNEL_SERVICE_H
 
@@ -43,14 +43,17 @@ enum status service_bind(struct process *process, struct name interface, uint32_
 /* The same for each interface that a module exports. */
 enum status service_bind_exports(struct process *process, const struct compiled_module *module, uint32_t handle);
 
-/* The import of a module as a function of the process. STATUS_NOT_FOUND: it is none of a bound interface; STATUS_INVALID:
- * it cannot be bound, and `message` says why; STATUS_LIMIT, STATUS_NO_MEMORY. */
+/* The import of a module as a function of the process. STATUS_NOT_FOUND: it is none of a bound interface;
+ * STATUS_INVALID: it cannot be bound, and `message` says why; STATUS_LIMIT, STATUS_NO_MEMORY. */
 enum status service_link(struct process *process, const struct compiled_module *module, uint32_t import,
                          struct external *result, char *message, size_t size);
 
-/* Answer the calls that come to a port with the interfaces that the instance's module exports, until the last client end
- * is gone: STATUS_OK. STATUS_NOT_FOUND: it exports none; STATUS_BUSY: this thread answers a call already; STATUS_NO_MEMORY.
- * Takes over the reference to the port. Ends the guest. */
+/* Give back to the platform what is only kept for the next calls. */
+void service_buffers_trim(void);
+
+/* Answer the calls that come to a port with the interfaces that the instance's module exports, until the last client
+ * end is gone: STATUS_OK. STATUS_NOT_FOUND: it exports none; STATUS_BUSY: this thread answers a call already;
+ * STATUS_NO_MEMORY. Takes over the reference to the port. Ends the guest. */
 enum status service_serve(struct instance *instance, struct object *port);
 
 #endif

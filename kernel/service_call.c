@@ -1,14 +1,14 @@
 /* The client's side: imports that are functions of services.
  *
- * Such an import is one of SERVICE_FUNCTIONS_MAXIMUM host functions, which all have the same entry: it keeps the argument
- * registers, since only the import's type says what they hold. Which import the number is, says the process. */
+ * Such an import is one of SERVICE_FUNCTIONS_MAXIMUM host functions, which all have the same entry: it keeps the
+ * argument registers, since only the import's type says what they hold. Which import the number is, says the process.
+ */
 #include "kernel/service.h"
 
 #include "engine/base.h"
 #include "engine/format.h"
 #include "engine/x64/enter.h"
 #include "kernel/cpu.h"
-#include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/service_message.h"
@@ -79,7 +79,8 @@ enum status service_bind_exports(struct process *process, const struct compiled_
     for (uint32_t i = 0; services && i < services->export_count; i++) {
         struct name interface = services->exports[i].interface;
         const struct binding *binding = find_binding(process->services, interface);
-        enum status status = binding && binding->handle == handle ? STATUS_OK : service_bind(process, interface, handle);
+        enum status status =
+            binding && binding->handle == handle ? STATUS_OK : service_bind(process, interface, handle);
         if (status != STATUS_OK) {
             return status;
         }
@@ -101,9 +102,8 @@ static bool imports_have_room(struct process *process)
         return true;
     }
     uint32_t capacity = services->import_capacity ? services->import_capacity * 2 : 8;
-    struct service_import *larger = capacity <= SERVICE_FUNCTIONS_MAXIMUM
-                                        ? arena_allocate_array(&process->arena, capacity, sizeof(*larger))
-                                        : NULL;
+    struct service_import *larger =
+        capacity <= SERVICE_FUNCTIONS_MAXIMUM ? arena_allocate_array(&process->arena, capacity, sizeof(*larger)) : NULL;
     if (larger && services->import_count) {
         memcpy(larger, services->imports, services->import_count * sizeof(*larger));
     }
@@ -159,8 +159,8 @@ _Static_assert(sizeof(struct argument_registers) == 104, "made by service_entry"
 uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
                                const struct host_entry *entry);
 
-/* As a host function: rdi = the instance, r11 = the entry (host_call.c); the arguments as docs/abi.md says. The result is
- * left where an integer and where a float is expected. */
+/* As a host function: rdi = the instance, r11 = the entry (host_call.c); the arguments as docs/abi.md says. The result
+ * is left where an integer and where a float is expected. */
 __attribute__((naked, used)) static void service_entry(void)
 {
     __asm__("subq $104, %rsp\n"
@@ -193,9 +193,9 @@ struct service_call {
     struct service_handles handles;
     uint32_t result_address; /* where the result is in memory */
     struct port_buffer answer;
-    uint64_t short_answer[4]; /* where no answer can be longer */
-    const char *complaint;    /* why there is no result; NULL: there is one */
-    bool is_fault;            /* it is the caller's, which ends */
+    uint64_t short_answer[32]; /* where no answer can be longer */
+    const char *complaint;     /* why there is no result; NULL: there is one */
+    bool is_fault;             /* it is the caller's, which ends */
 };
 
 static void complain(struct service_call *call, bool is_fault, const char *complaint)
@@ -248,14 +248,14 @@ static bool lift(struct service_call *call, const uint64_t *flat)
 static bool has_short_answer(const struct service_call *call)
 {
     const struct component_plan *plan = &call->import->function->call.result;
-    return plan->scalars || (!plan->has_pointers && sizeof(struct service_answer) + 8 + plan->bytes <= sizeof(call->short_answer));
+    return !plan->has_pointers && sizeof(struct service_answer) + 8 + plan->bytes <= sizeof(call->short_answer);
 }
 
 static bool make_room(struct service_call *call)
 {
     bool is_short = has_short_answer(call);
     call->answer = (struct port_buffer){
-        .bytes = is_short ? (uint8_t *)call->short_answer : kernel_allocate(SERVICE_MESSAGE_BYTES),
+        .bytes = is_short ? (uint8_t *)call->short_answer : service_buffer_take(),
         .capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES,
         .grant_capacity = HANDLES_PER_MESSAGE,
     };
@@ -314,8 +314,9 @@ static void lower(struct service_call *call, uint64_t *result)
                                            call->result_address, result);
     }
     if (answer.status != SERVICE_OK) {
-        complain(call, false, answer.status == SERVICE_NO_FUNCTION ? "the service has no such function, or of another type"
-                                                                   : "the service did not understand the call");
+        complain(call, false,
+                 answer.status == SERVICE_NO_FUNCTION ? "the service has no such function, or of another type"
+                                                      : "the service did not understand the call");
     } else if (status != COMPONENT_OK) {
         complain(call, !component_status_is_of_source(status), component_status_text(status));
     }
@@ -326,7 +327,7 @@ static void release(struct service_call *call)
 {
     service_message_release(&call->request);
     if (call->answer.bytes && call->answer.bytes != (uint8_t *)call->short_answer) {
-        kernel_free(call->answer.bytes, SERVICE_MESSAGE_BYTES);
+        service_buffer_give(call->answer.bytes);
     }
 }
 

@@ -1,24 +1,18 @@
 #include "kernel/service_message.h"
 
-#include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 
 /* ---- Building ---- */
-static bool message_grow(struct service_message *message, uint64_t needed)
+/* From the bytes inside to a buffer. */
+static bool message_grow(struct service_message *message)
 {
-    uint64_t capacity = message->side.bytes;
-    while (capacity < needed) {
-        capacity *= 2;
+    uint8_t *buffer = service_buffer_take();
+    if (buffer) {
+        memcpy(buffer, message->inline_bytes, message->used);
+        message->side.base = buffer;
+        message->side.bytes = SERVICE_MESSAGE_BYTES;
     }
-    uint8_t *larger = kernel_allocate(capacity);
-    if (!larger) {
-        return false;
-    }
-    memcpy(larger, message->side.base, message->used);
-    service_message_release(message);
-    message->side.base = larger;
-    message->side.bytes = capacity;
-    return true;
+    return buffer != NULL;
 }
 
 static enum component_status message_allocate(struct component_side *side, uint32_t alignment, uint32_t bytes,
@@ -29,7 +23,7 @@ static enum component_status message_allocate(struct component_side *side, uint3
     if (end > SERVICE_MESSAGE_BYTES) {
         return COMPONENT_LARGE;
     }
-    if (end > side->bytes && !message_grow(message, end)) {
+    if (end > side->bytes && !message_grow(message)) {
         message->no_memory = true;
         return COMPONENT_ALLOCATION;
     }
@@ -51,7 +45,7 @@ void service_message_begin(struct service_message *message, uint32_t header_byte
 void service_message_release(struct service_message *message)
 {
     if (message->side.base != message->inline_bytes) {
-        kernel_free(message->side.base, message->side.bytes);
+        service_buffer_give(message->side.base);
     }
 }
 
@@ -86,8 +80,9 @@ void service_guest_begin(struct service_guest *guest, struct instance *instance)
 }
 
 /* ---- Handles ---- */
-enum component_status service_note_handle(struct component_transfer *transfer, const struct component_resource *resource,
-                                          bool owned, uint32_t from, uint32_t *to)
+enum component_status service_note_handle(struct component_transfer *transfer,
+                                          const struct component_resource *resource, bool owned, uint32_t from,
+                                          uint32_t *to)
 {
     struct service_handles *handles = transfer->context;
     (void)resource; /* handles of the kernel are of one resource */
@@ -105,7 +100,7 @@ static enum status lend(struct handle_table *table, uint32_t number, struct gran
 {
     spinlock_acquire(&table->lock);
     struct grant *grant = handle_grant(table, number);
-    enum status status = !grant                             ? STATUS_BAD_HANDLE
+    enum status status = !grant                              ? STATUS_BAD_HANDLE
                          : !(grant->rights & RIGHT_TRANSFER) ? STATUS_DENIED
                                                              : grant_derive(grant, RIGHTS_ALL, false, NULL, loan);
     spinlock_release(&table->lock);
@@ -186,8 +181,9 @@ void service_end_loans(struct service_handles *handles)
     }
 }
 
-enum component_status service_take_handle(struct component_transfer *transfer, const struct component_resource *resource,
-                                          bool owned, uint32_t from, uint32_t *to)
+enum component_status service_take_handle(struct component_transfer *transfer,
+                                          const struct component_resource *resource, bool owned, uint32_t from,
+                                          uint32_t *to)
 {
     struct service_handles *handles = transfer->context;
     (void)resource;

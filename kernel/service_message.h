@@ -1,5 +1,5 @@
-/* Messages of services, and what the two ends share: sides of a transfer (engine/component/transfer.h) that are a message
- * or a guest's memory, and handles on their way.
+/* Messages of services, and what the two ends share: sides of a transfer (engine/component/transfer.h) that are a
+ * message or a guest's memory, and handles on their way.
  *
  * A message is a header, flat values, and then what they point to; addresses in it are offsets from its start. */
 #ifndef KERNEL_SERVICE_MESSAGE_H
@@ -21,10 +21,15 @@ struct service_answer {
     uint64_t flat;   /* of the result; where it is in memory, its offset */
 };
 
+/* ---- Room for a message: SERVICE_MESSAGE_BYTES, not cleared ---- */
+void *service_buffer_take(void); /* NULL: no memory */
+void service_buffer_give(void *buffer);
+
 /* ---- Building ---- */
 #define SERVICE_INLINE_BYTES 1024
 
-/* The bytes are cleared before they are given: padding goes to the other side as it is. */
+/* Small ones have their bytes inside. They are cleared before they are given: padding goes to the other side as it is.
+ */
 struct service_message {
     struct component_side side; /* first; `bytes` is the capacity */
     uint32_t used;
@@ -55,8 +60,9 @@ struct service_handles {
     struct grant *loans[HANDLES_PER_MESSAGE]; /* of those that are lent: what is revoked in the end */
 };
 /* For transfers from a guest into a message: notes the handles, which stay where they are. */
-enum component_status service_note_handle(struct component_transfer *transfer, const struct component_resource *resource,
-                                          bool owned, uint32_t from, uint32_t *to);
+enum component_status service_note_handle(struct component_transfer *transfer,
+                                          const struct component_resource *resource, bool owned, uint32_t from,
+                                          uint32_t *to);
 /* The noted handles as grants: owned ones leave the table, lent ones are derived from. All or none; STATUS_BAD_HANDLE,
  * STATUS_DENIED, STATUS_NO_MEMORY. */
 enum status service_send_handles(struct service_handles *handles, struct port_message *message);
@@ -64,8 +70,9 @@ enum status service_send_handles(struct service_handles *handles, struct port_me
 void service_end_loans(struct service_handles *handles);
 
 /* For transfers from a message to a guest: the received handles, of which `owned` is noted. */
-enum component_status service_take_handle(struct component_transfer *transfer, const struct component_resource *resource,
-                                          bool owned, uint32_t from, uint32_t *to);
+enum component_status service_take_handle(struct component_transfer *transfer,
+                                          const struct component_resource *resource, bool owned, uint32_t from,
+                                          uint32_t *to);
 /* They become handles of the table, all or none; else they are dropped. */
 enum status service_receive_handles(struct service_handles *handles, struct handle_table *table,
                                     struct port_buffer *buffer);

@@ -78,8 +78,7 @@ static const char *check_function(const struct module *module, const struct serv
 static void find_unavailable(struct service_function *function)
 {
     const struct component_type *result = function->function->result;
-    const struct component_type *error =
-        result && result->kind == COMPONENT_RESULT ? result->fields[1].type : NULL;
+    const struct component_type *error = result && result->kind == COMPONENT_RESULT ? result->fields[1].type : NULL;
     for (uint32_t i = 0; error && component_kind_has_cases(error->kind) && i < error->field_count; i++) {
         if (component_name_equal(error->fields[i].name, (struct name){"unavailable", 11}) && !error->fields[i].type) {
             function->has_unavailable = true;
@@ -115,9 +114,10 @@ static enum status add_imports(struct service_module *services, const struct mod
     for (uint32_t i = 0; i < module->import_count && status == STATUS_OK; i++) {
         const struct import *import = &module->imports[i];
         const struct component_function *found =
-            import_is_candidate(import) ? component_find_function(services->types->imports, services->types->import_count,
-                                                                  import->module, import->field)
-                                        : NULL;
+            import_is_candidate(import)
+                ? component_find_function(services->types->imports, services->types->import_count, import->module,
+                                          import->field)
+                : NULL;
         if (found && services->import_count < SERVICE_FUNCTIONS_MAXIMUM) {
             struct service_function *function = &services->imports[services->import_count++];
             *function = (struct service_function){.function = found,

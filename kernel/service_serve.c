@@ -7,7 +7,7 @@
 #include "kernel/service_message.h"
 #include "kernel/thread.h"
 
-/* One thread that serves, with room for a request. */
+/* One thread that serves. */
 struct server {
     struct service_guest guest;
     struct object *port;
@@ -17,7 +17,6 @@ struct server {
     struct service_handles received; /* with the request */
     struct service_handles sent;     /* with the answer */
     const char *complaint;           /* the server is to end: what its result is */
-    _Alignas(8) uint8_t bytes[SERVICE_MESSAGE_BYTES];
 };
 
 static void begin_answer(struct server *server, enum service_status status)
@@ -50,8 +49,8 @@ static bool call_post(struct server *server, const struct service_function *func
 {
     if (function->post != UINT32_MAX) {
         struct instance *instance = server->guest.instance;
-        server->guest.trap = function_call(
-            instance->process, instance_function_reference(instance, function->post), result, NULL);
+        server->guest.trap =
+            function_call(instance->process, instance_function_reference(instance, function->post), result, NULL);
     }
     return server->guest.trap == TRAP_NONE;
 }
@@ -87,8 +86,8 @@ static bool call_function(struct server *server, const struct service_function *
     struct instance *instance = server->guest.instance;
     union value arguments[COMPONENT_FLAT_PARAMETERS] = {0}, result[1] = {0};
     to_values(function->core, flat, arguments);
-    server->guest.trap = function_call(instance->process, instance_function_reference(instance, function->index),
-                                       arguments, result);
+    server->guest.trap =
+        function_call(instance->process, instance_function_reference(instance, function->index), arguments, result);
     return server->guest.trap == TRAP_NONE && lift(server, function, result) && call_post(server, function, result);
 }
 
@@ -96,9 +95,8 @@ static bool call_function(struct server *server, const struct service_function *
 /* Answer what was received. False: the guest ends. */
 static bool answer_request(struct server *server)
 {
-    const struct component_side *bytes = &(struct component_side){.base = server->bytes, .bytes = server->request.length};
-    struct component_side source = *bytes;
-    const struct service_request *request = (const struct service_request *)server->bytes;
+    struct component_side source = {.base = server->request.bytes, .bytes = server->request.length};
+    const struct service_request *request = (const struct service_request *)server->request.bytes;
     const struct service_function *function =
         server->request.length >= sizeof(*request) ? find_function(server->guest.services, request->identity) : NULL;
     uint64_t flat[COMPONENT_FLAT_PARAMETERS] = {0};
@@ -113,10 +111,9 @@ static bool answer_request(struct server *server)
                                           .handle = service_take_handle,
                                           .context = &server->received};
     service_guest_begin(&server->guest, server->guest.instance);
-    enum component_status status =
-        server->request.length < sizeof(*request) + plan->flat_count * 8
-            ? COMPONENT_BOUNDS
-            : component_transfer_parameters(&transfer, plan, request->flat, flat);
+    enum component_status status = server->request.length < sizeof(*request) + plan->flat_count * 8
+                                       ? COMPONENT_BOUNDS
+                                       : component_transfer_parameters(&transfer, plan, request->flat, flat);
     if (status == COMPONENT_OK) {
         return call_function(server, function, flat);
     }
@@ -171,14 +168,27 @@ static enum status serve(struct server *server)
     return status;
 }
 
+static void server_destroy(struct server *server)
+{
+    if (server->request.bytes) {
+        service_buffer_give(server->request.bytes);
+    }
+    kernel_free(server, sizeof(*server));
+}
+
 static struct server *server_create(struct instance *instance)
 {
     struct server *server = kernel_allocate(sizeof(*server));
-    if (server) {
-        service_guest_begin(&server->guest, instance);
-        server->request = (struct port_buffer){
-            .bytes = server->bytes, .capacity = SERVICE_MESSAGE_BYTES, .grant_capacity = HANDLES_PER_MESSAGE};
-        server->complaint = NULL;
+    if (!server) {
+        return NULL;
+    }
+    service_guest_begin(&server->guest, instance);
+    server->complaint = NULL;
+    server->request = (struct port_buffer){
+        .bytes = service_buffer_take(), .capacity = SERVICE_MESSAGE_BYTES, .grant_capacity = HANDLES_PER_MESSAGE};
+    if (!server->request.bytes) {
+        server_destroy(server);
+        return NULL;
     }
     return server;
 }
@@ -206,7 +216,7 @@ enum status service_serve(struct instance *instance, struct object *port)
     object_release(port);
     enum trap trap = server->guest.trap;
     const char *complaint = server->complaint;
-    kernel_free(server, sizeof(*server));
+    server_destroy(server);
     if (status == STATUS_TRAPPED && trap != TRAP_NONE) {
         thread_pass_trap_on(trap);
     }

@@ -3,6 +3,7 @@
 #include "kernel/object.h"
 #include "kernel/heap.h"
 #include "kernel/platform.h"
+#include "kernel/service.h"
 #include "kernel/stack.h"
 
 static uint64_t start_time;
@@ -64,6 +65,7 @@ void clock_object_destroy(struct object *object)
 
 void system_trim(void)
 {
+    service_buffers_trim();
     kernel_stacks_trim();
     kernel_heap_trim();
 }
