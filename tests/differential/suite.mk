@@ -1,5 +1,5 @@
 # The maker of modules for tests/differential/run.
-$(BUILD)/make_modules: $(call objects,linux,tests/differential/make_modules.c tests/fuzz/generate.c tests/fuzz/wrap.c) \
+$(BUILD)/make_modules: $(call objects,linux,tests/differential/make_modules.c $(addprefix tests/fuzz/,generate.c generate_more.c wrap.c)) \
                        $(LINUX_LIBRARY)
 	$(call SAY,LINK)
 	$(Q)$(LINK_LINUX)

@@ -1,38 +1,22 @@
 /* A generator of valid bodies: it keeps the types on the operand stack, takes an opcode from the table for each choice
- * and supplies the operands that are missing. */
+ * and supplies the operands that are missing. Here is WebAssembly 2.0; generate_more.c has what came later. */
 #include "tests/fuzz/generate.h"
 
-#include "engine/opcode.h"
-#include "tests/fuzz/wrap.h"
+#include "tests/fuzz/generate_internal.h"
 
-#define OPERANDS_MAXIMUM 1000
-#define OPERANDS_BUSY    200 /* from here on, blocks are cleared before more is pushed */
-#define CONTROLS_MAXIMUM 40
+#define OPERANDS_BUSY 200 /* from here on, blocks are cleared before more is pushed */
 
-struct types {
-    unsigned count;
-    value_type list[8];
+#define REFERENCE_TO(type) ((value_type)WRAP_TYPE_##type << 8 | VALUE_REF_NULL)
+const value_type value_types[WRAP_VALUE_COUNT] = {
+    VALUE_I32,           VALUE_I64,
+    VALUE_F32,           VALUE_F64,
+    VALUE_FUNCREF,       VALUE_EXTERNREF,
+    VALUE_V128,          HEAP_ANY & 0xff,
+    HEAP_EQ & 0xff,      REFERENCE_TO(STRUCTURE),
+    REFERENCE_TO(BYTES), REFERENCE_TO(OBJECTS),
+    HEAP_I31 & 0xff,     HEAP_EXN & 0xff,
+    REFERENCE_TO(VOID),  REFERENCE_TO(BODY),
 };
-
-struct frame {
-    unsigned opcode;
-    unsigned height; /* of the stack without parameters */
-    struct types parameters, results;
-};
-
-struct generator {
-    struct buffer *code;
-    const uint8_t *choices;
-    size_t left;
-    value_type operands[OPERANDS_MAXIMUM];
-    unsigned height;
-    struct frame frames[CONTROLS_MAXIMUM];
-    unsigned depth;
-    bool repeatable;
-};
-
-static const value_type value_types[WRAP_PARAMETER_COUNT] = {VALUE_I32, VALUE_I64,     VALUE_F32,
-                                                             VALUE_F64, VALUE_FUNCREF, VALUE_EXTERNREF};
 
 static const struct {
     struct types parameters, results;
@@ -50,13 +34,27 @@ static const uint8_t function_types[WRAP_FUNCTION_COUNT] = {WRAP_TYPE_IMPORT, WR
 
 /* ---- Choices ---- */
 /* A number below `count`; 0 once the choices are used up. */
-static unsigned choose(struct generator *generator, unsigned count)
+unsigned choose(struct generator *generator, unsigned count)
 {
     if (generator->left == 0) {
         return 0;
     }
     generator->left--;
     return *generator->choices++ % count;
+}
+
+/* Types of a repeatable body are those of WebAssembly 2.0. */
+static value_type choose_type(struct generator *generator)
+{
+    return value_types[choose(generator, generator->repeatable ? WRAP_PARAMETER_COUNT : WRAP_VALUE_COUNT)];
+}
+
+static void put_value_type(struct buffer *code, value_type type)
+{
+    put_byte(code, type & 0xff);
+    if ((type & 0xff) == VALUE_REF_NULL) {
+        put_signed(code, type >> 8);
+    }
 }
 
 static unsigned type_number(value_type type)
@@ -81,28 +79,37 @@ static uint64_t choose_integer(struct generator *generator)
 }
 
 /* ---- Operands ---- */
-static void push(struct generator *generator, value_type type)
+void push(struct generator *generator, value_type type)
 {
     generator->operands[generator->height++] = type;
 }
 
-static void push_all(struct generator *generator, const struct types *types)
+void push_all(struct generator *generator, const struct types *types)
 {
     for (unsigned i = 0; i < types->count; i++) {
         push(generator, types->list[i]);
     }
 }
 
-static struct frame *innermost(struct generator *generator)
+struct frame *innermost(struct generator *generator)
 {
     return &generator->frames[generator->depth - 1];
 }
 
 static unsigned choose_local(struct generator *generator, value_type type)
 {
-    unsigned choice = choose(generator, 5);
     unsigned number = type_number(type);
+    if (number >= WRAP_PARAMETER_COUNT) {
+        return WRAP_MORE_LOCALS + 4 * (number - WRAP_PARAMETER_COUNT) + choose(generator, 4);
+    }
+    unsigned choice = choose(generator, 5);
     return choice == 0 ? number : WRAP_PARAMETER_COUNT + 4 * number + choice - 1;
+}
+
+static unsigned global_number(value_type type)
+{
+    unsigned number = type_number(type);
+    return number < WRAP_PARAMETER_COUNT ? number : WRAP_MORE_GLOBALS + number - WRAP_PARAMETER_COUNT;
 }
 
 static void put_constant(struct generator *generator, value_type type)
@@ -126,9 +133,19 @@ static void put_constant(struct generator *generator, value_type type)
         put_byte(code, OP_F64_CONST);
         put_bytes(code, &bits, 8);
         break;
+    case VALUE_V128:
+        put_opcode(generator, OP_V128_CONST);
+        put_bytes(code, &bits, 8);
+        bits *= UINT64_C(0x9e3779b97f4a7c15);
+        put_bytes(code, &bits, 8);
+        break;
     default:
         put_byte(code, OP_REF_NULL);
-        put_byte(code, type);
+        if ((type & 0xff) == VALUE_REF_NULL) {
+            put_signed(code, type >> 8);
+        } else {
+            put_byte(code, type);
+        }
     }
 }
 
@@ -147,13 +164,13 @@ static void supply(struct generator *generator, value_type type)
         break;
     default:
         put_byte(code, OP_GLOBAL_GET);
-        put_unsigned(code, type_number(type));
+        put_unsigned(code, global_number(type));
     }
     push(generator, type);
 }
 
 /* Have the types on top of the stack: leave what is right, or put new values above. */
-static void want(struct generator *generator, const value_type *types, unsigned count)
+void want(struct generator *generator, const value_type *types, unsigned count)
 {
     unsigned floor = innermost(generator)->height;
     for (unsigned present = count; present > 0; present--) {
@@ -174,7 +191,7 @@ static void want(struct generator *generator, const value_type *types, unsigned 
     }
 }
 
-static void want_all(struct generator *generator, const struct types *types)
+void want_all(struct generator *generator, const struct types *types)
 {
     want(generator, types->list, types->count);
 }
@@ -188,7 +205,7 @@ static void drop_to(struct generator *generator, unsigned height)
 
 /* ---- Blocks ---- */
 /* Leave exactly the results of the innermost block. */
-static void settle(struct generator *generator)
+void settle_block(struct generator *generator)
 {
     const struct frame *frame = innermost(generator);
     unsigned count = frame->results.count;
@@ -218,7 +235,7 @@ static void settle(struct generator *generator)
 static void begin_else(struct generator *generator)
 {
     struct frame *frame = innermost(generator);
-    settle(generator);
+    settle_block(generator);
     put_byte(generator->code, OP_ELSE);
     frame->opcode = OP_ELSE;
     generator->height = frame->height;
@@ -246,7 +263,7 @@ static void end_block(struct generator *generator)
     if (innermost(generator)->opcode == OP_IF) {
         begin_else(generator);
     }
-    settle(generator);
+    settle_block(generator);
     put_byte(generator->code, OP_END);
     struct frame *frame = innermost(generator);
     generator->height = frame->height;
@@ -254,7 +271,7 @@ static void end_block(struct generator *generator)
     push_all(generator, &frame->results);
 }
 
-static void begin_block(struct generator *generator, unsigned opcode)
+void begin_block(struct generator *generator, unsigned opcode)
 {
     if (generator->depth == CONTROLS_MAXIMUM) {
         return;
@@ -264,15 +281,22 @@ static void begin_block(struct generator *generator, unsigned opcode)
     if (kind == 7) {
         frame.parameters = wrap_types[WRAP_TYPE_BLOCK].parameters;
         frame.results = wrap_types[WRAP_TYPE_BLOCK].results;
-    } else if (kind < WRAP_PARAMETER_COUNT) {
-        frame.results = (struct types){1, {value_types[kind]}};
+    } else if (kind < 6) {
+        frame.results = (struct types){1, {choose_type(generator)}};
     }
     value_type wanted[3] = {VALUE_I32, VALUE_I64, VALUE_I32};
     unsigned first = frame.parameters.count == 0 ? 2 : 0;
     want(generator, wanted + first, 2 - first + (opcode == OP_IF));
     generator->height -= frame.parameters.count + (opcode == OP_IF);
     put_byte(generator->code, opcode);
-    put_byte(generator->code, kind == 7 ? WRAP_TYPE_BLOCK : kind == 6 ? 0x40 : value_types[kind]);
+    if (kind < 6) {
+        put_value_type(generator->code, frame.results.list[0]);
+    } else {
+        put_byte(generator->code, kind == 7 ? WRAP_TYPE_BLOCK : 0x40);
+    }
+    if (opcode == OP_TRY_TABLE) {
+        put_clauses(generator);
+    }
     frame.height = generator->height;
     generator->frames[generator->depth++] = frame;
     push_all(generator, &frame.parameters);
@@ -282,13 +306,13 @@ static void begin_block(struct generator *generator, unsigned opcode)
 }
 
 /* ---- Branches and calls ---- */
-static const struct types *label_types(struct generator *generator, unsigned label)
+const struct types *label_types(struct generator *generator, unsigned label)
 {
     const struct frame *frame = &generator->frames[generator->depth - 1 - label];
     return frame->opcode == OP_LOOP ? &frame->parameters : &frame->results;
 }
 
-static void cut_off(struct generator *generator)
+void cut_off(struct generator *generator)
 {
     generator->height = innermost(generator)->height;
 }
@@ -350,19 +374,25 @@ static void call(struct generator *generator, bool indirect)
 }
 
 /* ---- All other instructions ---- */
-static void put_opcode(struct generator *generator, unsigned opcode)
+void put_opcode(struct generator *generator, unsigned opcode)
 {
-    if (opcode < 0x100) {
-        put_byte(generator->code, opcode);
-    } else {
-        put_byte(generator->code, 0xfc);
-        put_unsigned(generator->code, opcode - OPCODE_BASE_0xfc);
+    static const struct {
+        uint16_t base;
+        uint8_t prefix;
+    } prefixes[] = {
+        {OPCODE_BASE_0xfd, 0xfd}, {OPCODE_BASE_0xfe, 0xfe}, {OPCODE_BASE_0xfc, 0xfc}, {OPCODE_BASE_0xfb, 0xfb}};
+    for (unsigned i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+        if (opcode >= prefixes[i].base) {
+            put_byte(generator->code, prefixes[i].prefix);
+            put_unsigned(generator->code, opcode - prefixes[i].base);
+            return;
+        }
     }
+    put_byte(generator->code, opcode);
 }
 
 /* Want the operands, put the opcode, replace them by the result (0 for none). */
-static void apply(struct generator *generator, unsigned opcode, const value_type *pops, unsigned count,
-                  value_type push_)
+void apply(struct generator *generator, unsigned opcode, const value_type *pops, unsigned count, value_type push_)
 {
     want(generator, pops, count);
     put_opcode(generator, opcode);
@@ -451,11 +481,47 @@ static bool is_wild(struct generator *generator, unsigned opcode)
     return trapping && choose(generator, 16) != 0;
 }
 
-static void by_signature(struct generator *generator, unsigned opcode)
+/* "i32x4.extract_lane" has 4. */
+static unsigned lane_count(const char *mnemonic)
+{
+    return (unsigned)strtoul(strchr(mnemonic, 'x') + 1, NULL, 10);
+}
+
+/* What follows the opcode of an instruction that has a signature. */
+static void put_immediates(struct generator *generator, const struct opcode_information *row, bool tame)
+{
+    struct buffer *code = generator->code;
+    unsigned natural = row->bytes ? (unsigned)__builtin_ctz(row->bytes) : 0;
+    switch (row->immediate) {
+    case IMMEDIATE_MEMORY_ACCESS:
+    case IMMEDIATE_MEMORY_ACCESS_LANE:
+        put_unsigned(code, row->feature == FEATURE_THREADS ? natural : choose(generator, natural + 1));
+        put_unsigned(code, tame ? choose(generator, 250) : (uint32_t)choose_integer(generator));
+        if (row->immediate == IMMEDIATE_MEMORY_ACCESS_LANE) {
+            put_byte(code, choose(generator, 16 / row->bytes));
+        }
+        break;
+    case IMMEDIATE_LANE:
+        put_byte(code, choose(generator, lane_count(row->mnemonic)));
+        break;
+    case IMMEDIATE_SHUFFLE:
+        for (unsigned i = 0; i < 16; i++) {
+            put_byte(code, choose(generator, 32));
+        }
+        break;
+    case IMMEDIATE_FENCE:
+        put_byte(code, 0);
+        break;
+    default:
+        break;
+    }
+}
+
+void by_signature(struct generator *generator, unsigned opcode)
 {
     const struct opcode_information *row = &opcode_table[opcode];
     const struct signature *signature = &opcode_signatures[row->signature];
-    if (signature->pop_count == 0) {
+    if (signature->pop_count == 0 && signature->push != 0) {
         put_constant(generator, signature->push);
         push(generator, signature->push);
         return;
@@ -467,10 +533,7 @@ static void by_signature(struct generator *generator, unsigned opcode)
         tame_operands(generator, opcode);
     }
     apply(generator, opcode, pops, signature->pop_count, signature->push);
-    if (row->immediate == IMMEDIATE_MEMORY_ACCESS) {
-        put_unsigned(generator->code, choose(generator, (unsigned)__builtin_ctz(row->bytes) + 1));
-        put_unsigned(generator->code, tame ? choose(generator, 250) : (uint32_t)choose_integer(generator));
-    }
+    put_immediates(generator, row, tame);
     if (generator->repeatable && makes_nan(opcode)) {
         put_canonical(generator, signature->push);
     }
@@ -478,12 +541,12 @@ static void by_signature(struct generator *generator, unsigned opcode)
 
 static void local_or_global(struct generator *generator, unsigned opcode)
 {
-    value_type type = value_types[choose(generator, WRAP_PARAMETER_COUNT)];
+    value_type type = choose_type(generator);
     bool get = opcode == OP_LOCAL_GET || opcode == OP_GLOBAL_GET;
     bool tee = opcode == OP_LOCAL_TEE;
     bool global = opcode == OP_GLOBAL_GET || opcode == OP_GLOBAL_SET;
     apply(generator, opcode, &type, !get, get || tee ? type : 0);
-    put_unsigned(generator->code, global ? type_number(type) : choose_local(generator, type));
+    put_unsigned(generator->code, global ? global_number(type) : choose_local(generator, type));
 }
 
 static void table(struct generator *generator, unsigned opcode)
@@ -545,12 +608,12 @@ static void memory(struct generator *generator, unsigned opcode)
 static void select_value(struct generator *generator, unsigned opcode)
 {
     bool typed = opcode == OP_SELECT_TYPED;
-    value_type type = value_types[choose(generator, typed ? WRAP_PARAMETER_COUNT : 4)];
+    value_type type = typed ? choose_type(generator) : value_types[choose(generator, 4)];
     value_type pops[] = {type, type, VALUE_I32};
     apply(generator, opcode, pops, 3, type);
     if (typed) {
         put_unsigned(generator->code, 1);
-        put_byte(generator->code, type);
+        put_value_type(generator->code, type);
     }
 }
 
@@ -649,10 +712,12 @@ static unsigned core_opcode(unsigned n)
 void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count, bool repeatable)
 {
     struct generator generator = {.code = buffer, .choices = choices, .left = count, .repeatable = repeatable};
-    put_unsigned(buffer, 2 * WRAP_PARAMETER_COUNT);
-    for (unsigned i = 0; i < 2 * WRAP_PARAMETER_COUNT; i++) {
-        put_unsigned(buffer, i < WRAP_PARAMETER_COUNT ? 4 : 1);
-        put_byte(buffer, value_types[i % WRAP_PARAMETER_COUNT]);
+    unsigned more = repeatable ? 0 : WRAP_VALUE_COUNT - WRAP_PARAMETER_COUNT;
+    put_unsigned(buffer, 2 * WRAP_PARAMETER_COUNT + more);
+    for (unsigned i = 0; i < 2 * WRAP_PARAMETER_COUNT + more; i++) {
+        bool own = i >= WRAP_PARAMETER_COUNT && i < 2 * WRAP_PARAMETER_COUNT;
+        put_unsigned(buffer, own ? 1 : 4);
+        put_value_type(buffer, value_types[i < WRAP_PARAMETER_COUNT ? i : i - WRAP_PARAMETER_COUNT]);
     }
     if (repeatable) {
         put_fuel(&generator, 100);
@@ -661,6 +726,10 @@ void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count, 
     while (generator.left > 0) {
         if (generator.height > OPERANDS_BUSY) {
             drop_to(&generator, innermost(&generator)->height);
+        }
+        if (!repeatable && choose(&generator, 2)) {
+            generate_more(&generator);
+            continue;
         }
         unsigned opcode = core_opcode(choose(&generator, 256));
         if (repeatable && is_wild(&generator, opcode)) {
@@ -675,6 +744,6 @@ void generate_body(struct buffer *buffer, const uint8_t *choices, size_t count, 
     while (generator.depth > 1) {
         end_block(&generator);
     }
-    settle(&generator);
+    settle_block(&generator);
     put_byte(buffer, OP_END);
 }
