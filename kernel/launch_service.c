@@ -47,6 +47,7 @@ static enum status make_port(struct launched_service *service)
         status = grant_create(service->client, RIGHTS_ALL, &service->keeper);
     }
     if (status == STATUS_OK) {
+        port_set_module(port, service->module); /* so clients are checked even before it serves */
         status = grant_create(port, RIGHTS_ALL, &service->job.port);
     }
     object_release(port);

@@ -8,6 +8,7 @@
 #include "kernel/cpu.h"
 #include "kernel/guest_copy.h"
 #include "kernel/heap.h"
+#include "kernel/instance.h"
 #include "kernel/trace.h"
 
 /* QUEUED: no server thread has it yet. ACCEPTED: one works for it, or a reply object is kept. DONE: `status` says how
@@ -47,6 +48,7 @@ struct port {
     struct call_list accepted;
     struct receiver *receivers; /* last come first: its cache is warm */
     struct port_client *clients;
+    struct compiled_module *module; /* that answers, a reference; NULL: not known */
     bool closed;
 };
 
@@ -545,7 +547,36 @@ void port_object_closed(struct object *object)
 
 void port_object_destroy(struct object *object)
 {
+    struct port *port = (struct port *)object;
+    if (port->module) {
+        compiled_module_release(port->module);
+    }
     object_free(object);
+}
+
+void port_set_module(struct object *object, struct compiled_module *module)
+{
+    struct port *port = (struct port *)object;
+    compiled_module_acquire(module);
+    spinlock_acquire(&object->lock);
+    struct compiled_module *old = port->module;
+    port->module = module;
+    spinlock_release(&object->lock);
+    if (old) {
+        compiled_module_release(old);
+    }
+}
+
+struct compiled_module *port_client_module(struct object *client)
+{
+    struct port *port = ((struct port_client *)client)->port;
+    spinlock_acquire(&port->object.lock);
+    struct compiled_module *module = port->module;
+    if (module) {
+        compiled_module_acquire(module);
+    }
+    spinlock_release(&port->object.lock);
+    return module;
 }
 
 enum status port_client_create(struct object *object, uint64_t badge, struct account *account, struct object **result)

@@ -51,6 +51,12 @@ struct port_buffer {
 enum status port_create(struct account *account, struct object **result);
 enum status port_client_create(struct object *port, uint64_t badge, struct account *account, struct object **result);
 
+/* Which module answers at a port, so that clients can compare interfaces before they call (kernel/service.h): said by who
+ * serves, the last one counts. For a client end: it, with a reference of the caller's; NULL: nobody has said so. */
+struct compiled_module;
+void port_set_module(struct object *port, struct compiled_module *module);
+struct compiled_module *port_client_module(struct object *client);
+
 /* Call and wait for the answer. STATUS_CLOSED: there is no server, or it ended before it answered; STATUS_TOO_LARGE:
  * more bytes or handles than the other side has room for (either way); STATUS_TIMED_OUT; STATUS_INVALID: the memory of
  * one of both could not be accessed; STATUS_ENDING: the guest is to end. The grants of the request are gone in any

@@ -129,6 +129,23 @@ static enum status add_import(struct process *process, const struct service_func
     return STATUS_OK;
 }
 
+/* If it is known who will answer, the types are compared at once. */
+static bool service_offers(struct process *process, const struct binding *binding,
+                           const struct service_function *function, char *message, size_t size)
+{
+    struct object *client;
+    if (handle_find(&process->handles, binding->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, &client) != STATUS_OK) {
+        return true; /* each call finds that out, and it may be meant so */
+    }
+    struct compiled_module *module = port_client_module(client);
+    bool offers = !module || service_module_offers(module->services, function, message, size);
+    if (module) {
+        compiled_module_release(module);
+    }
+    object_release(client);
+    return offers;
+}
+
 enum status service_link(struct process *process, const struct compiled_module *module, uint32_t import,
                          struct external *result, char *message, size_t size)
 {
@@ -142,8 +159,12 @@ enum status service_link(struct process *process, const struct compiled_module *
         const char *refusal = module->services ? module->services->refusal : "";
         return refuse(message, size, wanted, refusal[0] ? refusal : "no section component-type says what it is");
     }
+    char difference[200];
     if (function->refusal) {
         return refuse(message, size, wanted, function->refusal);
+    }
+    if (!service_offers(process, binding, function, difference, sizeof(difference))) {
+        return refuse(message, size, wanted, difference);
     }
     return add_import(process, function, binding->handle, module->signatures[function->type], result);
 }

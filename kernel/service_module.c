@@ -254,3 +254,21 @@ const struct service_function *service_module_import(const struct service_module
     }
     return NULL;
 }
+
+bool service_module_offers(const struct service_module *service, const struct service_function *import, char *message,
+                           size_t size)
+{
+    for (uint32_t i = 0; service && i < service->export_count; i++) {
+        const struct service_function *export = &service->exports[i];
+        if (component_name_equal(export->interface, import->interface) &&
+            component_name_equal(export->function->name, import->function->name)) {
+            if (export->refusal) {
+                format_text(message, size, "%s", export->refusal);
+                return false;
+            }
+            return component_functions_match(import->function, export->function, message, size);
+        }
+    }
+    format_text(message, size, "the service has no such function");
+    return false;
+}

@@ -38,6 +38,10 @@ struct service_module {
 /* NULL in `*result`: nothing in the module has to do with services. STATUS_NO_MEMORY. */
 enum status service_module_create(const struct module *module, struct service_module **result);
 void service_module_destroy(struct service_module *services); /* NULL is allowed */
+/* Does a service offer what a client imports? False, with the reason in `message`, when it has no such function, or one
+ * of another type. */
+bool service_module_offers(const struct service_module *service, const struct service_function *import, char *message,
+                           size_t size);
 /* The function that an import is, or NULL. */
 const struct service_function *service_module_import(const struct service_module *services, uint32_t import);
 

@@ -212,6 +212,7 @@ enum status service_serve(struct instance *instance, struct object *port)
         return offers ? STATUS_NO_MEMORY : STATUS_NOT_FOUND;
     }
     server->port = port;
+    port_set_module(port, instance->module);
     enum status status = serve(server);
     object_release(port);
     enum trap trap = server->guest.trap;

@@ -15,4 +15,8 @@ $(BUILD)/services/constructors.wasm: tests/services/constructors.cpp $(BUILD)/se
 	$(call SAY,WASM)
 	$(Q)clang++-22 $(GUEST_CXXFLAGS) $(filter-out -MMD -MP,$(GUEST_FLAGS)) -nostartfiles $^ -o $@
 
-TEST_FILES += $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+$(BUILD)/services/older.wasm: tests/services/older.c tests/services/generated/greeter_older.c sdk/service/start.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+
+TEST_FILES += $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
