@@ -111,6 +111,8 @@ static void find_threads(struct trace_file *file)
         const struct trace_record *record = &file->events[i].record;
         if (record->process != 0)
             trace_file_thread(file, record->thread)->process = record->process;
+        if (record->event == TRACE_IDLE_BEGIN)
+            trace_file_thread(file, record->thread)->idles = true;
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef TOOLS_TRACE_FILE_H
 #define TOOLS_TRACE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct trace_event_entry {
 struct trace_thread {
     uint32_t id;
     uint32_t process; /* in whose name it ran, 0: none */
+    bool idles;       /* it is what a CPU does when there is nothing to do */
     /* For who goes through the events: */
     uint64_t flow;  /* of the wake that it has not run since; 0: none */
     uint64_t begun; /* bit N: a BEGIN of event N has had no END yet */

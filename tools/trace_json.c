@@ -218,7 +218,8 @@ static void lane_stop(struct writer *writer, uint32_t cpu, uint64_t time)
 static void lane_run(struct writer *writer, uint32_t cpu, uint32_t thread, uint64_t time)
 {
     struct trace_thread *known = trace_file_thread(writer->trace, thread);
-    writer->lanes[cpu] = (struct lane){.seen = true, .busy = true, .thread = thread, .since = time};
+    bool busy = !known || !known->idles;
+    writer->lanes[cpu] = (struct lane){.seen = true, .busy = busy, .thread = thread, .since = time};
     if (known && known->flow) {
         write_arrow(writer, 'f', known->flow, thread, time);
         known->flow = 0;
@@ -293,7 +294,8 @@ static void write_names(struct writer *writer)
         uint32_t process = trace->threads[i].process;
         if (process != 0)
             write_metadata(writer, "process_name", process, 0, trace_file_process(trace, process, name));
-        snprintf(name, sizeof name, "thread %" PRIu32, trace->threads[i].id);
+        snprintf(name, sizeof name, "%s %" PRIu32, trace->threads[i].idles ? "idle thread" : "thread",
+                 trace->threads[i].id);
         write_metadata(writer, "thread_name", process_of(writer, trace->threads[i].id), trace->threads[i].id, name);
     }
 }
