@@ -43,6 +43,13 @@ static bool type_is(const struct module *module, uint32_t type, const struct fun
 }
 
 /* ---- One function ---- */
+/* Does the module get something that takes room in its memory? */
+static bool needs_room(const struct component_call *call, enum component_role role)
+{
+    return role == COMPONENT_IMPORTED ? call->result.has_pointers
+                                      : call->parameters.has_pointers || call->parameters.in_memory;
+}
+
 /* Handles are those of the kernel; a service's own resources have no form yet. */
 static bool has_foreign_resources(const struct component_call *call)
 {
@@ -102,6 +109,8 @@ static enum status complete(struct service_module *services, const struct module
         function->refusal = "its type is too large";
     } else if (status == ENGINE_OK && has_foreign_resources(&function->call)) {
         function->refusal = "only handles of " RESOURCE_INTERFACE " can be passed";
+    } else if (status == ENGINE_OK && services->reallocate == UINT32_MAX && needs_room(&function->call, role)) {
+        function->refusal = "the module has no cabi_realloc";
     }
     find_unavailable(function);
     return status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;

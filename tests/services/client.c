@@ -19,6 +19,21 @@ static int failed, passed;
         }                                                                                                              \
     } while (0)
 
+/* In place of the tool's: what it does wrong, 1: trap, 2: exit, 3: memory that is none, 4: memory that is not aligned.
+ */
+static int realloc_how;
+
+__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t alignment,
+                                                                size_t size)
+{
+    (void)old_size, (void)alignment;
+    if (realloc_how == 1)
+        __builtin_trap();
+    if (realloc_how == 2)
+        exit(9);
+    return realloc_how == 3 ? (void *)0xfffffff0 : (char *)realloc(old, size) + (realloc_how == 4);
+}
+
 static exchange_client_string_t text(const char *bytes)
 {
     exchange_client_string_t string;
@@ -34,8 +49,8 @@ static bool is(const exchange_client_string_t *string, const char *expected)
 static void check_scalars(void)
 {
     exchange_numbers_t numbers;
-    exchange_scalars(true, 255, -128, 65535, -32768, UINT32_MAX, INT32_MIN, UINT64_MAX, INT64_MIN, -0.5f, 1e300, 0x10ffff,
-                     &numbers);
+    exchange_scalars(true, 255, -128, 65535, -32768, UINT32_MAX, INT32_MIN, UINT64_MAX, INT64_MIN, -0.5f, 1e300,
+                     0x10ffff, &numbers);
     CHECK(numbers.a && numbers.b == 255 && numbers.c == -128 && numbers.d == 65535 && numbers.e == -32768);
     CHECK(numbers.f == UINT32_MAX && numbers.g == INT32_MIN && numbers.h == UINT64_MAX && numbers.i == INT64_MIN);
     CHECK(numbers.j == -0.5f && numbers.k == 1e300 && numbers.l == 0x10ffff);
@@ -73,7 +88,8 @@ static void check_values(void)
     exchange_list_value_t list = {values, 6};
     exchange_tuple3_list_value_color_mode_t back;
     exchange_values(&list, EXCHANGE_COLOR_BLUE, EXCHANGE_MODE_READ | EXCHANGE_MODE_EXECUTE, &back);
-    CHECK(back.f1 == EXCHANGE_COLOR_BLUE && back.f2 == (EXCHANGE_MODE_READ | EXCHANGE_MODE_EXECUTE) && back.f0.len == 6);
+    CHECK(back.f1 == EXCHANGE_COLOR_BLUE && back.f2 == (EXCHANGE_MODE_READ | EXCHANGE_MODE_EXECUTE) &&
+          back.f0.len == 6);
     exchange_value_t *got = back.f0.ptr;
     for (unsigned i = 0; i < 6; i++)
         CHECK(got[i].tag == values[i].tag);
@@ -174,10 +190,10 @@ static void without_authority(void)
     exchange_nothing();
 }
 
-__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("join")))
-extern void raw_join(const void *arguments, void *result);
-__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("bytes")))
-extern void raw_bytes(uint32_t data, uint32_t size, void *result);
+__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("join"))) extern void
+raw_join(const void *arguments, void *result);
+__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("bytes"))) extern void
+raw_bytes(uint32_t data, uint32_t size, void *result);
 
 static void end_badly(const char *how)
 {
@@ -198,6 +214,12 @@ static void end_badly(const char *how)
         exchange_keep((exchange_own_handle_t){12345});
     } else if (strcmp(how, "authority") == 0) {
         without_authority();
+    } else if (strncmp(how, "realloc", 7) == 0) { /* realloc1 ... */
+        realloc_how = how[7] - '0';
+        exchange_misbehave(9, &string);
+    } else if (strncmp(how, "later", 5) == 0) { /* later4 ...: what the service does in the call after this one */
+        exchange_misbehave((uint32_t)how[5] - '0', &string);
+        check_values();
     } else if (strncmp(how, "polite", 6) == 0) { /* polite0 ... */
         bool good = exchange_misbehave_politely((uint32_t)how[6] - '0', &string, &problem);
         printf("%s\n", good ? "answered" : problem == EXCHANGE_PROBLEM_UNAVAILABLE ? "unavailable" : "refused");

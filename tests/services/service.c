@@ -6,6 +6,21 @@
 #include "sdk/tessera.h"
 #include "tests/services/generated/exchange_service.h"
 
+/* In place of the tool's: what it does wrong, 1: trap, 2: exit, 3: memory that is none, 4: memory that is not aligned.
+ */
+static int realloc_how;
+
+__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t alignment,
+                                                                size_t size)
+{
+    (void)old_size, (void)alignment;
+    if (realloc_how == 1)
+        __builtin_trap();
+    if (realloc_how == 2)
+        exit(9);
+    return realloc_how == 3 ? (void *)0xfffffff0 : (char *)realloc(old, size) + (realloc_how == 4);
+}
+
 /* Arguments belong to the service and results to the caller's side, so what is given back is not copied. */
 
 void exports_exchange_scalars(bool a, uint8_t b, int8_t c, uint16_t d, int16_t e, uint32_t f, int32_t g, uint64_t h,
@@ -17,8 +32,8 @@ void exports_exchange_scalars(bool a, uint8_t b, int8_t c, uint16_t d, int16_t e
 double exports_exchange_mixed(uint32_t a, float b, uint64_t c, double d, int8_t e, float f, uint16_t g, double h,
                               int32_t i, float j, int64_t k, double l, float m, double n, float o, uint32_t p)
 {
-    return a + 2.0 * b + 3.0 * (double)c + 4 * d + 5 * e + 6.0 * f + 7 * g + 8 * h + 9 * i + 10.0 * j + 11.0 * (double)k +
-           12 * l + 13.0 * m + 14 * n + 15.0 * o + 16.0 * p;
+    return a + 2.0 * b + 3.0 * (double)c + 4 * d + 5 * e + 6.0 * f + 7 * g + 8 * h + 9 * i + 10.0 * j +
+           11.0 * (double)k + 12 * l + 13.0 * m + 14 * n + 15.0 * o + 16.0 * p;
 }
 
 static void append(exchange_service_string_t *to, exchange_service_string_t *from)
@@ -70,9 +85,7 @@ bool exports_exchange_negate(bool a)
     return !a;
 }
 
-void exports_exchange_nothing(void)
-{
-}
+void exports_exchange_nothing(void) {}
 
 /* ---- Handles ---- */
 
@@ -120,6 +133,8 @@ void exports_exchange_misbehave(uint32_t how, exchange_service_string_t *ret)
         ret->ptr[3] = 0xff;
     if (how == 3)
         ret->len = UINT32_MAX;
+    if (how >= 4 && how < 8)
+        realloc_how = (int)how - 3; /* from now on */
 }
 
 bool exports_exchange_misbehave_politely(uint32_t how, exchange_service_string_t *ret, exports_exchange_problem_t *err)
