@@ -49,9 +49,10 @@ struct launch_result {
     char message[512];    /* LAUNCH_REFUSED: why the module was not started */
 };
 
-/* Services first: each runs on a thread of its own, with the same limits, standard streams and arguments but its name, no
- * directories, and the port of its interfaces as handle HANDLE_KNOWN_PORT; when the program has ended nobody has a client
- * end of it any more, which ends `port_serve`, and it has to end, too. A service that ends early is only gone.
+/* Services first: each runs on a thread of its own, with the same memory limit, a second more of time, the same standard
+ * streams, its name as only argument, no directories, and the port of its interfaces as handle HANDLE_KNOWN_PORT. When the
+ * program has ended nobody has a client end of it any more, which ends `port_serve`, and it has to end, too. A service
+ * that ends early is only gone.
  *
  * Load, instantiate and run to the end: the start function, then the export `_start` or else `_initialize`. A module
  * with none of the three is refused. Everything is freed on return. The conventional exit status for a result is

@@ -7,6 +7,9 @@
 #include "kernel/service.h"
 #include "kernel/thread.h"
 
+/* What a service has left to end by itself when the program reached its time limit. */
+#define GRACE_NANOSECONDS UINT64_C(1000000000)
+
 struct launched_service {
     struct compiled_module *module;
     struct object *client; /* a client end of its port, */
@@ -54,6 +57,12 @@ static enum status make_port(struct launched_service *service)
     return status;
 }
 
+/* The time limit of a service: the program's comes first. */
+static uint64_t later(uint64_t timeout)
+{
+    return timeout ? timeout + min_u64(GRACE_NANOSECONDS, UINT64_MAX - timeout) : 0;
+}
+
 static bool start(const struct launch *launch, struct launched_service *services, uint32_t index,
                   struct launch_result *result)
 {
@@ -68,7 +77,7 @@ static bool start(const struct launch *launch, struct launched_service *services
         .argument_count = 1,
         .arguments = service->arguments,
         .memory_limit = launch->memory_limit,
-        .timeout_nanoseconds = launch->timeout_nanoseconds,
+        .timeout_nanoseconds = later(launch->timeout_nanoseconds),
     };
     if (!compile(service, result)) {
         return false;

@@ -133,6 +133,8 @@ void exports_exchange_misbehave(uint32_t how, exchange_service_string_t *ret)
         ret->ptr[3] = 0xff;
     if (how == 3)
         ret->len = UINT32_MAX;
+    while (how == 8)
+        continue;
     if (how >= 4 && how < 8)
         realloc_how = (int)how - 3; /* from now on */
 }

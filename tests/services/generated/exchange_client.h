@@ -153,7 +153,7 @@ extern void exchange_nothing(void);
 extern uint32_t exchange_keep(exchange_own_handle_t it);
 extern uint32_t exchange_look(exchange_borrow_handle_t it);
 extern bool exchange_fetch(exchange_own_handle_t *ret, exchange_problem_t *err);
-// 0: trap, 1: exit, 2: a text that is no UTF-8, 3: a wild pointer, 4 to 7: a cabi_realloc that does from now on.
+// 0: trap, 1: exit, 2: a text that is no UTF-8, 3: a wild pointer, 4 to 7: a cabi_realloc that does from now on, 8: for ever.
 extern void exchange_misbehave(uint32_t how, exchange_client_string_t *ret);
 extern bool exchange_misbehave_politely(uint32_t how, exchange_client_string_t *ret, exchange_problem_t *err);
 

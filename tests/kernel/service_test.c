@@ -1,0 +1,78 @@
+/* Programs with services, in this process: whatever way they end, nothing is left; and a client that is killed in a
+ * call leaves its service to others. The programs are those of tests/services. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/heap.h"
+#include "kernel/launch.h"
+#include "kernel/object.h"
+#include "kernel/system.h"
+#include "tests/kernel/check.h"
+#include "tests/kernel/guest.h"
+
+static struct launch_service service;
+static uint8_t *client;
+static size_t client_size;
+
+static int run(const char *how, uint64_t timeout)
+{
+    const char *arguments[] = {"client", how};
+    struct launch launch = {.name = "client",
+                            .module_bytes = client,
+                            .module_size = client_size,
+                            .argument_count = how ? 2 : 1,
+                            .arguments = arguments,
+                            .timeout_nanoseconds = timeout,
+                            .service_count = 1,
+                            .services = &service};
+    struct launch_result result;
+    launch_run(&launch, &result);
+    return launch_exit_status(&result);
+}
+
+static void programs(void)
+{
+    static const struct {
+        const char *how;
+        int status;
+    } ways[] = {
+        {NULL, 0},         {"text", 134},      {"pointer", 134}, {"result", 134},   {"large", 134},
+        {"handle", 134},   {"authority", 134}, {"0", 134},       {"1", 134},        {"2", 134},
+        {"3", 134},        {"9", 0},           {"polite0", 0},   {"realloc1", 134}, {"realloc2", 9},
+        {"realloc3", 134}, {"later4", 134},    {"later5", 134},  {"later6", 134},   {"later7", 134},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        int status = run(ways[i].how, 0);
+        if (status != ways[i].status) {
+            printf("FAIL %s: %d\n", ways[i].how ? ways[i].how : "all", status);
+            checks_failed++;
+        }
+    }
+    /* both are ended in the middle of a call: the client in its wait, the service in its loop */
+    CHECK(run("8", 50000000) == 124);
+}
+
+int main(int argc, char **argv)
+{
+    struct heap_statistics heap[2];
+    struct platform_memory memory[2];
+    (void)argc;
+    guest_initialize(argv);
+    system_set_platform_name("test");
+    service.name = "service";
+    service.module_bytes = guest_bytes("../services/service", &service.module_size);
+    client = guest_bytes("../services/client", &client_size);
+    for (int round = 0; round < 2; round++) {
+        programs();
+        system_trim();
+        kernel_heap_statistics(&heap[round]);
+        platform_memory_statistics(&memory[round]);
+    }
+    CHECK(heap[0].blocks == heap[1].blocks && heap[0].bytes == heap[1].bytes);
+    CHECK(memory[0].frames_used == memory[1].frames_used);
+    CHECK(object_count(OBJECT_PORT) == 0 && object_count(OBJECT_PORT_CLIENT) == 0);
+    CHECK(object_count(OBJECT_EVENT) == 0 && object_count(OBJECT_REPLY) == 0);
+    free((void *)service.module_bytes);
+    free(client);
+    return checks_report();
+}
