@@ -209,25 +209,32 @@ static uint32_t tree_find(struct profile_tree **tree, const struct stack *stack)
     return node;
 }
 
-void profile_sample_due(struct thread *thread, enum guest_position position)
+static void count_stack(struct profile *profile, const struct stack *stack, uint32_t samples)
 {
-    uint32_t samples = __atomic_exchange_n(&thread->profile_samples, 0, __ATOMIC_RELAXED);
-    if (!thread->activation) { /* its last host call ended before anybody looked */
-        return;
-    }
-    struct profile *profile = &thread->activation->process->profile;
-    struct stack stack;
-    stack.count = 0;
-    backtrace_walk(thread, position, keep_frame, &stack);
     spinlock_acquire(&profile->lock);
     profile->tree = profile->tree ? profile->tree : tree_create(NODES_INITIAL);
-    uint32_t node = profile->tree && stack.count ? tree_find(&profile->tree, &stack) : ROOT;
+    uint32_t node = profile->tree && stack ? tree_find(&profile->tree, stack) : ROOT;
     if (node != ROOT) {
         profile->tree->nodes[node].samples += samples;
     } else {
         profile->lost += samples;
     }
     spinlock_release(&profile->lock);
+}
+
+void profile_sample_due(struct thread *thread, enum guest_position position)
+{
+    uint32_t samples = __atomic_exchange_n(&thread->profile_samples, 0, __ATOMIC_RELAXED);
+    if (!thread->activation) { /* its last host call ended before anybody looked */
+        return;
+    }
+    struct stack *stack = kernel_allocate(sizeof(*stack)); /* too much for the kernel stack of a host function */
+    if (stack) {
+        stack->count = 0;
+        backtrace_walk(thread, position, keep_frame, stack);
+    }
+    count_stack(&thread->activation->process->profile, stack, samples);
+    kernel_free(stack, sizeof(*stack));
 }
 
 /* ---- Telling ----
