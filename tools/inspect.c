@@ -12,6 +12,7 @@
 
 #include "engine/compile.h"
 #include "kernel/host.h"
+#include "kernel/service_module.h"
 #include "kernel/platform.h"
 #include "platform/linux/linux.h"
 
@@ -194,13 +195,25 @@ static const char *import_server(const struct module *module, const struct impor
     return server;
 }
 
+/* The same where the kernel has none: a service may. */
+static const char *service_server(const struct service_module *services, uint32_t import, const char *otherwise)
+{
+    const struct service_function *function = service_module_import(services, import);
+    return !function ? otherwise : function->refusal ? "MISSING (no service can have such a function)" : "service";
+}
+
 static void print_imports(const struct module *module)
 {
     uint32_t missing = 0;
+    struct service_module *services;
+    if (service_module_create(module, &services) != STATUS_OK)
+        die("out of memory");
     printf("\nImports: %" PRIu32 "\n", module->import_count);
     for (uint32_t i = 0; i < module->import_count; i++) {
         const struct import *import = &module->imports[i];
         const char *server = import_server(module, import);
+        if (server[0] == 'M')
+            server = service_server(services, i, server);
         missing += server[0] == 'M';
         printf("  %-8s %.*s.%.*s: ", server, (int)import->module.length, import->module.text, (int)import->field.length,
                import->field.text);
@@ -209,6 +222,7 @@ static void print_imports(const struct module *module)
     }
     if (missing > 0)
         printf("  %" PRIu32 " missing: this module cannot be run\n", missing);
+    service_module_destroy(services);
 }
 
 static void print_exports(const struct module *module)
@@ -449,7 +463,8 @@ const struct subcommand subcommand_inspect = {
     .name = "inspect",
     .synopsis = "[OPTION]... MODULE.wasm",
     .summary = "Show what is in a module and what it compiles to.",
-    .description = "An import is served by the kernel, or MISSING: then the module cannot be run.\n",
+    .description = "An import is served by the kernel, by a service that the program is given (docs/services.md), or it is\n"
+                   "MISSING: then the module cannot be run.\n",
     .options = inspect_options,
     .option_count = sizeof inspect_options / sizeof inspect_options[0],
     .run = run,
