@@ -233,7 +233,7 @@ static const struct option run_options_table[] = {
     {"statistics", 0, NULL, "Say at the end of each process what it used: time, memory, handles, messages.",
      apply_statistics},
     {"verbose", 'v', NULL, "Say what is done: platform, machine, CPU features, copies.", apply_verbose},
-    {"cpus", 0, "NUMBER", "CPUs of the vm; else 1.", apply_cpus},
+    {"cpus", 0, "NUMBER", "CPUs; else 1 in the vm, on linux as many as this process may use.", apply_cpus},
     {"machine", 0, "microvm|pc", "Machine type of the vm.", apply_machine},
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
      apply_accelerator},

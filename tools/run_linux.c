@@ -61,6 +61,8 @@ static struct launch_service *list_services(const struct run_options *options)
 int run_on_linux(const struct run_options *options)
 {
     linux_platform_initialize();
+    if (options->cpus > 0)
+        linux_set_cpu_count(options->cpus);
     cpu_initialize();
     system_set_platform_name("linux");
     if (options->verbose)

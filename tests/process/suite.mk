@@ -3,4 +3,10 @@ $(BUILD)/process-cost: $(call objects,linux,tests/process/cost.c) $(LINUX_LIBRAR
 	$(call SAY,LINK)
 	$(Q)$(LINK_LINUX)
 
+# How they scale over CPUs: tests/process/scale.c.
+$(BUILD)/process-scale: $(call objects,linux,tests/process/scale.c) $(LINUX_LIBRARY)
+	$(call SAY,LINK)
+	$(Q)$(LINK_LINUX)
+
+TEST_FILES += $(BUILD)/process-scale
 TEST_FILES += $(BUILD)/process-cost
