@@ -19,7 +19,7 @@
 #include "kernel/statistics.h"
 #include "kernel/thread.h"
 
-#define WASM_STACK_BYTES       (UINT64_C(8) << 20)   /* committed on touch */
+#define WASM_STACK_BYTES       (UINT64_C(8) << 20) /* committed on touch */
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
 /* A thread that waits longer for its CPU while another one is idle, goes there. */
 #define BALANCE_NANOSECONDS UINT64_C(100000)
@@ -240,6 +240,8 @@ void scheduler_arm_timer(void);
  * kernel code that holds no lock. */
 void scheduler_note_interrupt_request(void);
 void scheduler_serve_interrupt_request(void);
+/* In long kernel code that does not give way: what interrupts of this CPU meant for others is done. */
+void scheduler_serve(void);
 
 /* ---- sleep.c ---- */
 /* A thread that was left in a wait: false when the wait is over already, else it sleeps. */
@@ -261,6 +263,8 @@ void sleep_expire(struct cpu *cpu);
 bool sleep_awaits_streams(void);
 /* The same as thread_wait_finish, but the end of the guest does not end the wait. */
 enum wait_result sleep_finish_always(uint64_t deadline);
+/* And the kernel lock of the process, if it is held, stays so. */
+void sleep_finish_locked(void);
 
 /* What is pending, before wasm code goes on: called by the host-call stubs and by the preemption entry. */
 void thread_pending_in_host_call(void);

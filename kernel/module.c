@@ -167,7 +167,7 @@ void compiled_module_limit_cpu_features(uint32_t allowed)
 static bool compile_progress(void *context, uint64_t done, uint64_t total)
 {
     (void)context, (void)done, (void)total;
-    scheduler_serve_interrupt_request();
+    scheduler_serve();
     return !thread_end_is_due(thread_current());
 }
 

@@ -78,7 +78,7 @@ static void acquire_slowly(struct mutex *mutex, struct thread *thread)
         if (done) {
             thread_wait_cancel();
         } else {
-            sleep_finish_always(UINT64_MAX);
+            sleep_finish_locked(); /* whoever has the mutex does not want that lock: mutexes come behind it */
         }
         spinlock_acquire(&mutex->lock);
         if (thread->mutex_waits) {

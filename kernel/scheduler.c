@@ -3,7 +3,11 @@
  * Every CPU has queues of its own, one for each priority, ordered by virtual time: the nanoseconds that a thread ran,
  * times the runnable threads of its process, over the process's weight. The one that had least runs next, so CPU time
  * is shared fairly among processes and, inside of one, among its threads. A thread that slept comes back a slice behind
- * at most; one that changes CPUs keeps its distance to the others.
+ * at most.
+ *
+ * At the end of a slice a CPU hands the thread that waits longest to one that has at least two fewer, or one fewer and
+ * is ahead in virtual time: so threads that are not a multiple of the CPUs change them, and get equal shares all the
+ * same.
  *
  * A thread that is woken goes back to its CPU when that is idle or is the one that wakes it (a partner that is about to
  * wait leaves it the CPU and a warm cache), else to an idle one. One that stays queued for BALANCE_NANOSECONDS while
@@ -104,14 +108,14 @@ void scheduler_charge(void)
 
 /* ---- Queues ---- */
 
-/* The distance that it had to the others where it was, it has to those here. */
+/* Virtual times of CPUs can be compared, but one that idled stands still: nobody comes further ahead, or behind, than a
+ * slice. */
 static void move_to(struct thread *thread, struct cpu *cpu)
 {
-    struct cpu *old = thread->cpu;
-    if (old != cpu) {
-        if (old) {
-            thread->virtual_time += __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED) -
-                                    __atomic_load_n(&old->virtual_time, __ATOMIC_RELAXED);
+    if (thread->cpu != cpu) {
+        uint64_t most = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED) + TIME_SLICE_NANOSECONDS;
+        if ((int64_t)(thread->virtual_time - most) > 0) {
+            thread->virtual_time = most;
         }
         /* Whoever asks the thread's process to end looks at this behind its request; the thread looks at the request
          * behind this. */
@@ -195,6 +199,32 @@ static bool wake_idle(uint64_t cpus)
     return false;
 }
 
+/* The first of a queue that may run on `cpu`, as its own; or NULL. The counts stay right for those who look without the
+ * lock, while some are taken out to look behind them. */
+static struct thread *take_movable(struct cpu *from, struct cpu *cpu)
+{
+    struct thread *passed[STEAL_LOOKS], *found = NULL;
+    uint32_t passed_count = 0;
+    spinlock_acquire(&from->queue_lock);
+    for (struct thread *thread; !found && passed_count < STEAL_LOOKS && (thread = queue_first(from));) {
+        if (allowed_cpus(thread) & cpu_bit(cpu)) {
+            queue_take(from, thread);
+            found = thread;
+        } else {
+            queue_remove(&from->ready[thread->queued_priority], &thread->ready);
+            passed[passed_count++] = thread;
+        }
+    }
+    for (uint32_t i = 0; i < passed_count; i++) {
+        queue_insert(&from->ready[passed[i]->queued_priority], &passed[i]->ready, passed[i]->virtual_time);
+    }
+    spinlock_release(&from->queue_lock);
+    if (found) {
+        move_to(found, cpu);
+    }
+    return found;
+}
+
 /* A thread of the CPU with the longest queue, for this one. */
 static struct thread *steal(struct cpu *cpu)
 {
@@ -210,25 +240,7 @@ static struct thread *steal(struct cpu *cpu)
     if (!victim) {
         return NULL;
     }
-    struct thread *passed[STEAL_LOOKS], *found = NULL;
-    uint32_t passed_count = 0;
-    spinlock_acquire(&victim->queue_lock);
-    for (struct thread *thread; !found && passed_count < STEAL_LOOKS && (thread = queue_first(victim));) {
-        queue_take(victim, thread);
-        if (allowed_cpus(thread) & cpu_bit(cpu)) {
-            found = thread;
-        } else {
-            passed[passed_count++] = thread;
-        }
-    }
-    spinlock_release(&victim->queue_lock);
-    for (uint32_t i = 0; i < passed_count; i++) {
-        queue_put(victim, passed[i]);
-    }
-    if (found) {
-        move_to(found, cpu);
-    }
-    return found;
+    return take_movable(victim, cpu);
 }
 
 /* One more CPU, if there is one that did not start yet. */
@@ -244,6 +256,7 @@ static void start_cpu(void)
     if (idle) {
         scheduler_initialize_cpu(cpu, number);
         idle->cpu = cpu;
+        idle->priority = PRIORITY_BACKGROUND;
         cpu->idle_thread = idle;
         cpu->current = idle;
         uint8_t *stack_top = (uint8_t *)idle->kernel_stack + KERNEL_STACK_BYTES;
@@ -290,6 +303,10 @@ void scheduler_arm_timer(void)
 {
     struct cpu *cpu = platform_cpu();
     uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED), patience;
+    if (cpu->current ==
+        cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
+        return;
+    }
     deadline = min_u64(deadline, cpu->profile_next);
     if (cpu->current->process) {
         deadline = min_u64(deadline, cpu->current->process->deadline);
@@ -308,11 +325,29 @@ void scheduler_arm_timer(void)
 
 /* ---- Queueing ---- */
 
+/* For one of high priority: where it can run at once, best where it was; else where it was. */
+static struct cpu *least_urgent_cpu(const struct thread *thread, uint64_t allowed, struct cpu *last)
+{
+    struct cpu *best = allowed & cpu_bit(last) ? last : kernel_cpus[__builtin_ctzll(allowed)];
+    uint32_t lowest = __atomic_load_n(&best->running_priority, __ATOMIC_RELAXED), count = cpus_started();
+    for (uint32_t i = 0; i < count && lowest >= thread->priority; i++) {
+        uint32_t priority = __atomic_load_n(&kernel_cpus[i]->running_priority, __ATOMIC_RELAXED);
+        if (allowed & cpu_bit(kernel_cpus[i]) && priority < lowest) {
+            lowest = priority;
+            best = kernel_cpus[i];
+        }
+    }
+    return best;
+}
+
 /* The CPU for a thread that can run from now on. */
 static struct cpu *choose_cpu(const struct thread *thread, struct cpu *here)
 {
     struct cpu *last = thread->cpu;
     uint64_t allowed = allowed_cpus(thread);
+    if (thread->priority > PRIORITY_NORMAL) {
+        return least_urgent_cpu(thread, allowed, last ? last : here);
+    }
     if (last == here && allowed & cpu_bit(here)) {
         return here;
     }
@@ -326,22 +361,29 @@ static struct cpu *choose_cpu(const struct thread *thread, struct cpu *here)
     return kernel_cpus[__builtin_ctzll(idle ? idle : allowed)];
 }
 
+/* It may run, and be gone, when this returns. */
+static void put_elsewhere(struct cpu *cpu, struct thread *thread)
+{
+    uint32_t priority = thread->priority, before = queue_put(cpu, thread);
+    bool urgent = priority > __atomic_load_n(&cpu->running_priority, __ATOMIC_RELAXED);
+    /* The first one: its timer is not armed for the end of the slice. */
+    if (!wake_idle(cpu_bit(cpu)) && (urgent || !before)) {
+        platform_interrupt_cpu(cpu->number);
+    }
+}
+
 void scheduler_make_ready(struct thread *thread)
 {
     struct cpu *here = platform_cpu(), *cpu = choose_cpu(thread, here);
-    uint32_t priority = thread->priority;
     scheduler_count_runnable(thread, true);
-    uint32_t before = queue_put(cpu, thread); /* it may run, and be gone, from now on */
-    bool urgent = priority > __atomic_load_n(&cpu->running_priority, __ATOMIC_RELAXED);
     if (cpu != here) {
-        if (!wake_idle(cpu_bit(cpu)) && (urgent || !before)) {
-            platform_interrupt_cpu(cpu->number);
-        }
+        put_elsewhere(cpu, thread);
         return;
     }
+    bool urgent = thread->priority > here->running_priority;
+    queue_put(here, thread);
     if (urgent) {
         __atomic_or_fetch(&here->current->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
-        here->slice_end = 0;
     }
     scheduler_arm_timer();
 }
@@ -430,6 +472,24 @@ void scheduler_hand_over(struct thread *next)
     thread->lends = false;
 }
 
+/* The slice is over: this CPU may have more to do than another one, or be behind it. */
+static void hand_off(struct cpu *cpu)
+{
+    uint32_t own = cpu->movable_count ? cpu->ready_count : 0, count = cpus_started();
+    for (uint32_t i = 0; i < count && own; i++) {
+        struct cpu *other = kernel_cpus[i];
+        uint32_t ready = __atomic_load_n(&other->ready_count, __ATOMIC_RELAXED);
+        int64_t ahead = (int64_t)(__atomic_load_n(&other->virtual_time, __ATOMIC_RELAXED) - cpu->virtual_time);
+        if (other != cpu && (own >= ready + 2 || (own == ready + 1 && ahead > 2 * (int64_t)TIME_SLICE_NANOSECONDS))) {
+            struct thread *thread = take_movable(cpu, other);
+            if (thread) {
+                put_elsewhere(other, thread);
+            }
+            return;
+        }
+    }
+}
+
 /* Let others run that have a better right to, or, if it yields, the same. */
 static void give_way(bool yields)
 {
@@ -438,6 +498,9 @@ static void give_way(bool yields)
     struct thread *thread = cpu->current;
     bool stays = allowed_cpus(thread) & cpu_bit(cpu);
     account(cpu, platform_monotonic_nanoseconds());
+    if (!yields) {
+        hand_off(cpu);
+    }
     struct thread *next = take_next(cpu, stays ? thread : NULL, yields);
     if (next || !stays) {
         __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
@@ -496,6 +559,7 @@ void scheduler_start_idle_thread(void)
         platform_panic("no memory for the idle thread");
     }
     cpu->idle_thread->cpu = cpu;
+    cpu->idle_thread->priority = PRIORITY_BACKGROUND;
 }
 
 _Noreturn void kernel_cpu_main(struct cpu *cpu)
@@ -507,6 +571,15 @@ _Noreturn void kernel_cpu_main(struct cpu *cpu)
 /* ---- Interrupts ---- */
 
 static uint32_t interrupt_requested; /* atomic */
+
+void scheduler_serve(void)
+{
+    struct cpu *cpu = platform_cpu();
+    scheduler_serve_interrupt_request();
+    if (cpu->noted) {
+        serve_notes(cpu);
+    }
+}
 
 void scheduler_note_interrupt_request(void)
 {
@@ -521,6 +594,16 @@ void scheduler_serve_interrupt_request(void)
     }
 }
 
+static bool urgent_one_waits(const struct cpu *cpu)
+{
+    for (uint32_t priority = cpu->current->priority + 1; priority < PRIORITY_COUNT; priority++) {
+        if (cpu->ready[priority].first) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void scheduler_handle_pending(enum guest_position position)
 {
     struct cpu *cpu = platform_cpu();
@@ -529,7 +612,7 @@ void scheduler_handle_pending(enum guest_position position)
     scheduler_serve_interrupt_request();
     thread_end_if_due(position);
     serve_notes(cpu);
-    if (platform_monotonic_nanoseconds() >= cpu->slice_end || !scheduler_may_stay()) {
+    if (platform_monotonic_nanoseconds() >= cpu->slice_end || urgent_one_waits(cpu) || !scheduler_may_stay()) {
         give_way(false);
         thread_end_if_due(position);
     } else {

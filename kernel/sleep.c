@@ -193,7 +193,7 @@ static void fall_asleep(struct thread *thread, struct thread *next, uint64_t dea
     }
 }
 
-static enum wait_result finish_unlocked(struct thread *thread, struct thread *next, uint64_t deadline)
+static enum wait_result finish_here(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     lock_check_none("a wait");
     if (!next) { /* who asks for the end looks at thread.wait behind his request; with `next`, a lock was taken */
@@ -228,7 +228,7 @@ static enum wait_result finish_unlocked(struct thread *thread, struct thread *ne
 static enum wait_result finish(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     bool locked = process_lock_pause();
-    enum wait_result result = finish_unlocked(thread, next, deadline);
+    enum wait_result result = finish_here(thread, next, deadline);
     process_lock_resume(locked);
     return result;
 }
@@ -243,6 +243,13 @@ enum wait_result sleep_finish_always(uint64_t deadline)
     struct thread *thread = thread_current();
     thread->wait_ends = false;
     return finish(thread, NULL, deadline);
+}
+
+void sleep_finish_locked(void)
+{
+    struct thread *thread = thread_current();
+    thread->wait_ends = false;
+    finish_here(thread, NULL, UINT64_MAX);
 }
 
 enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline)
