@@ -48,7 +48,7 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 }
 
 __attribute__((__aligned__(sizeof(void*))))
-static uint8_t RET_AREA[(3*sizeof(void*))];
+static _Thread_local uint8_t RET_AREA[(3*sizeof(void*))];
 
 // Helper Functions
 

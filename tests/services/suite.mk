@@ -19,4 +19,11 @@ $(BUILD)/services/older.wasm: tests/services/older.c tests/services/generated/gr
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
-TEST_FILES += $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+THREADED_SERVICE_TESTS := $(BUILD)/services/threads_client.wasm $(BUILD)/services/threads_service.wasm
+$(THREADED_SERVICE_TESTS): $(BUILD)/services/threads_%.wasm: tests/services/threads_%.c tests/services/service.c \
+                           tests/services/generated/exchange_%.c sdk/service/start.c $(wildcard sdk/threads/*) | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $$(cat sdk/threads/flags) $< tests/services/generated/exchange_$*.c sdk/threads/threads.c \
+	    sdk/threads/start.s -o $@
+
+TEST_FILES += $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
