@@ -10,6 +10,7 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
+#include "kernel/trace.h"
 
 struct channel {
     struct object object; /* its lock guards the rest */
@@ -85,6 +86,7 @@ enum status message_create(uint32_t bytes, uint32_t handle_count, struct account
     message->account = account;
     message->bytes = bytes;
     message->handle_count = handle_count;
+    message->number = 0;
     memset(message->grants, 0, handle_count * sizeof(message->grants[0]));
     *result = message;
     return STATUS_OK;
@@ -205,6 +207,7 @@ enum status channel_write(struct object *object, struct message *message)
         end->wanted = bytes;
         status = STATUS_AGAIN;
     } else {
+        TRACE(SEND, message->number = trace_number(), bytes);
         append(end, message);
         end->wanted = has_room(end, 1) ? end->wanted : 1;
     }
@@ -212,6 +215,9 @@ enum status channel_write(struct object *object, struct message *message)
     spinlock_release(&end->object.lock);
     if (changes) {
         update_writable(end);
+    }
+    if (status == STATUS_OK) {
+        COUNT(messages_sent);
     }
     return status;
 }
@@ -237,10 +243,14 @@ enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t
         }
         changes = end->blocked && has_room(end, end->wanted);
         *result = message;
+        TRACE(RECEIVE, message->number, message->bytes);
     }
     spinlock_release(&end->object.lock);
     if (changes) {
         update_writable(end);
+    }
+    if (status == STATUS_OK) {
+        COUNT(messages_received);
     }
     return status;
 }

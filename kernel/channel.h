@@ -24,6 +24,7 @@ struct message {
     struct message *next;
     struct account *account; /* that pays for it */
     uint32_t bytes, handle_count;
+    uint32_t number;        /* in traces; 0: none */
     struct grant *grants[]; /* the bytes follow behind them */
 };
 static inline uint8_t *message_bytes(struct message *message)

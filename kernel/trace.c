@@ -64,6 +64,13 @@ void trace_note(enum trace_event event, uint64_t argument, uint32_t second)
                                                    });
 }
 
+uint32_t trace_number(void)
+{
+    static uint32_t last; /* atomic */
+    uint32_t number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    return number ? number : trace_number();
+}
+
 void trace_note_process(uint32_t process, const char *name)
 {
     if (!trace_enabled) {

@@ -77,6 +77,8 @@ size_t trace_read(uint32_t cpu, uint64_t *next, struct trace_record *records, si
 extern bool trace_enabled; /* changed by trace_start and trace_stop only */
 
 void trace_note(enum trace_event event, uint64_t argument, uint32_t second);
+/* For a message, so that both of its events are known to be its: never 0. */
+uint32_t trace_number(void);
 void trace_note_process(uint32_t process, const char *name);
 
 /* Anywhere in the kernel, at interrupt time too. The arguments are not looked at when nothing is traced. */

@@ -9,7 +9,7 @@
 #include "kernel/trace.h"
 
 /* kernel/trace_events.def */
-enum trace_shape { INSTANT, BEGIN, END, SWITCH, WAKE, IDLE, TRAP };
+enum trace_shape { INSTANT, BEGIN, END, SWITCH, WAKE, IDLE, TRAP, SEND, RECEIVE };
 struct trace_kind {
     const char *name, *category;
     enum trace_shape shape;

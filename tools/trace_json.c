@@ -30,6 +30,8 @@ struct writer {
     FILE *output;
     bool any; /* an event was written */
     uint64_t flows;
+    uint8_t *sent; /* by number of a message: an arrow began */
+    size_t sent_count;
     struct lane lanes[PLATFORM_CPUS_MAXIMUM];
 };
 
@@ -179,9 +181,11 @@ static void write_end(struct writer *writer, const struct trace_record *record)
     end_event(writer);
 }
 
-static void write_arrow(struct writer *writer, char phase, uint64_t flow, uint32_t thread, uint64_t time)
+/* Both ends of an arrow have the same name and number; `kind` is category and name. */
+static void write_arrow(struct writer *writer, char phase, const char *kind, uint64_t flow, uint32_t thread,
+                        uint64_t time)
 {
-    begin_event(writer, phase, "wake", "scheduler", process_of(writer, thread), thread);
+    begin_event(writer, phase, kind, kind, process_of(writer, thread), thread);
     write_at(writer, time);
     fprintf(writer->output, ",\"id\":%" PRIu64 "%s", flow, phase == 'f' ? ",\"bp\":\"e\"" : "");
     end_event(writer);
@@ -221,7 +225,7 @@ static void lane_run(struct writer *writer, uint32_t cpu, uint32_t thread, uint6
     bool busy = !known || !known->idles;
     writer->lanes[cpu] = (struct lane){.seen = true, .busy = busy, .thread = thread, .since = time};
     if (known && known->flow) {
-        write_arrow(writer, 'f', known->flow, thread, time);
+        write_arrow(writer, 'f', "wake", known->flow, thread, time);
         known->flow = 0;
     }
 }
@@ -241,8 +245,26 @@ static void write_wake(struct writer *writer, uint32_t cpu, const struct trace_r
     write_instant(writer, record);
     if (writer->lanes[cpu].busy && woken->id != writer->lanes[cpu].thread) {
         woken->flow = ++writer->flows;
-        write_arrow(writer, 's', woken->flow, record->thread, record->time);
+        write_arrow(writer, 's', "wake", woken->flow, record->thread, record->time);
     }
+}
+
+#define MESSAGES_MAXIMUM 100000000 /* numbers that arrows are drawn for */
+
+static void write_message(struct writer *writer, const struct trace_record *record, bool sent)
+{
+    uint64_t number = record->argument;
+    write_instant(writer, record);
+    if (number == 0 || number > MESSAGES_MAXIMUM || (!sent && (number >= writer->sent_count || !writer->sent[number])))
+        return;
+    if (number >= writer->sent_count) {
+        size_t count = 2 * number + 1024;
+        writer->sent = reallocate(writer->sent, count);
+        memset(writer->sent + writer->sent_count, 0, count - writer->sent_count);
+        writer->sent_count = count;
+    }
+    writer->sent[number] = sent;
+    write_arrow(writer, sent ? 's' : 'f', "message", number, record->thread, record->time);
 }
 
 static void write_event(struct writer *writer, const struct trace_event_entry *entry)
@@ -260,6 +282,10 @@ static void write_event(struct writer *writer, const struct trace_event_entry *e
         break;
     case WAKE:
         write_wake(writer, entry->cpu, record);
+        break;
+    case SEND:
+    case RECEIVE:
+        write_message(writer, record, trace_kinds[record->event].shape == SEND);
         break;
     case SWITCH:
         lane_stop(writer, entry->cpu, record->time);
@@ -311,5 +337,6 @@ void trace_json_write(struct trace_file *trace, FILE *output)
     for (uint32_t cpu = 0; cpu < PLATFORM_CPUS_MAXIMUM && trace->event_count > 0; cpu++)
         lane_stop(writer, cpu, trace->events[trace->event_count - 1].record.time);
     fprintf(output, "\n],\"otherData\":{\"lost events\":%" PRIu64 "}}\n", trace->lost);
+    free(writer->sent);
     free(writer);
 }

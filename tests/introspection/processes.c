@@ -80,6 +80,25 @@ static void processes(void)
     EXPECT(!memory && larger.memory_bytes == again.memory_bytes + 16 * 65536);
 }
 
+/* Three messages, of which two are read. */
+static void messages(void)
+{
+    struct tessera_process_information before = find_self();
+    char buffer[16];
+    uint32_t ends[2];
+    EXPECT(tessera_channel_create(0, 0, ends) == 0);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(tessera_channel_write(ends[0], "message", 7, NULL, 0, 0) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        EXPECT(tessera_channel_read(ends[1], buffer, sizeof buffer, NULL, 0, 0) == 7);
+    }
+    EXPECT(tessera_channel_read(ends[0], buffer, sizeof buffer, NULL, 0, 0) < 0);
+    struct tessera_process_information after = find_self();
+    EXPECT(after.messages_sent == before.messages_sent + 3);
+    EXPECT(after.messages_received == before.messages_received + 2);
+}
+
 static void refusals(void)
 {
     struct tessera_process_information one;
@@ -101,6 +120,7 @@ static void refusals(void)
 /* The marks that it makes itself: memory.grow is an event with the new size. */
 static void traces(void)
 {
+    messages();
     static struct tessera_trace_record records[512];
     struct tessera_trace_position place = {0};
     uint32_t self = find_self().id;
@@ -127,6 +147,7 @@ int main(int count, char **words)
         traces();
     } else {
         processes();
+        messages();
         refusals();
     }
     return failures;
