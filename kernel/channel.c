@@ -8,27 +8,10 @@
 
 #include "engine/base.h"
 #include "kernel/account.h"
+#include "kernel/channel_parts.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/trace.h"
-
-struct channel {
-    struct object object; /* its lock guards the rest */
-    struct channel_pair *pair;
-    struct message *first, *last; /* to be read here */
-    uint32_t message_count, message_bytes;
-    bool closed;      /* no handle is left: nothing is written to it any more */
-    bool peer_closed; /* the same of the other end */
-    bool blocked;     /* the other end is not writable */
-    uint32_t wanted;  /* bytes that were refused: it is writable again when there is room for them */
-};
-
-struct channel_pair {
-    struct channel ends[2];
-    uint32_t live; /* ends that are not destroyed; atomic */
-    uint32_t messages_maximum, bytes_maximum;
-    struct account *account;
-};
 
 static struct channel *peer_of(struct channel *end)
 {
@@ -41,7 +24,10 @@ enum status channel_create(uint32_t messages, uint32_t bytes, struct account *ac
         return STATUS_INVALID;
     }
     if (!account_charge(account, sizeof(struct channel_pair))) {
-        return STATUS_LIMIT;
+        channel_collect(); /* maybe the account pays for channels that nobody has */
+        if (!account_charge(account, sizeof(struct channel_pair))) {
+            return STATUS_LIMIT;
+        }
     }
     struct channel_pair *pair = kernel_allocate_zeroed(sizeof(*pair));
     if (!pair) {
@@ -68,18 +54,23 @@ static uint64_t size_of(uint32_t bytes, uint32_t handle_count)
     return offsetof(struct message, grants) + handle_count * sizeof(struct grant *) + bytes;
 }
 
+/* What is charged: also the grants, which are in no table meanwhile. */
+static uint64_t charge_of(uint32_t bytes, uint32_t handle_count)
+{
+    return size_of(bytes, handle_count) + handle_count * sizeof(struct grant);
+}
+
 enum status message_create(uint32_t bytes, uint32_t handle_count, struct account *account, struct message **result)
 {
     if (bytes > MESSAGE_BYTES_MAXIMUM || handle_count > HANDLES_PER_MESSAGE) {
         return STATUS_TOO_LARGE;
     }
-    uint64_t size = size_of(bytes, handle_count);
-    if (!account_charge(account, size)) {
+    if (!account_charge(account, charge_of(bytes, handle_count))) {
         return STATUS_LIMIT;
     }
-    struct message *message = kernel_allocate(size);
+    struct message *message = kernel_allocate(size_of(bytes, handle_count));
     if (!message) {
-        account_credit(account, size);
+        account_credit(account, charge_of(bytes, handle_count));
         return STATUS_NO_MEMORY;
     }
     message->next = NULL;
@@ -95,14 +86,14 @@ enum status message_create(uint32_t bytes, uint32_t handle_count, struct account
 static void destroy_one(struct message *message)
 {
     struct account *account = message->account;
-    uint64_t size = size_of(message->bytes, message->handle_count);
-    for (uint32_t i = 0; i < message->handle_count; i++) {
+    uint32_t bytes = message->bytes, handle_count = message->handle_count;
+    for (uint32_t i = 0; i < handle_count; i++) {
         if (message->grants[i]) {
             grant_drop(message->grants[i]);
         }
     }
-    kernel_free(message, size);
-    account_credit(account, size);
+    kernel_free(message, size_of(bytes, handle_count));
+    account_credit(account, charge_of(bytes, handle_count));
 }
 
 /* Destroy a list. A handle in a message may be the last one of a channel with messages, and so on at any depth: those
@@ -200,6 +191,7 @@ enum status channel_write(struct object *object, struct message *message)
     }
     enum status status = STATUS_OK;
     uint32_t bytes = message->bytes;
+    bool carrier = channels_lock_for(message);
     spinlock_acquire(&end->object.lock);
     if (end->closed) {
         status = STATUS_CLOSED;
@@ -209,10 +201,14 @@ enum status channel_write(struct object *object, struct message *message)
     } else {
         TRACE(SEND, message->number = trace_number(), bytes);
         append(end, message);
+        if (carrier) {
+            channels_carry(end, message);
+        }
         end->wanted = has_room(end, 1) ? end->wanted : 1;
     }
     bool changes = status == STATUS_AGAIN || (status == STATUS_OK && !has_room(end, 1));
     spinlock_release(&end->object.lock);
+    channels_unlock(carrier);
     if (changes) {
         update_writable(end);
     }
@@ -222,13 +218,29 @@ enum status channel_write(struct object *object, struct message *message)
     return status;
 }
 
+/* Lock an end for taking out its first message: with CHANNELS if that is a carrier. */
+NO_LOCK_ANALYSIS static bool lock_for_reading(struct channel *end) ACQUIRES(end->object.lock)
+{
+    spinlock_acquire(&end->object.lock);
+    bool carrier = false;
+    while (end->first && message_is_carrier(end->first) != carrier) {
+        spinlock_release(&end->object.lock);
+        channels_unlock(carrier);
+        carrier = !carrier;
+        if (carrier) {
+            channels_lock();
+        }
+        spinlock_acquire(&end->object.lock);
+    }
+    return carrier;
+}
+
 enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t handles_maximum,
                          struct message **result)
 {
     struct channel *end = (struct channel *)object;
     enum status status = STATUS_OK;
-    bool changes = false;
-    spinlock_acquire(&end->object.lock);
+    bool changes = false, carrier = lock_for_reading(end);
     struct message *message = end->first;
     if (!message) {
         status = end->peer_closed ? STATUS_CLOSED : STATUS_AGAIN;
@@ -238,6 +250,9 @@ enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t
         end->first = message->next;
         end->message_count--;
         end->message_bytes -= message->bytes;
+        if (carrier) {
+            channels_carry_no_more(end, message);
+        }
         if (!end->first) {
             object_signal_locked(&end->object, SIGNAL_READABLE, 0);
         }
@@ -246,6 +261,7 @@ enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t
         TRACE(RECEIVE, message->number, message->bytes);
     }
     spinlock_release(&end->object.lock);
+    channels_unlock(carrier);
     if (changes) {
         update_writable(end);
     }
@@ -258,6 +274,7 @@ enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t
 void channel_unread(struct object *object, struct message *message)
 {
     struct channel *end = (struct channel *)object;
+    bool carrier = channels_lock_for(message);
     spinlock_acquire(&object->lock);
     bool closed = end->closed;
     if (!closed) {
@@ -266,9 +283,13 @@ void channel_unread(struct object *object, struct message *message)
         end->first = message;
         end->message_count++;
         end->message_bytes += message->bytes;
+        if (carrier) {
+            channels_carry(end, message);
+        }
         object_signal_locked(object, 0, SIGNAL_READABLE);
     }
     spinlock_release(&object->lock);
+    channels_unlock(carrier);
     if (closed) {
         message_destroy(message);
     }
@@ -289,22 +310,31 @@ enum status channel_next(struct object *object, uint32_t *bytes, uint32_t *handl
 
 /* ---- The end ---- */
 
+void channel_drain(struct channel *end, bool close)
+{
+    channels_lock();
+    spinlock_acquire(&end->object.lock);
+    struct message *first = end->first, *last = end->last;
+    end->closed |= close;
+    end->first = end->last = NULL;
+    end->message_count = end->message_bytes = 0;
+    object_signal_locked(&end->object, SIGNAL_READABLE, 0);
+    channels_carry_nothing(end);
+    spinlock_release(&end->object.lock);
+    channels_unlock(true);
+    if (first) {
+        destroy_all(first, last);
+    }
+}
+
 void channel_object_closed(struct object *object)
 {
     struct channel *end = (struct channel *)object, *peer = peer_of(end);
-    spinlock_acquire(&object->lock);
-    struct message *first = end->first, *last = end->last;
-    end->closed = true;
-    end->first = end->last = NULL;
-    end->message_count = end->message_bytes = 0;
-    spinlock_release(&object->lock);
     spinlock_acquire(&peer->object.lock);
     peer->peer_closed = true;
     object_signal_locked(&peer->object, SIGNAL_WRITABLE, SIGNAL_PEER_CLOSED);
     spinlock_release(&peer->object.lock);
-    if (first) {
-        destroy_all(first, last);
-    }
+    channel_drain(end, true);
 }
 
 void channel_object_destroy(struct object *object)

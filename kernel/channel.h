@@ -24,8 +24,9 @@ struct message {
     struct message *next;
     struct account *account; /* that pays for it */
     uint32_t bytes, handle_count;
-    uint32_t number;        /* in traces; 0: none */
-    struct grant *grants[]; /* the bytes follow behind them */
+    uint32_t number;                                 /* in traces; 0: none */
+    struct message *carrier_next, *carrier_previous; /* channel_cycles.c, while it waits to be read */
+    struct grant *grants[];                          /* the bytes follow behind them */
 };
 static inline uint8_t *message_bytes(struct message *message)
 {
@@ -55,6 +56,12 @@ enum status channel_write(struct object *end, struct message *message);
 enum status channel_read(struct object *end, uint32_t bytes_maximum, uint32_t handles_maximum, struct message **result);
 /* Put back a message that was read and cannot be kept: it is the first again. */
 void channel_unread(struct object *end, struct message *message);
+/* Find channels that nobody can reach any more, because all handles to them lie in messages of each other, and end
+ * them. Linear in the messages that have channels in them. Done by itself: when a process ends and there may be many,
+ * and before somebody is refused a channel. */
+void channel_collect(void);
+void channel_collect_if_due(void);
+
 /* Size of the first message. STATUS_AGAIN, STATUS_CLOSED. */
 enum status channel_next(struct object *end, uint32_t *bytes, uint32_t *handle_count);
 

@@ -26,6 +26,7 @@
     X(PROCESS_TABLE, "table of processes")                                                                             \
     X(PROCESS, "a process's parts that other processes touch")                                                         \
     X(HANDLES, "handle table of a process")                                                                            \
+    X(CHANNELS, "which channels have channels in their messages")                                                      \
     X(OBJECT, "a kernel object: its signals, waiters and derivations")                                                 \
     X(OBJECT_INNER, "a further object, while one is locked already")                                                   \
     X(WAIT_SET, "ready list of a wait set")                                                                            \

@@ -2,6 +2,7 @@
 
 #include "engine/base.h"
 #include "kernel/account.h"
+#include "kernel/channel.h"
 #include "kernel/cpu.h"
 #include "kernel/gc.h"
 #include "kernel/heap.h"
@@ -91,6 +92,7 @@ void process_destroy(struct process *process)
     }
     gc_heap_destroy(process);
     handle_table_destroy(&process->handles);
+    channel_collect_if_due();
     account_release(process->account);
     if (process->name) {
         kernel_free(process->name, strlen(process->name) + 1);

@@ -1,7 +1,8 @@
 #include "kernel/system.h"
 
-#include "kernel/object.h"
+#include "kernel/channel.h"
 #include "kernel/heap.h"
+#include "kernel/object.h"
 #include "kernel/platform.h"
 #include "kernel/service.h"
 #include "kernel/stack.h"
@@ -65,6 +66,7 @@ void clock_object_destroy(struct object *object)
 
 void system_trim(void)
 {
+    channel_collect();
     service_buffers_trim();
     kernel_stacks_trim();
     kernel_heap_trim();

@@ -172,6 +172,67 @@ static void nested(void)
     CHECK(object_count(OBJECT_CHANNEL) == 0);
 }
 
+static void write_handles(struct grant *end, struct grant *first, struct grant *second)
+{
+    struct message *message;
+    CHECK(message_create(0, second ? 2 : 1, account, &message) == STATUS_OK);
+    message->grants[0] = first;
+    if (second)
+        message->grants[1] = second;
+    CHECK(channel_write(end->object, message) == STATUS_OK);
+}
+
+/* Channels whose handles lie in messages of each other. */
+static void cycles(void)
+{
+    struct pair first = new_pair(0, 0), second = new_pair(0, 0), third = new_pair(0, 0);
+    CHECK(write_bytes(first.ends[0], 10, 1) == STATUS_OK);
+    write_handles(second.ends[0], first.ends[1], NULL);
+    write_handles(third.ends[0], second.ends[1], NULL);
+    write_handles(first.ends[0], third.ends[1], third.ends[0]);
+    CHECK(object_count(OBJECT_CHANNEL) == 6 && !has(first.ends[0], SIGNAL_PEER_CLOSED));
+    channel_collect(); /* what was written there nobody can read: each other end lies in a message at the next one */
+    CHECK(object_count(OBJECT_CHANNEL) == 2);
+    CHECK(has(first.ends[0], SIGNAL_PEER_CLOSED) && has(second.ends[0], SIGNAL_PEER_CLOSED));
+    grant_drop(first.ends[0]);
+    grant_drop(second.ends[0]);
+    CHECK(object_count(OBJECT_CHANNEL) == 0);
+
+    /* A long one, and a handle to one of them somewhere else. */
+    struct pair pairs[100];
+    struct grant *kept = NULL;
+    struct message *message;
+    for (int i = 0; i < 100; i++)
+        pairs[i] = new_pair(0, 0);
+    CHECK(grant_derive(pairs[33].ends[1], RIGHTS_ALL, true, NULL, &kept) == STATUS_OK);
+    for (int i = 0; i < 100; i++)
+        write_handles(pairs[i].ends[0], pairs[(i + 1) % 100].ends[1], NULL);
+    for (int i = 0; i < 100; i++)
+        grant_drop(pairs[i].ends[0]);
+    channel_collect();
+    CHECK(object_count(OBJECT_CHANNEL) == 200 - 100);
+    CHECK(channel_read(kept->object, 0, 1, &message) == STATUS_OK &&
+          message->grants[0]->object == pairs[34].ends[1]->object);
+    message_destroy(message); /* and with it one after the other, up to the one that is kept */
+    CHECK(object_count(OBJECT_CHANNEL) == 1);
+    grant_drop(kept);
+
+    /* Revoked on its way, a handle keeps nothing. */
+    first = new_pair(0, 0);
+    second = new_pair(0, 0);
+    struct grant *child;
+    CHECK(grant_derive(first.ends[1], RIGHTS_ALL, true, NULL, &child) == STATUS_OK);
+    write_handles(second.ends[0], child, NULL);
+    write_handles(first.ends[0], second.ends[1], NULL);
+    grant_revoke(first.ends[1]);
+    grant_drop(second.ends[0]);
+    channel_collect();
+    CHECK(object_count(OBJECT_CHANNEL) >= 3 && channel_read(first.ends[1]->object, 0, 1, &message) == STATUS_OK);
+    message_destroy(message);
+    drop_pair(first);
+    CHECK(object_count(OBJECT_CHANNEL) == 0);
+}
+
 static void floods(void)
 {
     struct account *whole = account;
@@ -255,6 +316,7 @@ int main(int argc, char **argv)
         closing();
         handles();
         nested();
+        cycles();
         floods();
         threads();
         CHECK(account->used == 0 && account->references == 1 && object_count(OBJECT_CHANNEL) == 0);
