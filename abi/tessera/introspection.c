@@ -37,9 +37,9 @@ int32_t host_process_list(struct instance *instance, uint32_t handle, uint32_t p
 {
     struct process_statistics part[LIST_PART];
     count = (uint32_t)min_u64(count, TESSERA_PROCESS_LIST_MAXIMUM);
-    uint64_t *place = instance_memory_required(instance, position, sizeof(*place), "process_list: position");
-    struct tessera_process_information *to =
-        instance_memory_required(instance, buffer, count * sizeof(*to), "process_list: buffer");
+    void *place = instance_memory_required(instance, position, sizeof(uint64_t), "process_list: position");
+    uint8_t *to = instance_memory_required(instance, buffer, count * sizeof(struct tessera_process_information),
+                                           "process_list: buffer");
     enum status status = caller_check(instance, handle, NEEDS(process_list));
     if (status != STATUS_OK) {
         return tessera_result(status);
@@ -52,7 +52,7 @@ int32_t host_process_list(struct instance *instance, uint32_t handle, uint32_t p
         for (size_t i = 0; i < found; i++, done++) {
             struct tessera_process_information information;
             describe(instance->process, &part[i], &information);
-            memcpy(to + done, &information, sizeof(information));
+            memcpy(to + done * sizeof(information), &information, sizeof(information));
         }
     }
     memcpy(place, &next, sizeof(next));
@@ -74,8 +74,7 @@ int32_t host_trace_read(struct instance *instance, uint32_t handle, uint32_t cpu
     struct tessera_trace_position next;
     count = (uint32_t)min_u64(count, TESSERA_TRACE_READ_MAXIMUM);
     void *place = instance_memory_required(instance, position, sizeof(next), "trace_read: position");
-    struct tessera_trace_record *to =
-        instance_memory_required(instance, buffer, count * sizeof(*to), "trace_read: buffer");
+    uint8_t *to = instance_memory_required(instance, buffer, count * sizeof(part[0]), "trace_read: buffer");
     enum status status = caller_check(instance, handle, NEEDS(trace_read));
     if (status == STATUS_OK && process_time_step(instance->process) != PROCESS_TIME_FINE) {
         status = STATUS_DENIED;
@@ -95,7 +94,7 @@ int32_t host_trace_read(struct instance *instance, uint32_t handle, uint32_t cpu
         for (size_t i = 0; i < found; i++) {
             part[i].lap = 0;
         }
-        memcpy(to + done, part, found * sizeof(part[0]));
+        memcpy(to + done * sizeof(part[0]), part, found * sizeof(part[0]));
     }
     memcpy(place, &next, sizeof(next));
     return (int32_t)done;
