@@ -152,9 +152,21 @@ static bool give_object(struct process *process, struct object *object, uint32_t
 static bool give_handles(struct process *process, const struct launch_job *job)
 {
     bool has_port = !job->port || give(process, job->port, HANDLE_KNOWN_PORT);
-    return has_port && (!job->launch->system_handle || give_object(process, system_object(), HANDLE_KNOWN_SYSTEM)) &&
+    bool is_bound = launch_bindings_give(job->bindings, job->binding_count, process) == STATUS_OK;
+    return has_port && is_bound &&
+           (!job->launch->system_handle || give_object(process, system_object(), HANDLE_KNOWN_SYSTEM)) &&
            (!job->launch->clock_handle || give_object(process, clock_object(), HANDLE_KNOWN_CLOCK)) &&
            launch_services_give(job->services, job->service_count, process) == STATUS_OK;
+}
+
+static void drop_grants(const struct launch_job *job)
+{
+    if (job->port) {
+        grant_drop(job->port);
+    }
+    for (uint32_t i = 0; i < job->binding_count; i++) {
+        grant_drop(job->bindings[i].grant);
+    }
 }
 
 void launch_job_run(void *argument)
@@ -164,9 +176,7 @@ void launch_job_run(void *argument)
     struct process *process;
     if (process_create(launch->name, launch->memory_limit, &process) != STATUS_OK) {
         refuse(job->result, "out of memory");
-        if (job->port) {
-            grant_drop(job->port);
-        }
+        drop_grants(job);
         return;
     }
     process->launch = launch;
@@ -194,18 +204,26 @@ void launch_job_run(void *argument)
 void launch_run(const struct launch *launch, struct launch_result *result)
 {
     struct launch_job job = {
-        .launch = launch, .result = result, .service_count = launch->service_count, .foreground = true};
+        .launch = launch,
+        .result = result,
+        .service_count = launch->service_count,
+        .bindings = launch->bindings,
+        .binding_count = launch->binding_count,
+        .foreground = true,
+    };
     struct launched_service *services = NULL;
     struct thread *thread;
     *result = (struct launch_result){.outcome = LAUNCH_EXITED};
     for (uint32_t i = 0; i < launch->directory_count; i++) {
         vfs_acquire(launch->directories[i].node);
     }
-    if (!launch->service_count || launch_services_start(launch, &services, result)) {
-        job.services = services;
-        if (thread_start(launch_job_run, &job, &thread) == STATUS_OK) {
-            thread_join(thread);
-        } else {
+    bool ready = !launch->service_count || launch_services_start(launch, &services, result);
+    job.services = services;
+    if (ready && thread_start(launch_job_run, &job, &thread) == STATUS_OK) {
+        thread_join(thread);
+    } else {
+        drop_grants(&job);
+        if (ready) {
             refuse(result, "out of memory");
         }
     }

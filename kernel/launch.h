@@ -8,6 +8,7 @@
 
 #include "kernel/status.h"
 
+struct grant;
 struct vfs_node;
 
 /* A directory that the program may use, under the name it sees (a WASI preopen). */
@@ -21,6 +22,13 @@ struct launch_service {
     const char *name; /* for messages, and its argv[0] */
     const uint8_t *module_bytes;
     size_t module_size;
+};
+
+/* An interface that the program may use, and a handle to a client end of a port for it. */
+struct launch_binding {
+    const char *interface;
+    uint32_t interface_length;
+    struct grant *grant; /* the launch's: it goes to the program, or is dropped */
 };
 
 struct launch {
@@ -39,6 +47,8 @@ struct launch {
     bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
     uint32_t service_count; /* in the order in which they are started: each may use those before it */
     const struct launch_service *services;
+    uint32_t binding_count;
+    const struct launch_binding *bindings;
 };
 
 enum launch_outcome { LAUNCH_EXITED, LAUNCH_TRAPPED, LAUNCH_REFUSED };

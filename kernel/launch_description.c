@@ -96,6 +96,8 @@ static bool field_store(struct launch_description *description, const struct fie
             return false;
         }
         description->directories[description->directory_count - 1].source = field->value;
+    } else if (key_is(field, "interface")) {
+        description->interfaces[description->interface_count++] = field->value;
     } else if (key_is(field, "service")) {
         description->services[description->service_count++] = field->value;
     } else if (key_is(field, "memory")) {
@@ -126,10 +128,10 @@ static bool field_store(struct launch_description *description, const struct fie
 
 /* One block for the lists. */
 static bool lists_allocate(struct launch_description *description, uint64_t arguments, uint64_t environment,
-                           uint64_t services, uint64_t directories)
+                           uint64_t interfaces, uint64_t services, uint64_t directories)
 {
-    description->block_bytes =
-        (arguments + environment + services) * sizeof(char *) + directories * sizeof(struct launch_description_directory);
+    description->block_bytes = (arguments + environment + interfaces + services) * sizeof(char *) +
+                               directories * sizeof(struct launch_description_directory);
     description->block = kernel_allocate_zeroed(description->block_bytes);
     if (!description->block) {
         return false;
@@ -137,7 +139,8 @@ static bool lists_allocate(struct launch_description *description, uint64_t argu
     description->directories = description->block;
     description->arguments = (const char **)(description->directories + directories);
     description->environment = description->arguments + arguments;
-    description->services = description->environment + environment;
+    description->interfaces = description->environment + environment;
+    description->services = description->interfaces + interfaces;
     return true;
 }
 
@@ -156,19 +159,20 @@ enum status launch_description_parse(const uint8_t *bytes, size_t size, struct l
                                      const char **message)
 {
     struct field field;
-    uint64_t arguments = 0, environment = 0, services = 0, directories = 0;
+    uint64_t arguments = 0, environment = 0, interfaces = 0, services = 0, directories = 0;
     *description = (struct launch_description){.repeat = 1};
     *message = NULL;
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {
         arguments += key_is(&field, "argument");
         environment += key_is(&field, "environment");
+        interfaces += key_is(&field, "interface");
         services += key_is(&field, "service");
         directories += key_is(&field, "directory");
     }
     if (*message) {
         return STATUS_INVALID;
     }
-    if (!lists_allocate(description, arguments, environment, services, directories)) {
+    if (!lists_allocate(description, arguments, environment, interfaces, services, directories)) {
         return STATUS_NO_MEMORY;
     }
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {

@@ -15,6 +15,7 @@
  *     timeout=NANOSECONDS wall time limit, decimal; 0 or no such field: none
  *     clock=1             the program gets a handle to the clock; without it, it sees time in steps of 1 ms
  *     system=1            the program gets a handle to the system
+ *     interface=NAME[=HANDLE]  for process_run (sdk/tessera.h), not in archives: an interface that the program may use
  *     service=PATH        a program in the archive that is started before and offers services, one for each
  *     repeat=COUNT        run it so often, decimal, 1 without the field
  *     report=1            log a line `launch NAME: exit status 0` (or trap or reason of refusal) after each run
@@ -56,6 +57,8 @@ struct launch_description {
     uint64_t timeout_nanoseconds;
     uint64_t repeat;
     bool clock_handle;
+    uint32_t interface_count;
+    const char **interfaces;
     uint32_t service_count;
     const char **services;
     bool system_handle;

@@ -19,6 +19,8 @@ struct launch_job {
     struct grant *port;                      /* for HANDLE_KNOWN_PORT, the job's; NULL: none */
     const struct launched_service *services; /* whose interfaces it may use */
     uint32_t service_count;
+    const struct launch_binding *bindings; /* whose grants are the job's */
+    uint32_t binding_count;
     bool foreground; /* what the user sees */
 };
 
@@ -31,6 +33,8 @@ bool launch_services_start(const struct launch *launch, struct launched_service 
                            struct launch_result *result);
 /* Wait for the end of all `count`. */
 void launch_services_stop(const struct launch *launch, struct launched_service *services);
+/* Give the handles of the bindings to a process, as many as can be, and drop the others. */
+enum status launch_bindings_give(const struct launch_binding *bindings, uint32_t count, struct process *process);
 /* Client ends of the services for a process, bound to the interfaces that each exports. */
 enum status launch_services_give(const struct launched_service *services, uint32_t count, struct process *process);
 

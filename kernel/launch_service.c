@@ -163,3 +163,24 @@ enum status launch_services_give(const struct launched_service *services, uint32
     }
     return STATUS_OK;
 }
+
+static enum status give_binding(const struct launch_binding *binding, struct process *process)
+{
+    uint32_t handle;
+    enum status status = handle_insert(&process->handles, binding->grant, &handle);
+    if (status != STATUS_OK) {
+        grant_drop(binding->grant);
+        return status;
+    }
+    return service_bind(process, (struct name){binding->interface, binding->interface_length}, handle);
+}
+
+enum status launch_bindings_give(const struct launch_binding *bindings, uint32_t count, struct process *process)
+{
+    enum status first = STATUS_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        enum status status = give_binding(&bindings[i], process);
+        first = first == STATUS_OK ? status : first;
+    }
+    return first;
+}

@@ -208,6 +208,10 @@ static void watch_end(const struct launch_description *description)
 /* All runs of one description; the status of the first that failed, else 0. */
 static int run_description(struct archive *archive, const struct launch_description *description)
 {
+    if (description->interface_count) {
+        log_line("%s: an interface is given by a program", description->name);
+        return STATUS_NOTHING_TO_RUN;
+    }
     const uint8_t *module;
     size_t module_size;
     enum status found = archive_find(archive, description->module, &module, &module_size);

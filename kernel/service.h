@@ -40,6 +40,8 @@ void service_fill_entry(struct host_entry *entry);
 /* From now on imports of `interface` (copied) are bound to this handle of the process. STATUS_EXISTS: the interface is
  * bound already; STATUS_LIMIT; STATUS_NO_MEMORY. Before instances are made. */
 enum status service_bind(struct process *process, struct name interface, uint32_t handle);
+/* The handle that an interface is bound to; 0: it is not bound. */
+uint32_t service_binding(const struct process *process, struct name interface);
 /* The same for each interface that a module exports. */
 enum status service_bind_exports(struct process *process, const struct compiled_module *module, uint32_t handle);
 

@@ -73,6 +73,12 @@ enum status service_bind(struct process *process, struct name interface, uint32_
     return STATUS_OK;
 }
 
+uint32_t service_binding(const struct process *process, struct name interface)
+{
+    const struct binding *binding = find_binding(process->services, interface);
+    return binding ? binding->handle : 0;
+}
+
 enum status service_bind_exports(struct process *process, const struct compiled_module *module, uint32_t handle)
 {
     const struct service_module *services = module->services;

@@ -324,6 +324,11 @@ int32_t tessera_port_reply(uint32_t port, const struct tessera_answer *answer);
 TESSERA_IMPORT(port_reply_receive)
 int32_t tessera_port_reply_receive(uint32_t port, const struct tessera_answer *answer, struct tessera_request *request);
 
+/* The handle to a client end through which this program calls an interface, such as "tessera:log/log". It may be closed,
+ * or duplicated for others. -TESSERA_ENOTFOUND: the program was not given the interface. */
+TESSERA_IMPORT(interface_handle)
+int32_t tessera_interface_handle(const char *name, uint32_t bytes);
+
 /* Answer calls with the functions that this module exports of interfaces written in WIT (docs/services.md), until there is
  * no client end any more: 0. A function that traps ends the program, as one whose result is none. Needs READ of a port.
  * -TESSERA_ENOTFOUND: the module exports no such function, or does not say their types; -TESSERA_EBUSY: called in the
@@ -406,7 +411,8 @@ int32_t tessera_trace_read(uint32_t handle, uint32_t cpu, struct tessera_trace_p
 
 /* Run a program to its end and return its exit status: 0 to 255 by convention, 134 after a trap (the report goes to the
  * error stream), 126 when it is no program that can be started. It shares this program's standard streams. Needs EXECUTE.
- * -TESSERA_EINVALID: the description is wrong; -TESSERA_ENOTFOUND, -TESSERA_EIO: the file; -TESSERA_ENOMEMORY.
+ * -TESSERA_EINVALID: the description is wrong; -TESSERA_ENOTFOUND, -TESSERA_EIO: the file; -TESSERA_ENOMEMORY. Handles
+ * in the description: -TESSERA_EHANDLE, -TESSERA_ERIGHT.
  *
  * `description` is `bytes` bytes of fields, each "key=value" ended by a NUL byte:
  *     module=PATH        the .wasm file, by a path in one of the caller's own directories; required
@@ -414,6 +420,9 @@ int32_t tessera_trace_read(uint32_t handle, uint32_t cpu, struct tessera_trace_p
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
  *     clock=1            a handle to the clock, if the caller has one
+ *     interface=NAME     hand on an interface that the caller may use
+ *     interface=NAME=HANDLE  the same for a client end that the caller has a handle to, decimal. Both need DUPLICATE
+ *                        and TRANSFER; the program gets a duplicate
  *     memory=BYTES       limit of linear memory, decimal
  *     timeout=NANOSECONDS  time limit, decimal */
 TESSERA_IMPORT(process_run)

@@ -164,7 +164,8 @@ static uint64_t budget(const struct process *starter, uint64_t wanted)
     return max_u64(min_u64(wanted ? wanted : UINT64_MAX, process_memory_left(starter)), 1);
 }
 
-static int32_t run(struct process *starter, const struct launch_description *description)
+static int32_t run(struct process *starter, const struct launch_description *description,
+                   const struct launch_binding *bindings)
 {
     const struct launch *caller = process_launch(starter);
     uint8_t *bytes;
@@ -178,6 +179,7 @@ static int32_t run(struct process *starter, const struct launch_description *des
         status = read_module(caller, description->module, &bytes, &size);
     }
     if (status != STATUS_OK) {
+        caller_bindings_drop(bindings, description->interface_count);
         kernel_free(directories, directories_bytes);
         return tessera_result(status);
     }
@@ -193,6 +195,8 @@ static int32_t run(struct process *starter, const struct launch_description *des
         .directories = directories,
         .memory_limit = budget(starter, description->memory_limit),
         .timeout_nanoseconds = description->timeout_nanoseconds,
+        .binding_count = description->interface_count,
+        .bindings = bindings,
         .clock_handle = description->clock_handle && handle_has_clock(&starter->handles),
     };
     struct launch_result result;
@@ -205,6 +209,17 @@ static int32_t run(struct process *starter, const struct launch_description *des
     kernel_free(bytes, size);
     kernel_free(directories, directories_bytes);
     return launch_exit_status(&result);
+}
+
+/* The bindings first, since they may be refused. */
+static int32_t run_bound(struct process *starter, const struct launch_description *description)
+{
+    size_t bytes = description->interface_count * sizeof(struct launch_binding);
+    struct launch_binding *bindings = kernel_allocate(bytes);
+    enum status status = bindings ? caller_bindings(starter, description, bindings) : STATUS_NO_MEMORY;
+    int32_t result = status == STATUS_OK ? run(starter, description, bindings) : tessera_result(status);
+    kernel_free(bindings, bytes);
+    return result;
 }
 
 int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t description, uint32_t bytes)
@@ -230,7 +245,7 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
         /* The caller's authority is its directories; the system's own fields are not for it. */
         bool for_the_system = parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
                               parsed.statistics || parsed.accounting || parsed.profile_hertz || parsed.trace_bytes;
-        result = for_the_system ? -TESSERA_EINVALID : run(instance_process(instance), &parsed);
+        result = for_the_system ? -TESSERA_EINVALID : run_bound(instance_process(instance), &parsed);
         launch_description_release(&parsed);
     }
     kernel_free(copy, bytes);

@@ -44,6 +44,13 @@ enum status caller_finish(enum status status);
 
 /* When a wait of the caller ends: not between the ticks of the time that it can see. */
 uint64_t caller_deadline(struct instance *instance, uint64_t deadline);
+/* What the description's fields `interface` mean for a program that the process starts: `bindings` has room for all, and
+ * then a grant each. On failure there is none. */
+struct launch_binding;
+struct launch_description;
+enum status caller_bindings(struct process *process, const struct launch_description *description,
+                            struct launch_binding *bindings);
+void caller_bindings_drop(const struct launch_binding *bindings, uint32_t count);
 /* A new object's first handle, or an error: takes over the reference. */
 int32_t caller_give(struct instance *instance, enum status status, struct object *object);
 

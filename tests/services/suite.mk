@@ -26,4 +26,8 @@ $(THREADED_SERVICE_TESTS): $(BUILD)/services/threads_%.wasm: tests/services/thre
 	$(Q)$(LINK_SERVICE) $$(cat sdk/threads/flags) $< tests/services/generated/exchange_$*.c sdk/threads/threads.c \
 	    sdk/threads/start.s -o $@
 
-TEST_FILES += $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+$(BUILD)/services/starter.wasm: tests/services/starter.c interfaces/generated/log_client.c sdk/service/start.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+
+TEST_FILES += $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
