@@ -182,7 +182,7 @@ void platform_log(const char *text, size_t bytes)
 void platform_record(enum record_stream stream, const void *record, size_t bytes)
 {
     static const enum console_frame types[RECORD_COUNT] = {[RECORD_PROFILE] = CONSOLE_PROFILE,
-                                                            [RECORD_TRACE] = CONSOLE_TRACE};
+                                                           [RECORD_TRACE] = CONSOLE_TRACE};
     _Static_assert(PLATFORM_RECORD_BYTES <= CONSOLE_PAYLOAD_MAXIMUM, "a record is a frame");
     if (framed)
         send_as(types[stream], record, bytes);

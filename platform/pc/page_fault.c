@@ -121,18 +121,29 @@ static enum fault_result fault_in_frame(uint64_t *entry, uint64_t *parent, uint6
     return FAULT_RESOLVED;
 }
 
-/* A page that shows its source is stored to: a frame of its own, with the same contents. Other CPUs may have looked at
- * the old one. */
-static enum fault_result copy_page(uint64_t *entry, uint64_t address) REQUIRES(region)
+/* A page of its own with what is in the frame of `from`; what the entry says is not to be remembered by any CPU. */
+static enum fault_result fault_in_copy(uint64_t *entry, uint64_t from) REQUIRES(region)
 {
-    uint64_t old = *entry, frame = frame_allocate(FRAME_GUEST);
+    uint64_t frame = frame_allocate(FRAME_GUEST);
     if (frame == NO_FRAME)
         return FAULT_OUT_OF_MEMORY;
-    memcpy(physical_pointer(frame), physical_pointer(old & ENTRY_ADDRESS), FRAME_BYTES);
+    memcpy(physical_pointer(frame), physical_pointer(from & ENTRY_ADDRESS), FRAME_BYTES);
     entry_set(entry, frame | ENTRY_WRITABLE | ENTRY_NO_EXECUTE | ENTRY_PRESENT | ENTRY_ACCESSED);
-    tlb_flush(address & ~(FRAME_BYTES - 1), FRAME_BYTES);
-    page_free(old);
     return FAULT_RESOLVED;
+}
+
+/* A page that shows its source is stored to. Nobody may look at the old one when the first store is done. */
+static enum fault_result copy_shown(uint64_t *entry, uint64_t address) REQUIRES(region)
+{
+    uint64_t old = *entry;
+    entry_set(entry, 0);
+    tlb_flush(address & ~(FRAME_BYTES - 1), FRAME_BYTES);
+    enum fault_result result = fault_in_copy(entry, old);
+    if (result == FAULT_RESOLVED)
+        page_free(old);
+    else
+        entry_set(entry, old);
+    return result;
 }
 
 static bool is_shown_copy(uint64_t entry)
@@ -148,14 +159,14 @@ static bool window_source(uint64_t entry, uint64_t address, uint64_t *source)
 
 /* Do what needs no other region. True: the page is a window's; nothing is done yet, and it is to show `*source`, or,
  * with `*copy`, a copy of it. */
-static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *result, uint64_t *source,
-                         bool *copy) REQUIRES(region)
+static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *result, uint64_t *source, bool *copy)
+    REQUIRES(region)
 {
     int level;
     uint64_t *parent, *entry = find_entry(address, &parent, &level);
     *result = FAULT_INVALID;
     if (entry && is_shown_copy(*entry) && (error & FAULT_WRITE)) {
-        *result = copy_page(entry, address);
+        *result = copy_shown(entry, address);
         return false;
     }
     if (!entry || !access_allowed(*entry, error))
@@ -177,8 +188,10 @@ static bool fault_in_own(uint64_t address, uint64_t error, enum fault_result *re
     return false;
 }
 
-/* With both regions locked: let the window page show the source's, which has a frame. False: not so any more. */
-static bool show_source(uint64_t address, uint64_t source_address, enum fault_result *result) REQUIRES(region)
+/* With both regions locked: let the window page show the source's, which has a frame, or become a copy of it if it is
+ * stored to and is not to change the source. False: things are not as they were any more. */
+static bool show_source(uint64_t address, uint64_t source_address, uint64_t error, enum fault_result *result)
+    REQUIRES(region)
 {
     uint64_t now, *entry = page_entry(address, result);
     if (!entry)
@@ -192,6 +205,10 @@ static bool show_source(uint64_t address, uint64_t source_address, enum fault_re
     uint64_t copy = *entry & ENTRY_COPY;
     if (!(*source & ENTRY_PRESENT) || (is_shown_copy(*source) && !copy))
         return false;
+    if (copy && (error & FAULT_WRITE)) {
+        *result = fault_in_copy(entry, *source);
+        return true;
+    }
     uint64_t frame = *source & ENTRY_ADDRESS;
     *result = FAULT_OUT_OF_MEMORY;
     if (!sharing_add(frame, !(*source & ENTRY_SHARED)))
@@ -206,8 +223,8 @@ static bool show_source(uint64_t address, uint64_t source_address, enum fault_re
 /* A window onto a window onto ... is followed so far. */
 #define WINDOW_DEPTH_MAXIMUM 4
 
-/* The source of a window is touched first, stored to if the window may be, with no lock held; if others changed either in between, all begins again,
- * with what they made of it. */
+/* The source of a window is touched first, stored to if the window may be, with no lock held; if others changed either
+ * in between, all begins again, with what they made of it. */
 static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t depth)
 {
     for (;;) {
@@ -223,10 +240,10 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
         if (result != FAULT_RESOLVED)
             return result;
         regions_acquire(address, source);
-        bool done = show_source(address, source, &result);
+        bool done = show_source(address, source, error, &result);
         regions_release(address, source);
-        if (done && (result != FAULT_RESOLVED || !copy || !(error & FAULT_WRITE)))
-            return result; /* else once more, for the page of its own */
+        if (done)
+            return result;
     }
 }
 

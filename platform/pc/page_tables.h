@@ -12,14 +12,14 @@
 #include "platform/pc/spinlock.h"
 
 /* Bits of an entry. */
-#define ENTRY_PRESENT    (UINT64_C(1) << 0)
-#define ENTRY_WRITABLE   (UINT64_C(1) << 1)
-#define ENTRY_UNCACHED   (UINT64_C(3) << 3) /* PWT, PCD */
-#define ENTRY_ACCESSED   (UINT64_C(3) << 5) /* accessed, dirty: set at once, so that the CPU need not */
-#define ENTRY_HUGE       (UINT64_C(1) << 7)
-#define ENTRY_COMMITTED  (UINT64_C(1) << 9)  /* not present: committed */
-#define ENTRY_WINDOW     (UINT64_C(1) << 10) /* not present: number of the window record in the address bits */
-#define ENTRY_SHARED     (UINT64_C(1) << 11) /* present: the frame is counted in sharing.c */
+#define ENTRY_PRESENT   (UINT64_C(1) << 0)
+#define ENTRY_WRITABLE  (UINT64_C(1) << 1)
+#define ENTRY_UNCACHED  (UINT64_C(3) << 3) /* PWT, PCD */
+#define ENTRY_ACCESSED  (UINT64_C(3) << 5) /* accessed, dirty: set at once, so that the CPU need not */
+#define ENTRY_HUGE      (UINT64_C(1) << 7)
+#define ENTRY_COMMITTED (UINT64_C(1) << 9)  /* not present: committed */
+#define ENTRY_WINDOW    (UINT64_C(1) << 10) /* not present: number of the window record in the address bits */
+#define ENTRY_SHARED    (UINT64_C(1) << 11) /* present: the frame is counted in sharing.c */
 /* With ENTRY_WINDOW: the page becomes a copy when it is stored to. Present: it still shows the source, not writable. */
 #define ENTRY_COPY       (UINT64_C(1) << 60)
 #define ENTRY_ADDRESS    UINT64_C(0x000ffffffffff000)

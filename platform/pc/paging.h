@@ -42,8 +42,8 @@ enum status paging_window(uint64_t start, uint64_t bytes, uint32_t window, bool 
 enum status paging_protect(uint64_t start, uint64_t bytes, enum protection protection);
 void paging_decommit(uint64_t start, uint64_t bytes);
 /* A range that was committed, or made a window with copies, becomes so again: what was stored there is gone, pages that
- * only show their source stay. Where it was committed, up to `kept` pages keep their frames and are zeroed. False: there
- * is no frame for a table, and part of it may be done. */
+ * only show their source stay. Where it was committed, up to `kept` pages keep their frames and are zeroed. False:
+ * there is no frame for a table, and part of it may be done. */
 bool paging_renew(uint64_t start, uint64_t bytes, uint32_t kept);
 bool paging_renew_window(uint64_t start, uint64_t bytes, uint32_t window);
 

@@ -193,8 +193,8 @@ static void check_windows(void)
 static void check_copies_of(uint64_t bytes)
 {
     uint64_t before = frames_used();
-    uint8_t *source = platform_reserve(bytes), *copies[2] = {platform_reserve_for_guest(MEMORY),
-                                                              platform_reserve_for_guest(MEMORY)};
+    uint8_t *source = platform_reserve(bytes),
+            *copies[2] = {platform_reserve_for_guest(MEMORY), platform_reserve_for_guest(MEMORY)};
     uint8_t *window = platform_reserve_for_guest(MEMORY);
     CHECK(platform_commit(source, bytes, PROTECTION_READ_WRITE) == STATUS_OK);
     for (uint64_t at = 0; at < bytes; at += 2 * PAGE) /* the other half is never touched */
@@ -205,7 +205,7 @@ static void check_copies_of(uint64_t bytes)
     }
     uint8_t *first = copies[0] + PAGE, *second = copies[1] + PAGE;
     CHECK(first[0] == 1 && second[0] == 1);
-    first[0] = 100; /* after it was read */
+    first[0] = 100;            /* after it was read */
     first[2 * PAGE + 1] = 101; /* at once */
     first[3 * PAGE] = 102;     /* which the source never touched */
     first[bytes] = 103;
@@ -606,7 +606,7 @@ _Noreturn void kernel_main(const struct boot_information *information)
         check_reserve_and_commit();
         check_protection();
         check_windows();
-    check_copies();
+        check_copies();
         check_many();
     }
     if (asked('r'))

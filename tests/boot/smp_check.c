@@ -268,9 +268,10 @@ static void churn(struct cpu *cpu)
 }
 
 /* All CPUs touch the same pages, each its own word in each, while they become huge pages; the second half through a
- * window. */
+ * window. And all do so in one copy of them, of which every other page was looked at before. */
 #define COMMON_PAGES UINT64_C(1536)
-static uint8_t *common, *common_window;
+#define COPIED_PAGES UINT64_C(200)
+static uint8_t *common, *common_window, *common_copy;
 static uint32_t common_round;
 
 static void touch_common(struct cpu *cpu)
@@ -288,6 +289,38 @@ static void touch_common(struct cpu *cpu)
     __atomic_fetch_add(&jobs_right, 1, __ATOMIC_RELAXED);
 }
 
+static void touch_copy(struct cpu *cpu)
+{
+    for (uint64_t i = 0; i < COPIED_PAGES; i++) {
+        volatile uint32_t *words = (volatile uint32_t *)(common_copy + i * PAGE);
+        uint32_t source = *((volatile uint32_t *)(common + i * PAGE) + count);
+        if ((i % 2 == 0 && words[count] != source) || words[cpu->number] != common_round)
+            return;
+        words[cpu->number] = common_round + 1000;
+        if (words[cpu->number] != common_round + 1000 || words[count] != source)
+            return;
+    }
+    __atomic_fetch_add(&jobs_right, 1, __ATOMIC_RELAXED);
+}
+
+static void check_copy(void)
+{
+    for (uint64_t i = 0; i < COPIED_PAGES; i++)
+        *((uint32_t *)(common + i * PAGE) + count) = (uint32_t)i;
+    common_copy = platform_reserve_for_guest(MEMORY);
+    CHECK(platform_map_copy(common_copy, common, COPIED_PAGES * PAGE) == STATUS_OK);
+    jobs_right = 0;
+    CHECK(run_everywhere(touch_copy) && jobs_right == count);
+    bool right = true;
+    for (uint64_t i = 0; i < COPIED_PAGES * count; i++) {
+        uint64_t offset = i / count * PAGE + i % count * 4;
+        right &= *(uint32_t *)(common_copy + offset) == common_round + 1000; /* nobody's store is lost */
+        right &= *(uint32_t *)(common + offset) == common_round;
+    }
+    CHECK(right);
+    platform_release(common_copy, MEMORY);
+}
+
 static void check_common(void)
 {
     for (uint32_t i = 0; i < 2; i++) {
@@ -299,6 +332,7 @@ static void check_common(void)
             jobs_right = 0;
             CHECK(run_everywhere(touch_common) && jobs_right == count);
         }
+        check_copy();
         platform_release(common_window, MEMORY);
         platform_release(common, MEMORY);
     }
