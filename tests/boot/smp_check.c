@@ -222,9 +222,40 @@ static void check_forgetting(uint32_t number)
     }
 }
 
+static void read_and_stay(struct cpu *cpu)
+{
+    (void)cpu;
+    seen = *(volatile uint8_t *)shown;
+    __atomic_fetch_add(&jobs_right, 1, __ATOMIC_SEQ_CST);
+    while (!leave)
+        platform_relax(0);
+    seen = *(volatile uint8_t *)shown;
+}
+
+/* It has looked at the source through a copy; then the copy is stored to elsewhere. */
+static void check_store_is_seen(uint32_t number)
+{
+    uint8_t *source = platform_reserve_for_guest(MEMORY);
+    shown = platform_reserve_for_guest(MEMORY);
+    CHECK(platform_commit(source, PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    *source = 7;
+    CHECK(platform_map_copy(shown, source, PAGE) == STATUS_OK);
+    jobs_right = 0;
+    leave = false;
+    begin(number, read_and_stay);
+    while (jobs_right == 0)
+        platform_relax(0);
+    CHECK(seen == 7);
+    *(volatile uint8_t *)shown = 99;
+    leave = true;
+    CHECK(is_done(number) && seen == 99 && *source == 7);
+    platform_release(shown, MEMORY);
+    platform_release(source, MEMORY);
+}
+
 /* ---- All at once ---- */
 
-#define CHURN_ROUNDS 72  /* of all CPUs together: each waits for all others several times */
+#define CHURN_ROUNDS 48  /* of all CPUs together: each waits for all others several times */
 #define CHURN_PAGES  600 /* more than a page table, so that there are huge pages */
 
 static uint64_t next_random(uint64_t *state)
@@ -269,8 +300,8 @@ static void churn(struct cpu *cpu)
 
 /* All CPUs touch the same pages, each its own word in each, while they become huge pages; the second half through a
  * window. And all do so in one copy of them, of which every other page was looked at before. */
-#define COMMON_PAGES UINT64_C(1536)
-#define COPIED_PAGES UINT64_C(200)
+#define COMMON_PAGES UINT64_C(1100)
+#define COPIED_PAGES UINT64_C(24)
 static uint8_t *common, *common_window, *common_copy;
 static uint32_t common_round;
 
@@ -356,6 +387,7 @@ void check_several_cpus(void)
     check_cpus();
     uint64_t before = frames_used();
     check_forgetting(1);
+    check_store_is_seen(1);
     check_forgetting(count - 1);
     CHECK(frames_used() == before);
     jobs_right = 0;
