@@ -170,12 +170,12 @@ static bool map_fixed(uint64_t address, uint64_t physical, uint64_t bytes, uint6
         uint64_t *entry = entry_for(table, address, level);
         uint64_t span = level_span(level),
                  count = min_u64(bytes / span, TABLE_ENTRIES - (uint64_t)(entry - table) % TABLE_ENTRIES);
-        for (; count > 0; count--) {
-            *entry++ = physical | bits | ENTRY_PRESENT | ENTRY_ACCESSED | (level > 1 ? ENTRY_HUGE : 0);
-            address += span;
-            physical += span;
-            bytes -= span;
-        }
+        uint64_t value = physical | bits | ENTRY_PRESENT | ENTRY_ACCESSED | (level > 1 ? ENTRY_HUGE : 0);
+        for (const uint64_t *last = entry + count; entry < last; value += span)
+            *entry++ = value;
+        address += count * span;
+        physical += count * span;
+        bytes -= count * span;
     }
     return true;
 }
@@ -216,7 +216,7 @@ static bool map_all_ram(const struct memory_range *ram, uint32_t ram_count, int 
     uint64_t done = align_up((uint64_t)image_end - KERNEL_BASE, HUGE_FRAME_BYTES);
     uint64_t text = (uint64_t)image_start - KERNEL_BASE, data = (uint64_t)image_data - KERNEL_BASE;
     if (!map_direct(0, text, ENTRY_WRITABLE, 1) || !map_direct(text, data, 0, 1) ||
-        !map_direct(data, done, ENTRY_WRITABLE, 1))
+        !map_direct(data, done, ENTRY_WRITABLE, 2))
         return false;
     for (uint32_t i = 0; i < ram_count; i++) {
         uint64_t start = max_u64(ram[i].start & ~(HUGE_FRAME_BYTES - 1), done);
