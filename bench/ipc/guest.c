@@ -55,3 +55,27 @@ EXPORT(exchange) void exchange(uint32_t count, uint32_t mine, uint32_t yours, ui
             __builtin_trap();
     }
 }
+
+/* Writes a message of four bytes and reads the answer, or the other way round. */
+EXPORT(talk) void talk(uint32_t count, uint32_t channel, uint32_t first)
+{
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (first && tessera_channel_write(channel, &i, sizeof(i), 0, 0, NO_DEADLINE) != 0)
+            __builtin_trap();
+        if (tessera_channel_read(channel, &number, sizeof(number), 0, 0, NO_DEADLINE) != sizeof(number))
+            __builtin_trap();
+        if (!first && tessera_channel_write(channel, &i, sizeof(i), 0, 0, NO_DEADLINE) != 0)
+            __builtin_trap();
+    }
+}
+
+EXPORT(nothing) void nothing(void) {}
+
+static volatile uint8_t data[1 << 20] = {1, [sizeof(data) - 1] = 2};
+
+EXPORT(check_data) void check_data(void)
+{
+    if (data[0] != 1 || data[sizeof(data) - 1] != 2)
+        __builtin_trap();
+}

@@ -1,11 +1,14 @@
 #include "bench/ipc/linux.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,32 +114,115 @@ static void event_exchange(uint32_t count)
     munmap(word, sizeof *word);
 }
 
-static void run_on_one_cpu(void)
+static void run_on(int cpu)
 {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
-    CPU_SET(0, &cpus);
+    CPU_SET(cpu, &cpus);
     require(sched_setaffinity(0, sizeof cpus, &cpus) == 0, "sched_setaffinity");
 }
 
-void linux_measure_all(uint32_t scale, uint32_t chosen, uint64_t ticks[MEASURE_COUNT])
+static void socket_round_trips(uint32_t count, int cpu)
+{
+    int sockets[2];
+    uint8_t bytes[4] = {0};
+    require(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0, "socketpair");
+    pid_t child = fork();
+    require(child >= 0, "fork");
+    if (child == 0) {
+        run_on(cpu);
+        for (uint32_t i = 0; i < count; i++) {
+            read_all(sockets[1], bytes, sizeof bytes);
+            require(write(sockets[1], bytes, sizeof bytes) == sizeof bytes, "write");
+        }
+        _exit(0);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        require(write(sockets[0], bytes, sizeof bytes) == sizeof bytes, "write");
+        read_all(sockets[0], bytes, sizeof bytes);
+    }
+    waitpid(child, NULL, 0);
+    close(sockets[0]);
+    close(sockets[1]);
+}
+
+static void channel_exchange(uint32_t count)
+{
+    socket_round_trips(count, 0);
+}
+
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+static void thread_create_exit(uint32_t count)
+{
+    pthread_t thread;
+    for (uint32_t i = 0; i < count; i++) {
+        require(pthread_create(&thread, NULL, do_nothing, NULL) == 0, "pthread_create");
+        pthread_join(thread, NULL);
+    }
+}
+
+static uint8_t data[1 << 20] = {1, [sizeof(data) - 1] = 2};
+
+static void instantiate_1_mb(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        pid_t child = fork();
+        require(child >= 0, "fork");
+        if (child == 0)
+            _exit(data[0] != 1 || data[sizeof(data) - 1] != 2);
+        waitpid(child, NULL, 0);
+    }
+}
+
+/* Of this program, which with this argument ends at once: main.c. */
+static void process_create_exit(uint32_t count)
+{
+    char *arguments[] = {"bench-ipc", LINUX_EXIT_ARGUMENT, NULL};
+    for (uint32_t i = 0; i < count; i++) {
+        pid_t child = vfork();
+        require(child >= 0, "vfork");
+        if (child == 0) {
+            execv("/proc/self/exe", arguments);
+            _exit(127);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "execv");
+    }
+}
+
+static void call_0_bytes_two_cpus_started(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
+static void channel_exchange_two_cpus(uint32_t count)
+{
+    socket_round_trips(count, sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0);
+}
+
+uint64_t linux_measure(enum measure_number number, uint32_t scale)
 {
     static void (*const functions[])(uint32_t count) = {
 #define MEASURE_FUNCTION(name, rival) name,
         MEASURES(MEASURE_FUNCTION)
 #undef MEASURE_FUNCTION
     };
+    bool making = number >= MEASURE_thread_create_exit && number <= MEASURE_process_create_exit;
+    uint32_t count = making ? scale / MEASURE_MAKING : scale;
+    uint64_t rounds[MEASURE_ROUNDS];
     cpu_set_t before;
     require(sched_getaffinity(0, sizeof before, &before) == 0, "sched_getaffinity");
-    run_on_one_cpu();
-    for (uint32_t n = 0; n < MEASURE_COUNT; n++) {
-        uint64_t rounds[MEASURE_ROUNDS] = {0};
-        for (uint32_t i = 0; i < MEASURE_ROUNDS && chosen >> n & 1; i++) {
-            uint64_t start = measure_ticks();
-            functions[n](scale);
-            rounds[i] = (measure_ticks() - start) / scale;
-        }
-        ticks[n] = measure_median(rounds);
+    run_on(0);
+    for (uint32_t i = 0; i < MEASURE_ROUNDS; i++) {
+        uint64_t start = measure_ticks();
+        functions[number](count);
+        rounds[i] = (measure_ticks() - start) / count;
     }
     sched_setaffinity(0, sizeof before, &before);
+    return measure_median(rounds);
 }

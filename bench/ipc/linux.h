@@ -6,7 +6,10 @@
 
 #include "bench/ipc/measure.h"
 
-/* As measure_all, of the rivals; both sides on one CPU. Called before the kernel is started in this process. */
-void linux_measure_all(uint32_t scale, uint32_t chosen, uint64_t ticks[MEASURE_COUNT]);
+/* A program with this as its only argument ends at once. */
+#define LINUX_EXIT_ARGUMENT "--exit"
+
+/* As measure, of the rival; both sides on one CPU. Not in a process in which the kernel was started. */
+uint64_t linux_measure(enum measure_number number, uint32_t scale);
 
 #endif

@@ -1,6 +1,7 @@
 #include "bench/ipc/measure.h"
 
 #include "engine/base.h"
+#include "kernel/channel.h"
 #include "kernel/cpu.h"
 #include "kernel/event.h"
 #include "kernel/host_call.h"
@@ -12,11 +13,12 @@ struct side {
     struct instance *instance;
     struct thread *thread;
     const char *function;
+    uint64_t cpus;
     union value arguments[4];
     enum trap trap;
 };
 
-static struct compiled_module *guest;
+static struct compiled_module *guest; /* of guest.c, with 1 MB of data */
 static const char *failure;
 
 static void fail(const char *message)
@@ -65,7 +67,7 @@ static void open_side(struct side *side, const char *function)
     struct external imports[32];
     struct link_error error;
     const struct module *module = guest->module;
-    *side = (struct side){.function = function};
+    *side = (struct side){.function = function, .cpus = 1};
     bool right = process_create(function, 0, &side->process) == STATUS_OK && module->import_count <= 32;
     for (uint32_t i = 0; right && i < module->import_count; i++) {
         const struct import *import = &module->imports[i];
@@ -87,7 +89,7 @@ static void run_side(void *argument)
 {
     struct side *side = argument;
     struct external function;
-    thread_set_affinity(thread_current(), 1);
+    thread_set_affinity(thread_current(), side->cpus);
     if (!instance_find_export(side->instance, side->function, strlen(side->function), &function)) {
         fail("the guest lacks a function");
         return;
@@ -219,22 +221,148 @@ static uint64_t event_exchange(uint32_t scale)
     return ticks;
 }
 
-const char *measure_all(const uint8_t *module, size_t bytes, uint32_t scale, uint32_t chosen,
-                        uint64_t ticks[MEASURE_COUNT])
+/* Two sides that talk over a channel, the second one on `cpus`. */
+static uint64_t talk(uint32_t scale, uint64_t cpus)
+{
+    struct side first, second;
+    struct object *ends[2];
+    open_side(&first, "talk");
+    open_side(&second, "talk");
+    if (failure || channel_create(0, 0, NULL, ends) != STATUS_OK) {
+        fail("no channel");
+        return 0;
+    }
+    first.arguments[1].i32 = give(&first, ends[0], RIGHTS_ALL);
+    first.arguments[2].i32 = 1;
+    second.arguments[1].i32 = give(&second, ends[1], RIGHTS_ALL);
+    second.arguments[0].i32 = scale * MEASURE_ROUNDS;
+    second.cpus = cpus;
+    object_release(ends[0]);
+    object_release(ends[1]);
+    start_side(&second);
+    uint64_t ticks = time_side(&first, scale);
+    thread_join(second.thread);
+    close_side(&first);
+    close_side(&second);
+    return ticks;
+}
+
+static uint64_t channel_exchange(uint32_t scale)
+{
+    return talk(scale, 1);
+}
+
+/* ---- Making ---- */
+
+/* A thread that runs a function of a process that is there. */
+static void make_thread(struct side *side)
+{
+    start_side(side);
+    thread_join(side->thread);
+}
+
+/* An instance in a process of its own: the process is made and ended, too. */
+static void make_instance(struct side *side)
+{
+    const char *function = side->function;
+    open_side(side, function);
+    close_side(side);
+}
+
+/* A process with its thread, which calls a function. */
+static void make_process(struct side *side)
+{
+    open_side(side, side->function);
+    make_thread(side);
+    close_side(side);
+}
+
+/* As time_side, for what is made anew each time. */
+static uint64_t time_making(struct side *side, void (*make)(struct side *side), uint32_t count)
+{
+    uint64_t rounds[MEASURE_ROUNDS];
+    for (uint32_t i = 0; i < MEASURE_ROUNDS && !failure; i++) {
+        uint64_t start = measure_ticks();
+        for (uint32_t k = 0; k < count; k++) {
+            make(side);
+        }
+        rounds[i] = (measure_ticks() - start) / count;
+    }
+    return failure ? 0 : measure_median(rounds);
+}
+
+static uint64_t thread_create_exit(uint32_t scale)
+{
+    struct side side;
+    open_side(&side, "nothing");
+    uint64_t ticks = time_making(&side, make_thread, scale / MEASURE_MAKING);
+    close_side(&side);
+    return ticks;
+}
+
+static uint64_t instantiate_1_mb(uint32_t scale)
+{
+    struct side side = {.function = "check_data"};
+    return time_making(&side, make_instance, scale / MEASURE_MAKING);
+}
+
+static uint64_t process_create_exit(uint32_t scale)
+{
+    struct side side = {.function = "check_data"};
+    return time_making(&side, make_process, scale / MEASURE_MAKING);
+}
+
+/* ---- With two CPUs: the last ones, for a CPU that was started stays ---- */
+
+static bool start_second_cpu(void)
+{
+    struct side sides[2];
+    if (platform_cpu_count() < 2) {
+        return false;
+    }
+    for (uint32_t tries = 0; tries < 100 && !kernel_cpus[1] && !failure; tries++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            open_side(&sides[i], "null_host_calls");
+            sides[i].arguments[0].i32 = 1000000;
+            sides[i].cpus = UINT64_MAX;
+            start_side(&sides[i]);
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            thread_join(sides[i].thread);
+            close_side(&sides[i]);
+        }
+    }
+    return kernel_cpus[1] != NULL;
+}
+
+static uint64_t call_0_bytes_two_cpus_started(uint32_t scale)
+{
+    return start_second_cpu() ? call(scale, 0) : 0;
+}
+
+static uint64_t channel_exchange_two_cpus(uint32_t scale)
+{
+    return start_second_cpu() ? talk(scale, 2) : 0;
+}
+
+const char *measure_begin(const uint8_t *module, size_t bytes)
+{
+    struct engine_error error;
+    thread_set_affinity(thread_current(), 1);
+    return compiled_module_create(module, bytes, "guest", &guest, &error) == STATUS_OK ? NULL
+                                                                                       : "the guest does not compile";
+}
+
+uint64_t measure(enum measure_number number, uint32_t scale, const char **message)
 {
     static uint64_t (*const functions[])(uint32_t scale) = {
 #define MEASURE_FUNCTION(name, rival) name,
         MEASURES(MEASURE_FUNCTION)
 #undef MEASURE_FUNCTION
     };
-    struct engine_error error;
-    if (compiled_module_create(module, bytes, "guest", &guest, &error) != STATUS_OK) {
-        return "the guest does not compile";
+    uint64_t ticks = functions[number](scale);
+    if (failure) {
+        *message = failure;
     }
-    thread_set_affinity(thread_current(), 1);
-    for (uint32_t i = 0; i < MEASURE_COUNT && !failure; i++) {
-        ticks[i] = chosen >> i & 1 ? functions[i](scale) : 0;
-    }
-    compiled_module_release(guest);
-    return failure;
+    return ticks;
 }

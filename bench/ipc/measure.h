@@ -12,7 +12,13 @@
     X(checked_host_call, "eventfd write")                                                                              \
     X(call_0_bytes, "pipe round trip, 1 byte")                                                                         \
     X(call_4096_bytes, "pipe round trip, 4096 bytes")                                                                  \
-    X(event_exchange, "futex round trip")
+    X(event_exchange, "futex round trip")                                                                              \
+    X(channel_exchange, "socketpair round trip")                                                                       \
+    X(thread_create_exit, "pthread_create and join")                                                                   \
+    X(instantiate_1_mb, "fork and exit, 1 MB of data")                                                                 \
+    X(process_create_exit, "fork, exec and exit")                                                                      \
+    X(call_0_bytes_two_cpus_started, "pipe round trip, 1 byte")                                                        \
+    X(channel_exchange_two_cpus, "socketpair round trip, two CPUs")
 enum measure_number {
 #define MEASURE_NUMBER(name, rival) MEASURE_##name,
     MEASURES(MEASURE_NUMBER)
@@ -21,6 +27,7 @@ enum measure_number {
 };
 
 #define MEASURE_ROUNDS 9
+#define MEASURE_MAKING 10 /* what is made anew each time is made so many times less often */
 
 static inline uint64_t measure_ticks(void)
 {
@@ -29,11 +36,11 @@ static inline uint64_t measure_ticks(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* Run those whose bit is set in `chosen`, with a module made of guest.c, `scale` being the work of one round; ticks[n]
- * becomes the median of the rounds of measure n, for one operation. Returns a message when something does not work,
- * else NULL. */
-const char *measure_all(const uint8_t *module, size_t bytes, uint32_t scale, uint32_t chosen,
-                        uint64_t ticks[MEASURE_COUNT]);
+/* Compile the module made of guest.c; NULL, or a message. */
+const char *measure_begin(const uint8_t *module, size_t bytes);
+/* The median of the rounds of measure `number`, for one operation, `scale` being the work of one round; 0 when this
+ * machine has too few CPUs. *failure is set to a message when something does not work, and left alone otherwise. */
+uint64_t measure(enum measure_number number, uint32_t scale, const char **failure);
 
 /* The middle one of MEASURE_ROUNDS values. */
 uint64_t measure_median(uint64_t values[MEASURE_ROUNDS]);
