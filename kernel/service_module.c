@@ -4,6 +4,7 @@
 #include "kernel/heap.h"
 
 #define RESOURCE_INTERFACE "tessera:kernel/handles"
+#define CANDIDATES_MAXIMUM 1024 /* imports and exports that are looked up, each in time linear in the interfaces */
 
 static bool name_has(struct name name, char character)
 {
@@ -96,15 +97,25 @@ static void find_unavailable(struct service_function *function)
     }
 }
 
-static enum status complete(struct service_module *services, const struct module *module,
-                            struct service_function *function, enum component_role role)
+/* What the making of one needs. */
+struct maker {
+    struct service_module *services;
+    const struct module *module;
+    struct component_planner *planner;
+    uint32_t candidates_left; /* to be looked up */
+};
+
+static enum status complete(struct maker *maker, struct service_function *function, enum component_role role)
 {
+    const struct module *module = maker->module;
+    struct service_module *services = maker->services;
     function->core = &module->types[function->type];
     function->refusal = check_function(module, function, role);
     if (function->refusal) {
         return STATUS_OK;
     }
-    enum engine_status status = component_call_plan(function->function, &services->types->arena, &function->call);
+    enum engine_status status =
+        component_call_plan(maker->planner, function->function, &services->types->arena, &function->call);
     if (status == ENGINE_LIMIT) {
         function->refusal = "its type is too large";
     } else if (status == ENGINE_OK && has_foreign_resources(&function->call)) {
@@ -117,16 +128,27 @@ static enum status complete(struct service_module *services, const struct module
 }
 
 /* ---- All ---- */
-static enum status add_imports(struct service_module *services, const struct module *module)
+static const struct component_function *find_function(struct maker *maker, const struct component_interface *interfaces,
+                                                      uint32_t count, struct name interface, struct name function)
 {
+    if (maker->candidates_left == 0) {
+        return NULL;
+    }
+    maker->candidates_left--;
+    return component_find_function(interfaces, count, interface, function);
+}
+
+static enum status add_imports(struct maker *maker)
+{
+    const struct module *module = maker->module;
+    struct service_module *services = maker->services;
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < module->import_count && status == STATUS_OK; i++) {
         const struct import *import = &module->imports[i];
         const struct component_function *found =
-            import_is_candidate(import)
-                ? component_find_function(services->types->imports, services->types->import_count, import->module,
-                                          import->field)
-                : NULL;
+            import_is_candidate(import) ? find_function(maker, services->types->imports, services->types->import_count,
+                                                        import->module, import->field)
+                                        : NULL;
         if (found && services->import_count < SERVICE_FUNCTIONS_MAXIMUM) {
             struct service_function *function = &services->imports[services->import_count++];
             *function = (struct service_function){.function = found,
@@ -134,7 +156,7 @@ static enum status add_imports(struct service_module *services, const struct mod
                                                   .index = i,
                                                   .post = UINT32_MAX,
                                                   .type = module->functions[import->index].type};
-            status = complete(services, module, function, COMPONENT_IMPORTED);
+            status = complete(maker, function, COMPONENT_IMPORTED);
         }
     }
     return status;
@@ -156,15 +178,17 @@ static uint32_t find_post(const struct module *module, const struct export *expo
     return type_is(module, module->functions[post->index].type, &wanted) ? post->index : UINT32_MAX;
 }
 
-static enum status add_exports(struct service_module *services, const struct module *module)
+static enum status add_exports(struct maker *maker)
 {
+    const struct module *module = maker->module;
+    struct service_module *services = maker->services;
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < module->export_count && status == STATUS_OK; i++) {
         const struct export *export = &module->exports[i];
         struct name interface, name;
         const struct component_function *found =
             export_is_candidate(export, &interface, &name)
-                ? component_find_function(services->types->exports, services->types->export_count, interface, name)
+                ? find_function(maker, services->types->exports, services->types->export_count, interface, name)
                 : NULL;
         if (found && services->export_count < SERVICE_FUNCTIONS_MAXIMUM) {
             struct service_function *function = &services->exports[services->export_count++];
@@ -173,7 +197,7 @@ static enum status add_exports(struct service_module *services, const struct mod
                                                   .index = export->index,
                                                   .post = find_post(module, export),
                                                   .type = module->functions[export->index].type};
-            status = complete(services, module, function, COMPONENT_EXPORTED);
+            status = complete(maker, function, COMPONENT_EXPORTED);
         }
     }
     return status;
@@ -213,8 +237,14 @@ static enum status fill(struct service_module *services, const struct module *mo
         return STATUS_NO_MEMORY;
     }
     find_reallocate(services, module);
-    enum status status = add_imports(services, module);
-    return status == STATUS_OK ? add_exports(services, module) : status;
+    struct maker maker = {.services = services, .module = module, .candidates_left = CANDIDATES_MAXIMUM};
+    maker.planner = component_planner_create(&kernel_engine_allocator);
+    enum status status = maker.planner ? add_imports(&maker) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        status = add_exports(&maker);
+    }
+    component_planner_destroy(maker.planner);
+    return status;
 }
 
 enum status service_module_create(const struct module *module, struct service_module **result)

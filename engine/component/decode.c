@@ -9,6 +9,7 @@
 #include "engine/reader.h"
 
 #define SCOPE_DEPTH_MAXIMUM 8
+#define COMPARISONS_MAXIMUM 1000000 /* of names: looking up an alias is linear */
 
 enum { SECTION_CUSTOM = 0, SECTION_TYPE = 7, SECTION_EXPORT = 11 }; /* of a component */
 enum { ENCODING_VERSION = 4, ENCODING_UTF8 = 0 };
@@ -69,7 +70,10 @@ struct component_decoder {
     const uint8_t *bytes;
     struct name section; /* for messages */
     enum engine_status status;
-    struct list imports, exports; /* struct component_interface */
+    size_t bytes_left; /* of what all sections may have */
+    uint32_t comparisons_left, functions_left;
+    const struct component_type *primitives[COMPONENT_KIND_COUNT]; /* those made so far */
+    struct list imports, exports;                                  /* struct component_interface */
 };
 
 /* ---- Primitives ---- */
@@ -249,12 +253,15 @@ static bool is_primitive(enum component_kind kind)
 
 static const struct component_type *new_primitive(struct component_decoder *decoder, enum component_kind kind)
 {
-    struct component_type *type = allocate(decoder, 1, sizeof(*type));
-    if (!type) {
-        return NULL;
+    if (!decoder->primitives[kind]) {
+        struct component_type *type = allocate(decoder, 1, sizeof(*type));
+        if (!type) {
+            return NULL;
+        }
+        type->kind = kind;
+        decoder->primitives[kind] = lay_out(decoder, type);
     }
-    type->kind = kind;
-    return lay_out(decoder, type);
+    return decoder->primitives[kind];
 }
 
 /* <valtype>: a type index or a primitive type. */
@@ -507,6 +514,11 @@ static void alias_export(struct component_decoder *decoder, struct scope *scope)
     const struct instance_type *instance = find_instance(decoder, scope, get_u32(decoder));
     struct name name = get_label(decoder);
     for (uint32_t i = 0; ok(decoder) && i < instance->count; i++) {
+        if (decoder->comparisons_left-- == 0) {
+            decoder->comparisons_left = 0;
+            fail(decoder, ENGINE_LIMIT, "too many aliases of too many exports");
+            return;
+        }
         if (component_name_equal(instance->exports[i].name, name) && instance->exports[i].item.kind != ITEM_FUNCTION) {
             add_type(decoder, scope, instance->exports[i].item);
             return;
@@ -645,6 +657,11 @@ static void make_functions(struct component_decoder *decoder, struct component_i
     for (uint32_t i = 0; i < instance->count; i++) {
         const struct item *item = &instance->exports[i].item;
         if (item->kind == ITEM_FUNCTION) {
+            if (decoder->functions_left-- == 0) {
+                decoder->functions_left = 0;
+                fail(decoder, ENGINE_LIMIT, "more than %u functions", COMPONENT_FUNCTIONS_MAXIMUM);
+                return;
+            }
             struct component_function *function = &functions[interface->function_count++];
             *function = *item->function;
             function->name = instance->exports[i].name;
@@ -765,10 +782,11 @@ static void decode_section(struct component_decoder *decoder, struct name sectio
     decoder->section = section;
     decoder->bytes = bytes;
     decoder->reader = (struct reader){.cursor = bytes, .limit = bytes + size};
-    if (size > COMPONENT_SECTION_BYTES_MAXIMUM) {
-        fail(decoder, ENGINE_LIMIT, "larger than %u bytes", COMPONENT_SECTION_BYTES_MAXIMUM);
+    if (size > decoder->bytes_left) {
+        fail(decoder, ENGINE_LIMIT, "more than %u bytes of types", COMPONENT_SECTION_BYTES_MAXIMUM);
         return;
     }
+    decoder->bytes_left -= size;
     decode_component(decoder);
 }
 
@@ -781,6 +799,15 @@ static struct component_types *types_create(const struct engine_allocator *alloc
         arena_initialize(&types->arena, allocator);
     }
     return types;
+}
+
+static struct component_decoder decoder_of(struct component_types *types, struct engine_error *error)
+{
+    return (struct component_decoder){.arena = &types->arena,
+                                      .error = error,
+                                      .bytes_left = COMPONENT_SECTION_BYTES_MAXIMUM,
+                                      .comparisons_left = COMPARISONS_MAXIMUM,
+                                      .functions_left = COMPONENT_FUNCTIONS_MAXIMUM};
 }
 
 static enum engine_status finish(struct component_decoder *decoder, struct component_types *types,
@@ -813,7 +840,7 @@ enum engine_status component_types_decode(const struct module *module, const str
     if (!types) {
         return ENGINE_NO_MEMORY;
     }
-    struct component_decoder decoder = {.arena = &types->arena, .error = error};
+    struct component_decoder decoder = decoder_of(types, error);
     for (uint32_t i = 0; i < module->custom_section_count && ok(&decoder); i++) {
         const struct custom_section *section = &module->custom_sections[i];
         if (is_component_type(section->name)) {
@@ -831,7 +858,7 @@ enum engine_status component_types_decode_section(const uint8_t *bytes, size_t s
     if (!types) {
         return ENGINE_NO_MEMORY;
     }
-    struct component_decoder decoder = {.arena = &types->arena, .error = error};
+    struct component_decoder decoder = decoder_of(types, error);
     decode_section(&decoder, (struct name){"component-type", 14}, bytes, size);
     return finish(&decoder, types, result);
 }

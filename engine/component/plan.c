@@ -10,24 +10,23 @@ struct pending {
     bool flat;
 };
 
-struct planner {
-    struct arena *arena;
+struct component_planner {
+    const struct engine_allocator *allocator;
     enum engine_status status;
-    struct component_step *steps;
-    uint32_t step_count;
-    uint32_t *cases;
-    uint32_t case_count;
-    struct pending *queue;
+    uint32_t step_count, case_count;
     uint32_t queue_first, queue_count;
+    struct component_step steps[COMPONENT_STEPS_MAXIMUM];
+    uint32_t cases[COMPONENT_STEPS_MAXIMUM];
+    struct pending queue[COMPONENT_STEPS_MAXIMUM];
 };
 
-static void refuse(struct planner *planner)
+static void refuse(struct component_planner *planner)
 {
     planner->status = planner->status == ENGINE_OK ? ENGINE_LIMIT : planner->status;
 }
 
 /* The next step; one that is not used any more when there are too many. */
-static struct component_step *add_step(struct planner *planner, enum component_step_kind kind, uint32_t place)
+static struct component_step *add_step(struct component_planner *planner, enum component_step_kind kind, uint32_t place)
 {
     if (planner->step_count == COMPONENT_STEPS_MAXIMUM) {
         refuse(planner);
@@ -38,7 +37,7 @@ static struct component_step *add_step(struct planner *planner, enum component_s
     return step;
 }
 
-static void enqueue(struct planner *planner, const struct component_type *type, uint32_t place, bool flat,
+static void enqueue(struct component_planner *planner, const struct component_type *type, uint32_t place, bool flat,
                     uint32_t *reference)
 {
     if (planner->queue_count == COMPONENT_STEPS_MAXIMUM) {
@@ -49,7 +48,7 @@ static void enqueue(struct planner *planner, const struct component_type *type, 
 }
 
 /* Bytes in memory, together with the ones before them when nothing lies between. */
-static void add_copy(struct planner *planner, uint32_t program, uint32_t place, uint32_t bytes)
+static void add_copy(struct component_planner *planner, uint32_t program, uint32_t place, uint32_t bytes)
 {
     if (planner->step_count > program) {
         struct component_step *last = &planner->steps[planner->step_count - 1];
@@ -61,7 +60,7 @@ static void add_copy(struct planner *planner, uint32_t program, uint32_t place, 
     add_step(planner, COMPONENT_STEP_COPY, place)->bytes = bytes;
 }
 
-static void add_variant(struct planner *planner, const struct component_type *type, uint32_t place, bool flat)
+static void add_variant(struct component_planner *planner, const struct component_type *type, uint32_t place, bool flat)
 {
     struct component_step *step = add_step(planner, COMPONENT_STEP_VARIANT, place);
     if (planner->case_count + type->field_count > COMPONENT_STEPS_MAXIMUM) {
@@ -82,7 +81,7 @@ static void add_variant(struct planner *planner, const struct component_type *ty
     }
 }
 
-static void add_list(struct planner *planner, const struct component_type *type, uint32_t place)
+static void add_list(struct component_planner *planner, const struct component_type *type, uint32_t place)
 {
     struct component_step *step = add_step(planner, COMPONENT_STEP_LIST, place);
     step->bytes = type->element->bytes;
@@ -92,11 +91,11 @@ static void add_list(struct planner *planner, const struct component_type *type,
     }
 }
 
-static void add_type(struct planner *planner, const struct component_type *type, uint32_t program, uint32_t place,
-                     bool flat);
+static void add_type(struct component_planner *planner, const struct component_type *type, uint32_t program,
+                     uint32_t place, bool flat);
 
-static void add_fields(struct planner *planner, const struct component_type *type, uint32_t program, uint32_t place,
-                       bool flat)
+static void add_fields(struct component_planner *planner, const struct component_type *type, uint32_t program,
+                       uint32_t place, bool flat)
 {
     uint32_t end = 0;
     for (uint32_t i = 0; i < type->field_count && planner->status == ENGINE_OK; i++) {
@@ -109,22 +108,22 @@ static void add_fields(struct planner *planner, const struct component_type *typ
     }
 }
 
-static void add_number(struct planner *planner, const struct component_type *type, uint32_t place)
+static void add_number(struct component_planner *planner, const struct component_type *type, uint32_t place)
 {
     struct component_step *step = add_step(planner, COMPONENT_STEP_COPY, place);
     step->bytes = type->bytes;
     step->is_signed = type->kind == COMPONENT_S8 || type->kind == COMPONENT_S16;
 }
 
-static void add_flags(struct planner *planner, const struct component_type *type, uint32_t place)
+static void add_flags(struct component_planner *planner, const struct component_type *type, uint32_t place)
 {
     struct component_step *step = add_step(planner, COMPONENT_STEP_FLAGS, place);
     step->bytes = type->bytes;
     step->mask = (uint32_t)((UINT64_C(1) << type->field_count) - 1);
 }
 
-static void add_type(struct planner *planner, const struct component_type *type, uint32_t program, uint32_t place,
-                     bool flat)
+static void add_type(struct component_planner *planner, const struct component_type *type, uint32_t program,
+                     uint32_t place, bool flat)
 {
     if (planner->status != ENGINE_OK) {
         return;
@@ -172,7 +171,7 @@ static void add_type(struct planner *planner, const struct component_type *type,
 }
 
 /* Compile one program and, behind it, all that it refers to; `*start` gets its number. */
-static void compile(struct planner *planner, const struct component_type *type, bool flat, uint32_t *start)
+static void compile(struct component_planner *planner, const struct component_type *type, bool flat, uint32_t *start)
 {
     enqueue(planner, type, 0, flat, start);
     while (planner->queue_first < planner->queue_count && planner->status == ENGINE_OK) {
@@ -186,7 +185,7 @@ static void compile(struct planner *planner, const struct component_type *type, 
     }
 }
 
-static void plan(struct planner *planner, const struct component_type *type, uint32_t flat_maximum,
+static void plan(struct component_planner *planner, const struct component_type *type, uint32_t flat_maximum,
                  struct component_plan *result)
 {
     *result = (struct component_plan){.alignment = 1};
@@ -205,7 +204,7 @@ static void plan(struct planner *planner, const struct component_type *type, uin
 }
 
 /* Only what was filled is kept. */
-static bool keep(struct planner *planner, struct arena *arena, struct component_call *call)
+static bool keep(struct component_planner *planner, struct arena *arena, struct component_call *call)
 {
     struct component_step *steps = arena_allocate_array(arena, planner->step_count, sizeof(*steps));
     uint32_t *cases = arena_allocate_array(arena, planner->case_count, sizeof(*cases));
@@ -220,25 +219,32 @@ static bool keep(struct planner *planner, struct arena *arena, struct component_
     return true;
 }
 
-enum engine_status component_call_plan(const struct component_function *function, struct arena *arena,
-                                       struct component_call *call)
+struct component_planner *component_planner_create(const struct engine_allocator *allocator)
 {
-    struct arena scratch;
-    arena_initialize(&scratch, arena->allocator);
-    struct planner planner = {.arena = &scratch};
-    planner.steps = arena_allocate_array(&scratch, COMPONENT_STEPS_MAXIMUM, sizeof(*planner.steps));
-    planner.cases = arena_allocate_array(&scratch, COMPONENT_STEPS_MAXIMUM, sizeof(*planner.cases));
-    planner.queue = arena_allocate_array(&scratch, COMPONENT_STEPS_MAXIMUM, sizeof(*planner.queue));
-    if (!planner.steps || !planner.cases || !planner.queue) {
-        planner.status = ENGINE_NO_MEMORY;
-    } else {
-        add_step(&planner, COMPONENT_STEP_END, 0); /* program 0 */
-        plan(&planner, &function->parameters, COMPONENT_FLAT_PARAMETERS, &call->parameters);
-        plan(&planner, function->result, COMPONENT_FLAT_RESULTS, &call->result);
-        if (planner.status == ENGINE_OK && !keep(&planner, arena, call)) {
-            planner.status = ENGINE_NO_MEMORY;
-        }
+    struct component_planner *planner = allocator->allocate(allocator->context, sizeof(*planner));
+    if (planner) {
+        planner->allocator = allocator;
     }
-    arena_release(&scratch);
-    return planner.status;
+    return planner;
+}
+
+void component_planner_destroy(struct component_planner *planner)
+{
+    if (planner) {
+        planner->allocator->release(planner->allocator->context, planner, sizeof(*planner));
+    }
+}
+
+enum engine_status component_call_plan(struct component_planner *planner, const struct component_function *function,
+                                       struct arena *arena, struct component_call *call)
+{
+    planner->status = ENGINE_OK;
+    planner->step_count = planner->case_count = planner->queue_first = planner->queue_count = 0;
+    add_step(planner, COMPONENT_STEP_END, 0); /* program 0 */
+    plan(planner, &function->parameters, COMPONENT_FLAT_PARAMETERS, &call->parameters);
+    plan(planner, function->result, COMPONENT_FLAT_RESULTS, &call->result);
+    if (planner->status == ENGINE_OK && !keep(planner, arena, call)) {
+        planner->status = ENGINE_NO_MEMORY;
+    }
+    return planner->status;
 }

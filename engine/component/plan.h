@@ -53,11 +53,17 @@ struct component_plan {
     uint32_t bytes;      /* of the tuple */
 };
 
-/* Both plans of a usable function; they live in the arena. ENGINE_LIMIT: too many steps. */
+/* Both plans of a function. */
 struct component_call {
     struct component_plan parameters, result;
 };
-enum engine_status component_call_plan(const struct component_function *function, struct arena *arena,
-                                       struct component_call *call);
+
+/* Working memory for making plans, one after the other. NULL: no memory. */
+struct component_planner;
+struct component_planner *component_planner_create(const struct engine_allocator *allocator);
+void component_planner_destroy(struct component_planner *planner); /* NULL is allowed */
+/* Make the plans of a usable function; they live in the arena. ENGINE_LIMIT: too many steps. */
+enum engine_status component_call_plan(struct component_planner *planner, const struct component_function *function,
+                                       struct arena *arena, struct component_call *call);
 
 #endif

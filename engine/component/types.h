@@ -21,7 +21,8 @@
 #define COMPONENT_FLAT_RESULTS    1  /* MAX_FLAT_RESULTS */
 
 /* Limits of our own. Sizes are of values in memory, without what they point to. */
-#define COMPONENT_SECTION_BYTES_MAXIMUM (1u << 20)
+#define COMPONENT_SECTION_BYTES_MAXIMUM (1u << 18) /* of all sections of a module */
+#define COMPONENT_FUNCTIONS_MAXIMUM     4096       /* of all interfaces of a module */
 #define COMPONENT_TYPE_BYTES_MAXIMUM    (1u << 16)
 #define COMPONENT_DEPTH_MAXIMUM         24 /* of types in types */
 

@@ -21,6 +21,7 @@ struct guest {
 static struct component_types *types;
 static struct component_call calls[16];
 static struct guest source, destination;
+static struct component_planner *planner;
 
 static enum component_status allocate(struct component_side *side, uint32_t alignment, uint32_t bytes,
                                       uint32_t *address)
@@ -61,7 +62,7 @@ static const struct component_call *plan(const char *name)
         component_find_function(types->imports, types->import_count, (struct name){"tests:every/every@0.1.0", 23},
                                 (struct name){name, (uint32_t)strlen(name)});
     struct component_call *call = &calls[count++ % ARRAY_COUNT(calls)];
-    CHECK(function && component_call_plan(function, &types->arena, call) == ENGINE_OK);
+    CHECK(function && component_call_plan(planner, function, &types->arena, call) == ENGINE_OK);
     return call;
 }
 
@@ -320,6 +321,7 @@ int main(void)
     struct engine_error error = {0};
     CHECK(component_types_decode_section(every_client, sizeof(every_client), &test_allocator, &types, &error) ==
           ENGINE_OK);
+    planner = component_planner_create(&test_allocator);
     test_bytes();
     test_large();
     test_people();
@@ -329,6 +331,7 @@ int main(void)
     test_result_place();
     test_padding();
     test_handles();
+    component_planner_destroy(planner);
     component_types_release(types);
     CHECK(memory_outstanding == 0);
     return checks_report();

@@ -128,7 +128,7 @@ static void test_no_memory(void)
 
 /* ---- Sections of our own ---- */
 struct bytes {
-    uint8_t data[8192];
+    uint8_t data[40960];
     size_t size;
 };
 
@@ -249,7 +249,9 @@ static void check_doubled(uint32_t count, uint8_t first, uint8_t kind, enum engi
     CHECK(status == decoded);
     if (status == ENGINE_OK) {
         const struct component_function *function = &types->imports[0].functions[0];
-        CHECK(component_call_plan(function, &types->arena, &call) == planned);
+        struct component_planner *planner = component_planner_create(&test_allocator);
+        CHECK(component_call_plan(planner, function, &types->arena, &call) == planned);
+        component_planner_destroy(planner);
         bool match = component_functions_match(function, function, message, sizeof(message));
         CHECK(match == (count < 14) || strstr(message, "too large to compare"));
     }
@@ -264,6 +266,30 @@ static void test_limits(void)
     check_doubled(17, 0x7d, 0x6f, ENGINE_LIMIT, ENGINE_LIMIT); /* 128 KiB */
     check_doubled(20, 0x7f, 0x6a, ENGINE_OK, ENGINE_LIMIT);    /* 2^20 cases */
     check_doubled(23, 0x7f, 0x6a, ENGINE_LIMIT, ENGINE_LIMIT); /* too deep with the parameters */
+    CHECK(memory_outstanding == 0);
+}
+
+/* Work that grows with the square of the section. */
+static void test_much(void)
+{
+    static struct bytes declarations;
+    struct component_types *types;
+    struct engine_error error;
+    uint8_t *large = calloc(COMPONENT_SECTION_BYTES_MAXIMUM + 1, 1);
+    CHECK(decode(large, COMPONENT_SECTION_BYTES_MAXIMUM + 1, &types, &error) == ENGINE_LIMIT);
+    CHECK(decode(large, COMPONENT_SECTION_BYTES_MAXIMUM, &types, &error) == ENGINE_MALFORMED);
+    free(large);
+    declarations.size = 0;
+    put(&declarations, "\x01\x40\x00\x01\x00", 5);
+    for (uint32_t i = 0; i <= COMPONENT_FUNCTIONS_MAXIMUM; i++) {
+        put(&declarations,
+            "\x04\x00\x01"
+            "f\x01\x00",
+            6);
+    }
+    CHECK(decode_declarations(declarations, COMPONENT_FUNCTIONS_MAXIMUM + 2, &types, &error) == ENGINE_LIMIT);
+    CHECK(strstr(error.message, "more than 4096 functions") != NULL);
+    CHECK(decode_declarations(declarations, COMPONENT_FUNCTIONS_MAXIMUM + 1, &types, &error) != ENGINE_OK);
     CHECK(memory_outstanding == 0);
 }
 
@@ -334,6 +360,7 @@ int main(void)
     test_no_memory();
     test_refused();
     test_limits();
+    test_much();
     test_match();
     test_unusable();
     CHECK(memory_outstanding == 0);

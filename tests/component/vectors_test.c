@@ -27,6 +27,7 @@ struct function_under_test {
 };
 
 static int line_number;
+static struct component_planner *planner;
 
 #define CHECK_LINE(condition)                                                                                          \
     do {                                                                                                               \
@@ -67,7 +68,7 @@ static void read_function(struct function_under_test *test)
     test->function = component_find_function(test->types->imports, test->types->import_count, (struct name){"t:t/i", 5},
                                              (struct name){"f", 1});
     CHECK_LINE(test->function && test->function->usable);
-    CHECK_LINE(component_call_plan(test->function, &test->types->arena, &test->call) == ENGINE_OK);
+    CHECK_LINE(component_call_plan(planner, test->function, &test->types->arena, &test->call) == ENGINE_OK);
 }
 
 static void check_core_type(const struct function_under_test *test, enum component_role role, const char *expected)
@@ -164,6 +165,7 @@ int main(int argument_count, char **arguments)
     static char line[LINE_MAXIMUM];
     static struct vector vector;
     struct function_under_test test = {0};
+    planner = component_planner_create(&test_allocator);
     FILE *file = fopen(argument_count > 1 ? arguments[1] : "tests/component/vectors.txt", "r");
     CHECK(file != NULL);
     while (file && fgets(line, sizeof(line), file)) {
@@ -183,6 +185,7 @@ int main(int argument_count, char **arguments)
     }
     CHECK(line_number > 500);
     release(&test);
+    component_planner_destroy(planner);
     CHECK(memory_outstanding == 0);
     return checks_report();
 }

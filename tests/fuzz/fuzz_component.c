@@ -106,7 +106,10 @@ static void try_function(const struct component_function *function, struct arena
     REQUIRE(type.parameter_count <= COMPONENT_FLAT_PARAMETERS + 1 && type.result_count <= 1);
     component_core_type(function, COMPONENT_EXPORTED, types, &type);
     REQUIRE(type.parameter_count <= COMPONENT_FLAT_PARAMETERS && type.result_count <= 1);
-    if (component_call_plan(function, arena, &call) == ENGINE_OK) {
+    struct component_planner *planner = component_planner_create(arena->allocator);
+    enum engine_status status = planner ? component_call_plan(planner, function, arena, &call) : ENGINE_NO_MEMORY;
+    component_planner_destroy(planner);
+    if (status == ENGINE_OK) {
         try_plan(&call.parameters, input);
         try_plan(&call.result, input);
     }
