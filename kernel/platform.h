@@ -162,6 +162,10 @@ struct boot_information {
     uint64_t entry_timestamp;   /* TSC at the platform's first instruction */
 };
 
+/* By platform_panic, when the reason was told: hands platform_record what may explain it. No other CPU runs any more, or
+ * does harm; a panic in it is the end. */
+void kernel_panicked(void);
+
 /* Start of the portable kernel on the boot CPU, on a kernel stack, memory and interrupts working. */
 _Noreturn void kernel_main(const struct boot_information *boot);
 

@@ -173,45 +173,50 @@ struct told {
 };
 _Static_assert(sizeof(struct told) <= PLATFORM_RECORD_BYTES, "a chunk is one record");
 
-static void tell(struct told *told, enum trace_chunk_kind kind, uint32_t number, size_t count, size_t item_bytes)
+static struct told told; /* of who ends the trace; not allocated, as that may be a panic */
+
+static void tell(enum trace_chunk_kind kind, uint32_t number, size_t count, size_t item_bytes)
 {
-    told->chunk.magic = TRACE_MAGIC;
-    told->chunk.kind = kind;
-    told->chunk.number = number;
-    told->chunk.count = (uint32_t)count;
-    platform_record(RECORD_TRACE, told, sizeof(told->chunk) + count * item_bytes);
+    told.chunk.magic = TRACE_MAGIC;
+    told.chunk.kind = kind;
+    told.chunk.number = number;
+    told.chunk.count = (uint32_t)count;
+    platform_record(RECORD_TRACE, &told, sizeof(told.chunk) + count * item_bytes);
 }
 
-static void tell_names(struct told *told)
+static void tell_names(void)
 {
-    told->chunk.lost = name_count > NAMES_MAXIMUM ? name_count - NAMES_MAXIMUM : 0;
+    told.chunk.lost = name_count > NAMES_MAXIMUM ? name_count - NAMES_MAXIMUM : 0;
     for (size_t i = 0, count, all = min_u64(name_count, NAMES_MAXIMUM); i < all; i += count) {
-        count = min_u64(all - i, ARRAY_COUNT(told->names));
-        memcpy(told->names, names + i, count * sizeof(*names));
-        tell(told, TRACE_CHUNK_NAMES, 0, count, sizeof(*names));
+        count = min_u64(all - i, ARRAY_COUNT(told.names));
+        memcpy(told.names, names + i, count * sizeof(*names));
+        tell(TRACE_CHUNK_NAMES, 0, count, sizeof(*names));
     }
 }
 
-static void tell_ring(struct told *told, uint32_t cpu)
+static void tell_ring(uint32_t cpu)
 {
     size_t count;
     for (uint64_t next = 0;
-         (count = trace_read(cpu, &next, told->records, ARRAY_COUNT(told->records), &told->chunk.lost));) {
-        tell(told, TRACE_CHUNK_EVENTS, cpu, count, sizeof(struct trace_record));
+         (count = trace_read(cpu, &next, told.records, ARRAY_COUNT(told.records), &told.chunk.lost));) {
+        tell(TRACE_CHUNK_EVENTS, cpu, count, sizeof(struct trace_record));
     }
 }
 
 void trace_stop(void)
 {
-    struct told *told = kernel_allocate_zeroed(sizeof(*told));
     trace_enabled = false;
-    if (told) {
-        told->chunk.lost = start_time;
-        tell(told, TRACE_CHUNK_START, TRACE_VERSION, 0, 0);
-        tell_names(told);
-        for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM; i++) {
-            tell_ring(told, i);
-        }
-        kernel_free(told, sizeof(*told));
+    told.chunk.lost = start_time;
+    tell(TRACE_CHUNK_START, TRACE_VERSION, 0, 0);
+    tell_names();
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM; i++) {
+        tell_ring(i);
+    }
+}
+
+void kernel_panicked(void)
+{
+    if (trace_enabled) {
+        trace_stop();
     }
 }

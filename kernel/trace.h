@@ -66,7 +66,7 @@ _Static_assert(sizeof(struct trace_chunk) == 24, "the file format");
 /* Note events from now on, in rings of so many bytes, a power of two within the bounds above. (A further trace uses the
  * rings of the first one, which stay.) STATUS_INVALID also when one is under way. */
 enum status trace_start(uint64_t bytes);
-/* No more; tell what was noted. */
+/* No more; tell what was noted. A panic does it too. */
 void trace_stop(void);
 /* Copy records of one CPU's ring, from the one with number *next on (counted from the start of the trace), at most
  * `count`; *next becomes that of the first which was not copied. What was overwritten is passed over: *lost says how

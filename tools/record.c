@@ -49,6 +49,7 @@ void record_trace_to(const char *path)
 {
     trace_path = path;
     trace_file = create(path);
+    setvbuf(trace_file, NULL, _IONBF, 0); /* what a panic tells is followed by nothing */
 }
 
 static struct stack *find_stack(const char *text, size_t length)

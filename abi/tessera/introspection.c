@@ -13,21 +13,21 @@
 static void describe(struct process *caller, const struct process_statistics *statistics,
                      struct tessera_process_information *information)
 {
-    *information =
-        (struct tessera_process_information){.id = statistics->id,
-                                             .threads = statistics->threads,
-                                             .handles = statistics->handles,
-                                             .handle_limit = statistics->handle_limit,
-                                             .age_nanoseconds = process_visible_time(caller, statistics->age),
-                                             .cpu_nanoseconds = process_visible_time(caller, statistics->cpu_time),
-                                             .memory_bytes = statistics->memory_bytes,
-                                             .memory_limit = statistics->memory_limit,
-                                             .object_bytes = statistics->object_bytes,
-                                             .object_limit = statistics->object_limit,
-#define COPY_COUNTER(name, text) .name = statistics->counters.name,
-                                             COUNTERS(COPY_COUNTER)
+    *information = (struct tessera_process_information){
+        .id = statistics->id,
+        .threads = statistics->threads,
+        .handles = statistics->handles,
+        .handle_limit = statistics->handle_limit,
+        .age_nanoseconds = process_visible_time(caller, statistics->age),
+        .cpu_nanoseconds = process_visible_time(caller, statistics->cpu_time),
+        .memory_bytes = statistics->memory_bytes,
+        .memory_limit = statistics->memory_limit,
+        .object_bytes = statistics->object_bytes,
+        .object_limit = statistics->object_limit,
+    };
+#define COPY_COUNTER(counter, text) information->counter = statistics->counters.counter;
+    COUNTERS(COPY_COUNTER)
 #undef COPY_COUNTER
-        };
     _Static_assert(sizeof(information->name) == sizeof(statistics->name), "names fit");
     memcpy(information->name, statistics->name, sizeof(information->name));
 }

@@ -143,6 +143,7 @@ void platform_panic(const char *message)
     platform_log(prefix, sizeof prefix - 1);
     platform_log(message, strlen(message));
     platform_log("\n", 1);
+    kernel_panicked();
     _exit(125);
 }
 

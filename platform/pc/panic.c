@@ -58,6 +58,7 @@ static void show_stack(uint64_t rsp)
 
 static _Noreturn void stop(void)
 {
+    kernel_panicked();
     console_finish(PANIC_STATUS, true);
     power_off_machine();
 }

@@ -496,6 +496,10 @@ void kernel_interrupt_request(struct machine_state *state)
     interrupt_requests++;
 }
 
+void kernel_panicked(void)
+{
+}
+
 /* Late is all right on a busy host, early is not. */
 static void check_clock(void)
 {

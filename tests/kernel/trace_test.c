@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
@@ -138,6 +140,41 @@ static void telling(void)
     CHECK(told_events == 1);
 }
 
+/* ---- A panic tells it, too ---- */
+
+static int panic_pipe[2];
+
+static void receive_in_pipe(enum record_stream stream, const void *record, size_t bytes)
+{
+    if (stream == RECORD_TRACE) {
+        CHECK(write(panic_pipe[1], record, bytes) == (ssize_t)bytes);
+    }
+}
+
+static void panic(void)
+{
+    uint8_t told[PLATFORM_RECORD_BYTES];
+    int status = 0;
+    size_t length = 0;
+    CHECK(pipe(panic_pipe) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        linux_set_record_receiver(receive_in_pipe);
+        CHECK(trace_start(RING_BYTES) == STATUS_OK);
+        TRACE(SLEEP, 77, 78);
+        platform_panic("as wanted by the test");
+    }
+    close(panic_pipe[1]);
+    for (ssize_t got; length < sizeof told && (got = read(panic_pipe[0], told + length, sizeof told - length)) > 0;) {
+        length += (size_t)got;
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 125);
+    CHECK(length == 2 * sizeof(struct trace_chunk) + sizeof(struct trace_record));
+    struct trace_record record;
+    memcpy(&record, told + 2 * sizeof(struct trace_chunk), sizeof record);
+    CHECK(record.event == TRACE_SLEEP && record.argument == 77 && record.second == 78);
+}
+
 int main(void)
 {
     linux_platform_initialize();
@@ -147,5 +184,6 @@ int main(void)
     several_rounds();
     read_while_written();
     telling();
+    panic();
     return checks_report();
 }
