@@ -7,6 +7,7 @@
 #include "engine/base.h"
 #include "kernel/handle.h"
 #include "kernel/heap.h"
+#include "kernel/port.h"
 
 void grant_release(struct grant *grant)
 {
@@ -168,6 +169,9 @@ void grant_revoke(struct grant *grant)
     }
     if (any) {
         object_notify_all(object);
+        if (object->type == OBJECT_PORT) {
+            port_handles_revoked(object);
+        }
     }
     spinlock_release(&object->lock);
     while (list) {

@@ -50,6 +50,7 @@ struct port {
     struct port_client *clients;
     struct compiled_module *module; /* that answers, a reference; NULL: not known */
     bool closed;
+    uint32_t revocations; /* how often handles to it were revoked; changes under the lock, may be read without */
 };
 
 struct port_client {
@@ -301,9 +302,11 @@ static bool take_queued(struct port *port, struct port_buffer *buffer, enum stat
     return false;
 }
 
-static void leave(struct port *port, const struct receiver *receiver)
+/* Out of the list. True: handles were revoked meanwhile. */
+static bool leave(struct port *port, const struct receiver *receiver)
 {
     spinlock_acquire(&port->object.lock);
+    bool revoked = port->revocations != receiver->buffer->revocations;
     for (struct receiver **link = &port->receivers; *link; link = &(*link)->next) {
         if (*link == receiver) {
             *link = receiver->next;
@@ -311,12 +314,17 @@ static void leave(struct port *port, const struct receiver *receiver)
         }
     }
     spinlock_release(&port->object.lock);
+    return revoked;
 }
 
 /* Take a call that is there, or get into the list. True: not to wait, *status is the result. */
 static bool take_or_enlist(struct port *port, struct receiver *receiver, enum status *status)
     REQUIRES(port->object.lock)
 {
+    if (port->revocations != receiver->buffer->revocations) {
+        *status = STATUS_AGAIN;
+        return true;
+    }
     if (take_queued(port, receiver->buffer, status)) {
         return true;
     }
@@ -349,11 +357,44 @@ static enum status receive(struct port *port, struct receiver *receiver, struct 
     if (receiver->received) {
         return STATUS_OK;
     }
-    leave(port, receiver);
+    bool revoked = leave(port, receiver);
     return receiver->received     ? STATUS_OK
            : result == WAIT_ENDS  ? STATUS_ENDING
-           : result == WAIT_WOKEN ? STATUS_CLOSED
-                                  : STATUS_TIMED_OUT;
+           : result != WAIT_WOKEN ? STATUS_TIMED_OUT
+           : revoked              ? STATUS_AGAIN
+                                  : STATUS_CLOSED;
+}
+
+uint32_t port_revocations(const struct object *object)
+{
+    return __atomic_load_n(&((const struct port *)object)->revocations, __ATOMIC_ACQUIRE);
+}
+
+enum status port_find_server(struct handle_table *table, uint32_t handle, uint32_t rights, struct object **result,
+                             uint32_t *revocations)
+{
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, OBJECT_PORT, rights, result);
+    if (status == STATUS_OK) {
+        /* Revoking marks the grant first: one that is good after the count was read was not revoked by then. */
+        *revocations = port_revocations(*result);
+        if (handle_grant(table, handle)) {
+            object_acquire(*result);
+        } else {
+            status = STATUS_BAD_HANDLE;
+        }
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
+void port_handles_revoked(struct object *object)
+{
+    struct port *port = (struct port *)object;
+    __atomic_store_n(&port->revocations, port->revocations + 1, __ATOMIC_RELEASE);
+    for (struct receiver *receiver = port->receivers; receiver; receiver = receiver->next) {
+        thread_wake(receiver->thread);
+    }
 }
 
 enum status port_receive(struct object *object, struct port_buffer *buffer, uint64_t deadline)
@@ -374,6 +415,20 @@ enum status port_receive(struct object *object, struct port_buffer *buffer, uint
         thread->call_activation = thread->activation;
     }
     return status;
+}
+
+enum status port_caller(struct object *object, uint64_t *badge)
+{
+    struct port *port = (struct port *)object;
+    const struct thread *thread = thread_current();
+    if (thread->call_port != port) {
+        return STATUS_NOT_FOUND;
+    }
+    spinlock_acquire(&port->object.lock);
+    const struct call *call = thread->call;
+    *badge = call ? call->badge : 0;
+    spinlock_release(&port->object.lock);
+    return call ? STATUS_OK : STATUS_CLOSED;
 }
 
 /* ---- Answering ---- */

@@ -45,14 +45,15 @@ struct port_buffer {
     uint32_t grant_count;
     struct grant *grants[HANDLES_PER_MESSAGE]; /* the receiver's from then on */
     uint64_t badge;                            /* of the client's end; for servers */
+    uint32_t revocations;                      /* for servers: from port_find_server */
 };
 
 /* A port, and a client end of one; references are the caller's. */
 enum status port_create(struct account *account, struct object **result);
 enum status port_client_create(struct object *port, uint64_t badge, struct account *account, struct object **result);
 
-/* Which module answers at a port, so that clients can compare interfaces before they call (kernel/service.h): said by who
- * serves, the last one counts. For a client end: it, with a reference of the caller's; NULL: nobody has said so. */
+/* Which module answers at a port, so that clients can compare interfaces before they call (kernel/service.h): said by
+ * who serves, the last one counts. For a client end: it, with a reference of the caller's; NULL: nobody has said so. */
 struct compiled_module;
 void port_set_module(struct object *port, struct compiled_module *module);
 struct compiled_module *port_client_module(struct object *client);
@@ -64,10 +65,22 @@ struct compiled_module *port_client_module(struct object *client);
 enum status port_call(struct object *client, const struct port_message *request, struct port_buffer *answer,
                       uint64_t deadline);
 
+/* A port that the caller is going to receive from, with a reference, by a handle that has these rights; as handle_find.
+ * In *revocations, how often handles to this port had been revoked when this one still was good. */
+enum status port_find_server(struct handle_table *table, uint32_t handle, uint32_t rights, struct object **port,
+                             uint32_t *revocations) EXCLUDES(table->lock);
+
+/* The count, for who holds the table's lock and looks at the handle afterwards. */
+uint32_t port_revocations(const struct object *port);
+
 /* Wait for a call. From then on the current thread has to answer it before it receives another one (STATUS_BUSY).
  * STATUS_TIMED_OUT, STATUS_ENDING; STATUS_CLOSED: no client end is left; STATUS_INVALID: the buffer could not be
- * accessed. */
+ * accessed; STATUS_AGAIN: a handle to the port was revoked since `buffer->revocations`, so see whether yours still is
+ * good. */
 enum status port_receive(struct object *port, struct port_buffer *buffer, uint64_t deadline);
+/* The badge of the client end whose call the current thread received from this port. STATUS_NOT_FOUND: there is no such
+ * call; STATUS_CLOSED: the caller does not wait any more. */
+enum status port_caller(struct object *port, uint64_t *badge);
 /* Answer the call that the current thread received from this port. STATUS_CLOSED: the caller did not wait for it, or
  * there is no such call; STATUS_TOO_LARGE, STATUS_INVALID: the caller hears of it, too. The grants are gone in any
  * case.
@@ -85,5 +98,8 @@ enum status reply_send(struct object *reply, const struct port_message *message)
 
 /* The current thread ends, or its guest: a call that it received and did not answer fails. */
 void port_abandon_call(void);
+
+/* Handles to the port were revoked: who waits for a call looks whether he still may. */
+void port_handles_revoked(struct object *port) REQUIRES(port->lock);
 
 #endif

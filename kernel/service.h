@@ -54,8 +54,10 @@ enum status service_link(struct process *process, const struct compiled_module *
 void service_buffers_trim(void);
 
 /* Answer the calls that come to a port with the interfaces that the instance's module exports, until the last client
- * end is gone: STATUS_OK. STATUS_NOT_FOUND: it exports none; STATUS_BUSY: this thread answers a call already;
- * STATUS_NO_MEMORY. Takes over the reference to the port. Ends the guest. */
-enum status service_serve(struct instance *instance, struct object *port);
+ * end is gone or the handle is: STATUS_OK; a call that came before that is answered. STATUS_TIMED_OUT: none came up to
+ * `deadline`. STATUS_NOT_FOUND: it exports none;
+ * STATUS_BUSY: this thread answers a call already; STATUS_NO_MEMORY; STATUS_BAD_HANDLE, STATUS_DENIED: not a handle to a
+ * port with RIGHT_READ. Ends the guest. */
+enum status service_serve(struct instance *instance, uint32_t handle, uint64_t deadline);
 
 #endif

@@ -11,6 +11,8 @@
 struct server {
     struct service_guest guest;
     struct object *port;
+    uint32_t handle;
+    uint64_t deadline; /* for the next call to come */
     struct port_buffer request;
     struct service_message answer;
     struct port_message message;     /* the answer, as the port takes it */
@@ -151,19 +153,40 @@ static bool serve_call(struct server *server)
     return true;
 }
 
-/* Until there is nobody left, or the guest ends: STATUS_CLOSED, STATUS_ENDING, STATUS_TRAPPED. */
+/* Handles to the port were revoked: is this server's still good? */
+static bool look_again(struct server *server)
+{
+    struct object *port;
+    enum status status = port_find_server(&server->guest.instance->process->handles, server->handle, RIGHT_READ, &port,
+                                          &server->request.revocations);
+    if (status == STATUS_OK) {
+        object_release(port);
+    }
+    return status == STATUS_OK && port == server->port;
+}
+
+static enum status receive(struct server *server, enum status status)
+{
+    while (status == STATUS_AGAIN) {
+        status = look_again(server) ? port_receive(server->port, &server->request, server->deadline) : STATUS_CLOSED;
+    }
+    return status;
+}
+
+/* Until there is nobody left, or the guest ends: STATUS_CLOSED, STATUS_TIMED_OUT, STATUS_ENDING, STATUS_TRAPPED. */
 static enum status serve(struct server *server)
 {
     enum status answered;
-    enum status status = port_receive(server->port, &server->request, UINT64_MAX);
+    enum status status = receive(server, STATUS_AGAIN);
     while (status == STATUS_OK) {
         begin_answer(server, SERVICE_BAD_MESSAGE);
         if (!serve_call(server)) {
             service_message_release(&server->answer);
             return STATUS_TRAPPED;
         }
-        status = port_reply_receive(server->port, &server->message, &answered, &server->request, UINT64_MAX);
+        status = port_reply_receive(server->port, &server->message, &answered, &server->request, server->deadline);
         service_message_release(&server->answer);
+        status = receive(server, status);
     }
     return status;
 }
@@ -203,8 +226,13 @@ static bool offers_something(const struct service_module *services)
     return false;
 }
 
-enum status service_serve(struct instance *instance, struct object *port)
+enum status service_serve(struct instance *instance, uint32_t handle, uint64_t deadline)
 {
+    struct object *port;
+    enum status found = handle_find(&instance->process->handles, handle, OBJECT_PORT, RIGHT_READ, &port);
+    if (found != STATUS_OK) {
+        return found;
+    }
     bool offers = offers_something(instance->module->services);
     struct server *server = offers ? server_create(instance) : NULL;
     if (!server) {
@@ -212,6 +240,8 @@ enum status service_serve(struct instance *instance, struct object *port)
         return offers ? STATUS_NO_MEMORY : STATUS_NOT_FOUND;
     }
     server->port = port;
+    server->handle = handle;
+    server->deadline = deadline;
     port_set_module(port, instance->module);
     enum status status = serve(server);
     object_release(port);

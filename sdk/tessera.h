@@ -312,9 +312,14 @@ struct tessera_answer {
 /* Wait for a call. The thread has to answer it, or to keep it for later, before it receives another one (-TESSERA_EBUSY).
  * Several threads may receive from one port. A port is ready for it with TESSERA_SIGNAL_READABLE. Needs READ of a port.
  * -TESSERA_ETIMEOUT; -TESSERA_EPEER: there is no client end any more; -TESSERA_ELIMIT: the handles that came with a call
- * are too many for this program, and the call fails. */
+ * are too many for this program, and the call fails; -TESSERA_EHANDLE, as soon as the handle is revoked. */
 TESSERA_IMPORT(port_receive)
 int32_t tessera_port_receive(uint32_t port, struct tessera_request *request);
+
+/* Whose call this thread answers: writes the client end's badge. For the functions that port_serve calls; port_receive says
+ * it, too. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call; -TESSERA_EPEER: the caller did not wait. */
+TESSERA_IMPORT(port_caller)
+int32_t tessera_port_caller(uint32_t port, uint64_t *badge);
 
 /* Answer the call that this thread received. Needs READ of a port. -TESSERA_EPEER: the caller did not wait for it. */
 TESSERA_IMPORT(port_reply)
@@ -330,11 +335,16 @@ TESSERA_IMPORT(interface_handle)
 int32_t tessera_interface_handle(const char *name, uint32_t bytes);
 
 /* Answer calls with the functions that this module exports of interfaces written in WIT (docs/services.md), until there is
- * no client end any more: 0. A function that traps ends the program, as one whose result is none. Needs READ of a port.
- * -TESSERA_ENOTFOUND: the module exports no such function, or does not say their types; -TESSERA_EBUSY: called in the
- * middle of a call; -TESSERA_ENOMEMORY. */
+ * no client end any more or the handle is revoked: 0, and what was called before that is answered. A function that traps
+ * ends the program, as one whose result is none. Needs READ of a port. -TESSERA_ENOTFOUND: the module exports no such
+ * function, or does not say their types; -TESSERA_EBUSY: called in the middle of a call; -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(port_serve)
 int32_t tessera_port_serve(uint32_t port);
+
+/* The same until no call came up to `deadline`: -TESSERA_ETIMEOUT. With 0, for who waits for the port's READABLE among other
+ * things, those calls that wait are answered. */
+TESSERA_IMPORT(port_serve_until)
+int32_t tessera_port_serve_until(uint32_t port, uint64_t deadline);
 
 /* Keep the call that this thread received for later. Returns a handle with the right WRITE, for reply_send; when it is
  * closed unused, the call fails with -TESSERA_EPEER. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call. */

@@ -197,18 +197,45 @@ static enum status received(struct instance *instance, uint32_t address, struct 
     return STATUS_OK;
 }
 
+/* Until something comes, as long as the handle is good. */
+static enum status receive(struct instance *instance, uint32_t handle, struct port_buffer *buffer, uint64_t deadline)
+{
+    enum status status;
+    do {
+        struct object *port;
+        status =
+            port_find_server(caller_handles(instance), handle, NEEDED_RIGHTS_port_receive, &port, &buffer->revocations);
+        if (status == STATUS_OK) {
+            status = port_receive(port, buffer, deadline);
+            object_release(port);
+        }
+    } while (status == STATUS_AGAIN);
+    return status;
+}
+
+int32_t host_port_caller(struct instance *instance, uint32_t handle, uint32_t badge_address)
+{
+    struct object *port;
+    uint64_t badge;
+    void *to = instance_memory_required(instance, badge_address, sizeof(badge), "port_caller: badge");
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_caller), &port);
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    status = port_caller(port, &badge);
+    object_release(port);
+    if (status == STATUS_OK) {
+        memcpy(to, &badge, sizeof(badge));
+    }
+    return tessera_result(status);
+}
+
 int32_t host_port_receive(struct instance *instance, uint32_t handle, uint32_t address)
 {
     struct tessera_request request;
     struct port_buffer buffer;
-    struct object *port;
     decode_request(instance, address, &request, &buffer, "port_receive: request");
-    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_receive), &port);
-    if (status != STATUS_OK) {
-        return tessera_result(status);
-    }
-    status = port_receive(port, &buffer, caller_deadline(instance, request.deadline));
-    object_release(port);
+    enum status status = receive(instance, handle, &buffer, caller_deadline(instance, request.deadline));
     return result_or_end(status == STATUS_OK ? received(instance, address, &request, &buffer, 0) : status);
 }
 
@@ -231,13 +258,18 @@ int32_t host_port_reply(struct instance *instance, uint32_t handle, uint32_t add
     return tessera_result(status);
 }
 
-/* A thread that received a call has a reference to the port; else this takes one, which *taken says. */
+/* A thread that received a call has a reference to the port; else this takes one, which *taken says. *revocations: see
+ * port_find_server. */
 static enum status find_port(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
-                             struct object **port, bool *taken)
+                             struct object **port, uint32_t *revocations, bool *taken)
 {
     struct handle_table *table = caller_handles(instance);
     spinlock_acquire(&table->lock);
     enum status status = handle_find_locked(table, handle, type, rights, port);
+    if (status == STATUS_OK) {
+        *revocations = port_revocations(*port);
+        status = handle_grant(table, handle) ? STATUS_OK : STATUS_BAD_HANDLE;
+    }
     *taken = status == STATUS_OK && (struct port *)*port != thread_current()->call_port;
     if (*taken) {
         object_acquire(*port);
@@ -258,7 +290,7 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     decode_request(instance, request_address, &request, &buffer, "port_reply_receive: request");
     enum status status = decode_answer(instance, answer_address, &answer, "port_reply_receive: answer");
     if (status == STATUS_OK) {
-        status = find_port(instance, handle, NEEDS(port_reply_receive), &port, &taken);
+        status = find_port(instance, handle, NEEDS(port_reply_receive), &port, &buffer.revocations, &taken);
     }
     if (status != STATUS_OK) {
         return tessera_result(status);
@@ -273,6 +305,9 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     status = port_reply_receive(port, &answer.message, &answered, &buffer, caller_deadline(instance, request.deadline));
     if (taken) {
         object_release(port);
+    }
+    if (status == STATUS_AGAIN) {
+        status = receive(instance, handle, &buffer, caller_deadline(instance, request.deadline));
     }
     return result_or_end(status == STATUS_OK
                              ? received(instance, request_address, &request, &buffer, tessera_result(answered))

@@ -8,12 +8,15 @@
 
 int32_t host_port_serve(struct instance *instance, uint32_t handle)
 {
-    struct object *port;
-    enum status status = handle_find(caller_handles(instance), handle, NEEDS(port_serve), &port);
-    if (status == STATUS_OK) {
-        status = service_serve(instance, port);
-    }
-    return tessera_result(status);
+    enum status status = caller_check(instance, handle, NEEDS(port_serve));
+    return tessera_result(status == STATUS_OK ? service_serve(instance, handle, UINT64_MAX) : status);
+}
+
+int32_t host_port_serve_until(struct instance *instance, uint32_t handle, uint64_t deadline)
+{
+    enum status status = caller_check(instance, handle, NEEDS(port_serve_until));
+    deadline = caller_deadline(instance, deadline);
+    return tessera_result(status == STATUS_OK ? service_serve(instance, handle, deadline) : status);
 }
 
 int32_t host_interface_handle(struct instance *instance, uint32_t name, uint32_t bytes)

@@ -64,13 +64,17 @@ struct server {
     uint64_t delay;       /* nanoseconds of each call */
     uint32_t priority;    /* as seen in the last call */
     uint64_t badge;
+    uint32_t revocations; /* that it knows of */
 };
 
 static void serve(void *argument)
 {
     struct server *server = argument;
     uint8_t bytes[256];
-    struct port_buffer buffer = {.bytes = bytes, .capacity = server->capacity, .grant_capacity = 16};
+    uint64_t badge;
+    CHECK(port_caller(port, &badge) == STATUS_NOT_FOUND);
+    struct port_buffer buffer = {
+        .bytes = bytes, .capacity = server->capacity, .grant_capacity = 16, .revocations = server->revocations};
     enum status status = port_receive(port, &buffer, UINT64_MAX);
     while (status == STATUS_OK) {
         struct port_message answer = {.bytes = bytes, .length = buffer.length, .grant_count = buffer.grant_count};
@@ -78,6 +82,7 @@ static void serve(void *argument)
         for (uint32_t i = 0; i < buffer.length; i++)
             bytes[i]++;
         server->badge = buffer.badge;
+        CHECK(port_caller(port, &badge) == STATUS_OK && badge == buffer.badge);
         if (server->delay)
             thread_sleep_until(platform_monotonic_nanoseconds() + server->delay);
         server->priority = thread_current()->priority;
@@ -357,6 +362,44 @@ static void gone(void)
 }
 
 /* A thread of the server ends with a call that it did not answer. */
+/* A handle to the port is revoked: who waits is told to look, who answers a call does so before. */
+static void revoked(void)
+{
+    struct grant *derived;
+    begin();
+    struct server server = {.calls = 2};
+    CHECK(grant_derive(port_grant, RIGHTS_ALL, true, NULL, &derived) == STATUS_OK);
+    start(&server);
+    thread_sleep_until(soon(1));
+    grant_revoke(port_grant);
+    grant_drop(derived);
+    thread_join(server.thread);
+    CHECK(server.last == STATUS_AGAIN && server.served == 0);
+    grant_revoke(port_grant); /* nothing hangs on it: nobody is disturbed */
+    CHECK(port_revocations(port) == 1);
+
+    server = (struct server){.calls = 2}; /* one that looked before */
+    start(&server);
+    thread_join(server.thread);
+    CHECK(server.last == STATUS_AGAIN && server.served == 0);
+
+    CHECK(grant_derive(port_grant, RIGHTS_ALL, true, NULL, &derived) == STATUS_OK);
+    server = (struct server){.calls = 2, .delay = 5 * MILLISECOND, .revocations = 1};
+    struct caller caller = new_caller(100, UINT64_MAX), late = new_caller(100, soon(1));
+    start(&server);
+    CHECK(thread_start(call_in_thread, &caller, &caller.thread) == STATUS_OK);
+    thread_sleep_until(soon(1));
+    grant_revoke(port_grant);
+    grant_drop(derived);
+    thread_join(caller.thread);
+    thread_join(server.thread);
+    CHECK(answered_right(&caller));
+    CHECK(server.last == STATUS_AGAIN && server.served == 1 && server.answered == STATUS_OK);
+    call(&late); /* the port is there, and nobody who serves it */
+    CHECK(late.status == STATUS_TIMED_OUT);
+    end();
+}
+
 static void abandon(void *argument)
 {
     uint8_t bytes[16];
@@ -392,6 +435,7 @@ int main(int argc, char **argv)
     faults();
     deadlines();
     gone();
+    revoked();
     abandoned();
     CHECK(account->used == 0);
     account_release(account);
