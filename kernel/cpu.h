@@ -201,7 +201,7 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument);
 enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result);
 void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
 /* For the scheduler: leave the current thread, whose state is set, for another one. */
-void thread_switch_to(struct thread *next);
+void thread_switch_to(struct cpu *cpu, struct thread *next);
 /* It was left for the last time. */
 void thread_died(struct thread *thread);
 void thread_interruption_initialize(void); /* interrupt.c */

@@ -433,7 +433,7 @@ static void switch_to(struct thread *next)
     account(cpu, now);
     cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
     __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
-    thread_switch_to(next);
+    thread_switch_to(cpu, next);
     scheduler_arm_timer();
 }
 
@@ -468,7 +468,7 @@ void scheduler_hand_over(struct thread *next)
         cpu->timer_armed = next->process->deadline;
         platform_timer_arm(cpu->timer_armed);
     }
-    thread_switch_to(next);
+    thread_switch_to(cpu, next);
     thread->lends = false;
 }
 

@@ -254,7 +254,17 @@ void sleep_finish_locked(void)
 
 enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline)
 {
-    return finish(thread_current(), next, deadline);
+    struct thread *thread = thread_current();
+    const struct process *process = thread->process;
+    bool plain = deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
+                 !process->end_request;
+    if (!plain || __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) != WAIT_BEGUN) {
+        return finish(thread, next, deadline);
+    }
+    scheduler_hand_over(next);
+    bool woken = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_OVER_WOKEN;
+    __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
+    return woken ? WAIT_WOKEN : WAIT_ENDS; /* there was no deadline */
 }
 
 void thread_sleep_until(uint64_t deadline)

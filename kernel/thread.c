@@ -113,9 +113,8 @@ __attribute__((naked)) static void switch_stack(__attribute__((unused)) uint64_t
 }
 #define SWITCH_STACK_WORDS 7 /* six registers and the return address */
 
-void thread_switch_to(struct thread *next)
+void thread_switch_to(struct cpu *cpu, struct thread *next)
 {
-    struct cpu *cpu = platform_cpu();
     struct thread *previous = cpu->current;
     previous->saved_gs_base = previous->activation && !previous->activation->without_gs ? running_gs_base() : 0;
     __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);

@@ -19,11 +19,9 @@ SAME(TESSERA_SYSTEM, HANDLE_KNOWN_SYSTEM);
 SAME(TESSERA_CLOCK, HANDLE_KNOWN_CLOCK);
 SAME(TESSERA_PORT, HANDLE_KNOWN_PORT);
 
-int32_t tessera_result(enum status status)
+int32_t tessera_error(enum status status)
 {
     switch (status) {
-    case STATUS_OK:
-        return 0;
     case STATUS_BAD_HANDLE:
         return -TESSERA_EHANDLE;
     case STATUS_DENIED:

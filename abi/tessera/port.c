@@ -17,19 +17,19 @@ struct outgoing {
 
 /* In every call, so that the copy is some moves and not a function. */
 #define READ_STRUCTURE(to, address, what)                                                                              \
-    memcpy(to, instance_memory_required(instance, address, sizeof(*(to)), what), sizeof(*(to)))
+    memcpy(to, caller_memory(instance, address, sizeof(*(to)), what), sizeof(*(to)))
 
 static enum status decode_message(struct instance *instance, uint32_t bytes, uint32_t length, uint32_t handles,
                                   uint32_t handle_count, struct outgoing *outgoing, const char *what)
 {
-    outgoing->message.bytes = instance_memory_required(instance, bytes, length, what);
+    outgoing->message.bytes = caller_memory(instance, bytes, length, what);
     outgoing->message.length = length;
     outgoing->message.grant_count = 0;
     if (length > PORT_MESSAGE_BYTES_MAXIMUM) {
         return STATUS_TOO_LARGE;
     }
     if (handle_count) {
-        const void *from = instance_memory_required(instance, handles, handle_count * (uint64_t)sizeof(uint32_t), what);
+        const void *from = caller_memory(instance, handles, handle_count * (uint64_t)sizeof(uint32_t), what);
         if (handle_count > HANDLES_PER_MESSAGE) {
             return STATUS_TOO_LARGE;
         }
@@ -43,9 +43,9 @@ static void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t ca
                           uint32_t handle_capacity, struct port_buffer *buffer, const char *what)
 {
     if (handle_capacity) {
-        instance_memory_required(instance, handles, handle_capacity * (uint64_t)sizeof(uint32_t), what);
+        caller_memory(instance, handles, handle_capacity * (uint64_t)sizeof(uint32_t), what);
     }
-    buffer->bytes = instance_memory_required(instance, bytes, capacity, what);
+    buffer->bytes = caller_memory(instance, bytes, capacity, what);
     buffer->capacity = capacity;
     buffer->grant_capacity = (uint32_t)min_u64(handle_capacity, HANDLES_PER_MESSAGE);
     buffer->length = 0;
@@ -72,7 +72,7 @@ static void decode_request(struct instance *instance, uint32_t address, struct t
 static void write_results(struct instance *instance, uint32_t address, const void *from, size_t bytes, size_t offset,
                           const char *what)
 {
-    uint8_t *to = instance_memory_required(instance, address, bytes, what);
+    uint8_t *to = caller_memory(instance, address, bytes, what);
     memcpy(to + offset, (const uint8_t *)from + offset, bytes - offset);
 }
 
@@ -107,7 +107,7 @@ static enum status give_handles(struct instance *instance, struct port_buffer *b
         return status;
     }
     size_t bytes = buffer->grant_count * sizeof(numbers[0]);
-    memcpy(instance_memory_required(instance, address, bytes, "handles"), numbers, bytes);
+    memcpy(caller_memory(instance, address, bytes, "handles"), numbers, bytes);
     return STATUS_OK;
 }
 

@@ -42,10 +42,20 @@ enum status caller_wait(struct grant *grant, uint32_t signals, uint64_t deadline
 /* A status at the end of a host call that has given everything back: ends the guest if that is due. */
 enum status caller_finish(enum status status);
 
+/* As instance_memory_required, for what happens often. */
+static inline void *caller_memory(struct instance *instance, uint32_t address, uint64_t bytes, const char *what)
+{
+    uint64_t size = instance->header->memory.bytes;
+    if (address > size || bytes > size - address) {
+        instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, what);
+    }
+    return instance->gs_base + address;
+}
+
 /* When a wait of the caller ends: not between the ticks of the time that it can see. */
 uint64_t caller_deadline(struct instance *instance, uint64_t deadline);
-/* What the description's fields `interface` mean for a program that the process starts: `bindings` has room for all, and
- * then a grant each. On failure there is none. */
+/* What the description's fields `interface` mean for a program that the process starts: `bindings` has room for all,
+ * and then a grant each. On failure there is none. */
 struct launch_binding;
 struct launch_description;
 enum status caller_bindings(struct process *process, const struct launch_description *description,
@@ -54,12 +64,17 @@ void caller_bindings_drop(const struct launch_binding *bindings, uint32_t count)
 /* A new object's first handle, or an error: takes over the reference. */
 int32_t caller_give(struct instance *instance, enum status status, struct object *object);
 
-/* Does the caller have a handle like that: caller_check(instance, handle, NEEDS(function))? For functions that do nothing
- * to the object. */
+/* Does the caller have a handle like that: caller_check(instance, handle, NEEDS(function))? For functions that do
+ * nothing to the object. */
 enum status caller_check(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights);
 
-/* The guest's number of a status: 0, or the negative of a TESSERA_E*. */
-int32_t tessera_result(enum status status);
+/* The negative of a TESSERA_E* for what did not work. */
+int32_t tessera_error(enum status status);
+/* The guest's number of a status: 0, or that. */
+static inline int32_t tessera_result(enum status status)
+{
+    return status == STATUS_OK ? 0 : tessera_error(status);
+}
 /* The same for functions that return a handle: it, or an error. */
 static inline int32_t tessera_handle_result(enum status status, uint32_t handle)
 {

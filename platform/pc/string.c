@@ -2,6 +2,9 @@
  * at a step: as fast as anything on CPUs of the last ten years, and under emulation eight times as fast as by bytes. */
 #include "engine/base.h"
 
+#undef memcpy
+#undef memset
+
 struct __attribute__((packed, may_alias)) word64 {
     uint64_t value;
 };
