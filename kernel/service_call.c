@@ -251,7 +251,7 @@ static bool lift(struct service_call *call, const uint64_t *flat)
     const struct service_function *function = call->import->function;
     const struct component_plan *plan = &function->call.parameters;
     service_message_begin(&call->request, (uint32_t)sizeof(struct service_request) + plan->flat_count * 8);
-    call->result_address = (uint32_t)flat[plan->flat_count];
+    call->result_address = function->call.result.in_memory ? (uint32_t)flat[plan->flat_count] : 0;
     enum component_status status =
         component_check_result(&call->guest.side, &function->call.result, call->result_address);
     struct component_transfer transfer = {.source = &call->guest.side,
@@ -259,17 +259,20 @@ static bool lift(struct service_call *call, const uint64_t *flat)
                                           .bytes_left = SERVICE_MESSAGE_BYTES,
                                           .handle = service_note_handle,
                                           .context = &call->handles};
-    uint64_t to[COMPONENT_FLAT_PARAMETERS] = {0};
+    uint64_t to[COMPONENT_FLAT_PARAMETERS];
     if (status == COMPONENT_OK) {
         status = component_transfer_parameters(&transfer, plan, flat, to);
     }
-    struct service_request *request = (struct service_request *)call->request.side.base;
-    request->identity = function->function->identity;
-    memcpy(request->flat, to, plan->flat_count * sizeof(*to));
     if (status != COMPONENT_OK) {
         complain(call, true, call->request.no_memory ? "out of memory" : component_status_text(status));
+        return false;
     }
-    return status == COMPONENT_OK;
+    struct service_request *request = (struct service_request *)call->request.side.base; /* it may have grown */
+    request->identity = function->function->identity;
+    for (uint32_t i = 0; i < plan->flat_count; i++) {
+        request->flat[i] = to[i];
+    }
+    return true;
 }
 
 static bool has_short_answer(const struct service_call *call)
@@ -389,7 +392,7 @@ static void give_up(const struct service_call *call)
 uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
                                const struct host_entry *entry)
 {
-    uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2] = {0}, result = 0;
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2], result = 0;
     const struct service_import *import =
         &instance->process->services->imports[(uint32_t)(entry - host_entries) - first_number];
     struct service_call call; /* filled member by member: the room for the message is large */

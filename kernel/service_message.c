@@ -198,7 +198,8 @@ enum component_status service_take_handle(struct component_transfer *transfer,
 enum status service_receive_handles(struct service_handles *handles, struct handle_table *table,
                                     struct port_buffer *buffer)
 {
-    *handles = (struct service_handles){.table = table};
+    handles->table = table;
+    handles->count = 0;
     enum status status =
         buffer->grant_count ? handles_insert(table, buffer->grants, buffer->grant_count, handles->numbers) : STATUS_OK;
     if (status != STATUS_OK) {
@@ -208,6 +209,9 @@ enum status service_receive_handles(struct service_handles *handles, struct hand
         return status;
     }
     handles->count = buffer->grant_count;
+    for (uint32_t i = 0; i < handles->count; i++) {
+        handles->owned[i] = false;
+    }
     return STATUS_OK;
 }
 

@@ -86,7 +86,7 @@ static bool lift(struct server *server, const struct service_function *function,
 static bool call_function(struct server *server, const struct service_function *function, const uint64_t *flat)
 {
     struct instance *instance = server->guest.instance;
-    union value arguments[COMPONENT_FLAT_PARAMETERS] = {0}, result[1] = {0};
+    union value arguments[COMPONENT_FLAT_PARAMETERS], result[1] = {0};
     to_values(function->core, flat, arguments);
     server->guest.trap =
         function_call(instance->process, instance_function_reference(instance, function->index), arguments, result);
@@ -101,7 +101,7 @@ static bool answer_request(struct server *server)
     const struct service_request *request = (const struct service_request *)server->request.bytes;
     const struct service_function *function =
         server->request.length >= sizeof(*request) ? find_function(server->guest.services, request->identity) : NULL;
-    uint64_t flat[COMPONENT_FLAT_PARAMETERS] = {0};
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS];
     if (!function) {
         begin_answer(server, SERVICE_NO_FUNCTION);
         return true;

@@ -1,4 +1,5 @@
 /* The guest side of bench/ipc: loops around what is measured. One module, in a process for each side. */
+#include "bench/ipc/generated/probe_both.h"
 #include "sdk/tessera.h"
 
 #define EXPORT(function_name) __attribute__((export_name(#function_name)))
@@ -77,5 +78,46 @@ static volatile uint8_t data[1 << 20] = {1, [sizeof(data) - 1] = 2};
 EXPORT(check_data) void check_data(void)
 {
     if (data[0] != 1 || data[sizeof(data) - 1] != 2)
+        __builtin_trap();
+}
+
+/* ---- The same through an interface: bench/ipc/probe.wit ---- */
+
+/* Nothing is kept longer than a call. */
+EXPORT(cabi_realloc) void *cabi_realloc(void *old, size_t old_size, size_t alignment, size_t size)
+{
+    (void)old, (void)old_size, (void)alignment, (void)size;
+    return bytes;
+}
+
+uint64_t exports_probe_add(uint32_t a, uint64_t b)
+{
+    return a + b;
+}
+
+uint32_t exports_probe_length(probe_both_string_t *text)
+{
+    return (uint32_t)text->len;
+}
+
+EXPORT(service_calls_numbers) void service_calls_numbers(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (probe_add(i, 7) != i + UINT64_C(7))
+            __builtin_trap();
+}
+
+EXPORT(service_calls_text) void service_calls_text(uint32_t count)
+{
+    static char text[] = "twenty bytes of text";
+    probe_both_string_t string = {(uint8_t *)text, sizeof text - 1};
+    for (uint32_t i = 0; i < count; i++)
+        if (probe_length(&string) != sizeof text - 1)
+            __builtin_trap();
+}
+
+EXPORT(serve_service) void serve_service(uint32_t port)
+{
+    if (tessera_port_serve(port) != 0)
         __builtin_trap();
 }

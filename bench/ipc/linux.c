@@ -85,6 +85,16 @@ static void call_4096_bytes(uint32_t count)
     pipe_round_trips(count, BYTES);
 }
 
+static void service_call_numbers(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
+static void service_call_text(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
 static void futex_wait_for(uint32_t *word, uint32_t turn)
 {
     uint32_t seen;

@@ -7,6 +7,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/port.h"
+#include "kernel/service.h"
 
 struct side {
     struct process *process;
@@ -47,9 +48,12 @@ static void null_function(struct instance *instance)
     (void)instance;
 }
 
-static bool find_function(struct process *process, const struct import *import, const struct function_type *type,
-                          struct external *result)
+static bool find_function(struct process *process, uint32_t index, struct external *result)
 {
+    const struct module *module = guest->module;
+    const struct import *import = &module->imports[index];
+    const struct function_type *type = &module->types[module->functions[import->index].type];
+    struct link_error error;
     static const struct host_function null = {"null", ":", (void (*)(void))null_function};
     uint32_t number;
     enum status status = import->module.length == 5 && memcmp(import->module.text, "bench", 5) == 0
@@ -58,26 +62,48 @@ static bool find_function(struct process *process, const struct import *import, 
     *result = (struct external){.kind = EXTERNAL_FUNCTION};
     if (status == STATUS_OK) {
         result->function = process_host_reference(process, number);
+    } else {
+        service_link(process, guest, index, result, error.message, sizeof(error.message));
     }
     return result->function != 0;
 }
 
-static void open_side(struct side *side, const char *function)
+/* A handle of the process to an object. */
+static uint32_t give(struct process *process, struct object *object, uint32_t rights)
 {
+    struct grant *grant;
+    uint32_t number = 0;
+    if (grant_create(object, rights, &grant) != STATUS_OK ||
+        handle_insert(&process->handles, grant, &number) != STATUS_OK) {
+        fail("a handle cannot be made");
+    }
+    return number;
+}
+
+/* `service`: the client end by which it calls the service; NULL: it does not. */
+static void open_side_with(struct side *side, const char *function, struct object *service)
+{
+    static const struct name probe = {"bench:probe/probe", 17};
     struct external imports[32];
     struct link_error error;
     const struct module *module = guest->module;
     *side = (struct side){.function = function, .cpus = 1};
     bool right = process_create(function, 0, &side->process) == STATUS_OK && module->import_count <= 32;
+    if (right) {
+        uint32_t handle = service ? give(side->process, service, RIGHTS_ALL) : UINT32_MAX;
+        right = service_bind(side->process, probe, handle) == STATUS_OK;
+    }
     for (uint32_t i = 0; right && i < module->import_count; i++) {
-        const struct import *import = &module->imports[i];
-        right =
-            import->kind == EXTERNAL_FUNCTION &&
-            find_function(side->process, import, &module->types[module->functions[import->index].type], &imports[i]);
+        right = module->imports[i].kind == EXTERNAL_FUNCTION && find_function(side->process, i, &imports[i]);
     }
     if (!right || instance_create(side->process, guest, imports, &side->instance, &side->trap, &error) != STATUS_OK) {
         fail("the guest cannot be instantiated");
     }
+}
+
+static void open_side(struct side *side, const char *function)
+{
+    open_side_with(side, function, NULL);
 }
 
 static void close_side(struct side *side)
@@ -105,18 +131,6 @@ static void start_side(struct side *side)
     if (thread_start(run_side, side, &side->thread) != STATUS_OK) {
         fail("a thread cannot be started");
     }
-}
-
-/* A handle of the side to an object. */
-static uint32_t give(struct side *side, struct object *object, uint32_t rights)
-{
-    struct grant *grant;
-    uint32_t number = 0;
-    if (grant_create(object, rights, &grant) != STATUS_OK ||
-        handle_insert(&side->process->handles, grant, &number) != STATUS_OK) {
-        fail("a handle cannot be made");
-    }
-    return number;
 }
 
 /* Ticks of one of `count` operations: the median of the rounds. The first argument of the function is the count. */
@@ -152,7 +166,7 @@ static uint64_t checked_host_call(uint32_t scale)
         fail("no event");
         return 0;
     }
-    side.arguments[1].i32 = give(&side, event, RIGHTS_ALL);
+    side.arguments[1].i32 = give(side.process, event, RIGHTS_ALL);
     object_release(event);
     uint64_t ticks = time_side(&side, scale * 10);
     close_side(&side);
@@ -170,8 +184,8 @@ static uint64_t call(uint32_t scale, uint32_t size)
         fail("no port");
         return 0;
     }
-    server.arguments[0].i32 = give(&server, port, RIGHTS_ALL);
-    client.arguments[1].i32 = give(&client, client_end, RIGHTS_ALL);
+    server.arguments[0].i32 = give(server.process, port, RIGHTS_ALL);
+    client.arguments[1].i32 = give(client.process, client_end, RIGHTS_ALL);
     client.arguments[2].i32 = size;
     object_release(port);
     object_release(client_end);
@@ -193,6 +207,39 @@ static uint64_t call_4096_bytes(uint32_t scale)
     return call(scale, 4096);
 }
 
+/* Through an interface written in WIT. */
+static uint64_t service_call(uint32_t scale, const char *function)
+{
+    struct side client, server;
+    struct object *port, *client_end;
+    if (failure || port_create(NULL, &port) != STATUS_OK ||
+        port_client_create(port, 1, NULL, &client_end) != STATUS_OK) {
+        fail("no port");
+        return 0;
+    }
+    open_side_with(&client, function, client_end);
+    open_side(&server, "serve_service");
+    server.arguments[0].i32 = give(server.process, port, RIGHTS_ALL);
+    object_release(port);
+    object_release(client_end);
+    start_side(&server);
+    uint64_t ticks = time_side(&client, scale);
+    close_side(&client);
+    thread_join(server.thread);
+    close_side(&server);
+    return ticks;
+}
+
+static uint64_t service_call_numbers(uint32_t scale)
+{
+    return service_call(scale, "service_calls_numbers");
+}
+
+static uint64_t service_call_text(uint32_t scale)
+{
+    return service_call(scale, "service_calls_text");
+}
+
 static uint64_t event_exchange(uint32_t scale)
 {
     struct side first, second;
@@ -206,8 +253,8 @@ static uint64_t event_exchange(uint32_t scale)
     }
     for (uint32_t i = 0; i < 2; i++) {
         struct side *side = i ? &second : &first;
-        side->arguments[1].i32 = give(side, events[i], RIGHTS_ALL);
-        side->arguments[2].i32 = give(side, events[!i], RIGHTS_ALL);
+        side->arguments[1].i32 = give(side->process, events[i], RIGHTS_ALL);
+        side->arguments[2].i32 = give(side->process, events[!i], RIGHTS_ALL);
         side->arguments[3].i32 = i == 0;
     }
     object_release(events[0]);
@@ -232,9 +279,9 @@ static uint64_t talk(uint32_t scale, uint64_t cpus)
         fail("no channel");
         return 0;
     }
-    first.arguments[1].i32 = give(&first, ends[0], RIGHTS_ALL);
+    first.arguments[1].i32 = give(first.process, ends[0], RIGHTS_ALL);
     first.arguments[2].i32 = 1;
-    second.arguments[1].i32 = give(&second, ends[1], RIGHTS_ALL);
+    second.arguments[1].i32 = give(second.process, ends[1], RIGHTS_ALL);
     second.arguments[0].i32 = scale * MEASURE_ROUNDS;
     second.cpus = cpus;
     object_release(ends[0]);

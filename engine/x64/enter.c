@@ -40,8 +40,9 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             "mov %%rax, %%rdi\n"
             "mov %%rax, %%rsp\n"
             "cld\n"
+            "jrcxz 2f\n" /* most calls have none, and rep is slow to start */
             "rep movsq\n"
-            "movups %c[floats]+0(%%r10), %%xmm0\n movups %c[floats]+16(%%r10), %%xmm1\n"
+            "2: movups %c[floats]+0(%%r10), %%xmm0\n movups %c[floats]+16(%%r10), %%xmm1\n"
             "movups %c[floats]+32(%%r10), %%xmm2\n movups %c[floats]+48(%%r10), %%xmm3\n"
             "movups %c[floats]+64(%%r10), %%xmm4\n movups %c[floats]+80(%%r10), %%xmm5\n"
             "movups %c[floats]+96(%%r10), %%xmm6\n movups %c[floats]+112(%%r10), %%xmm7\n"
@@ -61,8 +62,9 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             "movups %%xmm0, %c[float_results]+0(%%rbx)\n movups %%xmm1, %c[float_results]+16(%%rbx)\n"
             "mov %c[stack_words](%%rbx), %%rcx\n"
             "mov %c[stack](%%rbx), %%rdi\n"
+            "jrcxz 3f\n"
             "rep movsq\n"
-            "xor %%eax, %%eax\n"
+            "3: xor %%eax, %%eax\n"
             "jmp wasm_leave\n"
             "1: mov %[overflow], %%eax\n"
             "jmp wasm_leave\n"
@@ -192,14 +194,13 @@ void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct fu
         copy_value(place(&placement, types[i], frame->integers, frame->floats, stack), arguments[i], types[i]);
 }
 
-void call_frame_results(const struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
+void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
 {
     struct placement placement = {.integer_limit = ABI_INTEGER_RESULTS, .float_limit = ABI_FLOAT_RESULTS};
     const value_type *types = function_type_results(type);
-    struct call_frame copy = *frame;
     uint64_t *words = frame->stack;
     for (uint32_t i = 0; i < type->result_count; i++) {
         results[i][1] = 0;
-        copy_value(results[i], place(&placement, types[i], copy.integer_results, copy.float_results, words), types[i]);
+        copy_value(results[i], place(&placement, types[i], frame->integer_results, frame->float_results, words), types[i]);
     }
 }

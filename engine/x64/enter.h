@@ -46,6 +46,6 @@ uint32_t call_frame_stack_words(const struct function_type *type);
 void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
                         const uint64_t (*arguments)[2], uint64_t *stack);
 /* After wasm_enter returned 0: one 16-byte element per result. The words' unused parts are 0. */
-void call_frame_results(const struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2]);
+void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2]);
 
 #endif
