@@ -6,6 +6,7 @@
 #include "platform/pc/console.h"
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
+#include "platform/pc/tlb.h"
 
 static uint32_t stopping; /* number of the CPU that lets the others stop, plus 1; atomic */
 static uint32_t stopped;  /* how many do; atomic */
@@ -44,6 +45,7 @@ void power_stop_others(void)
     }
     for (uint32_t i = 0; i < STOP_POLLS_MAXIMUM && __atomic_load_n(&stopped, __ATOMIC_SEQ_CST) < asked; i++)
         __builtin_ia32_pause();
+    tlb_be_alone();
 }
 
 /* Power goes a moment after it was told to. */

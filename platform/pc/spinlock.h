@@ -36,8 +36,8 @@ static inline void spinlock_release(struct spinlock *lock) RELEASES(*lock);
 NO_LOCK_ANALYSIS static inline void spinlock_acquire(struct spinlock *lock)
 {
     bool interrupts = interrupts_disable();
-    while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE)) {
-        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
+    while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE) && !tlb_is_alone()) {
+        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) && !tlb_is_alone())
             spin();
     }
     lock->interrupts = interrupts;
@@ -58,7 +58,7 @@ struct __attribute__((capability("long lock"))) long_lock {
 
 NO_LOCK_ANALYSIS static inline void long_lock_acquire(struct long_lock *lock) ACQUIRES(*lock)
 {
-    while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE))
+    while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE) && !tlb_is_alone())
         spin();
 }
 

@@ -14,7 +14,7 @@ enum tlb_idle {
 /* More single pages than this are forgotten by forgetting everything. */
 #define SINGLE_PAGES_MAXIMUM 32
 
-static uint64_t taking_part = 1; /* a bit for each CPU; only grows; atomic */
+static uint64_t taking_part = 1; /* a bit for each CPU; atomic */
 
 static void forget(uint64_t start, uint64_t bytes)
 {
@@ -82,6 +82,19 @@ void tlb_join(void)
 {
     __atomic_fetch_or(&taking_part, UINT64_C(1) << pc_cpu()->number, __ATOMIC_SEQ_CST);
     forget(0, TLB_EVERYTHING);
+}
+
+static bool alone; /* atomic */
+
+void tlb_be_alone(void)
+{
+    __atomic_store_n(&alone, true, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&taking_part, 0, __ATOMIC_SEQ_CST);
+}
+
+bool tlb_is_alone(void)
+{
+    return __atomic_load_n(&alone, __ATOMIC_RELAXED);
 }
 
 void tlb_idle_begin(void)

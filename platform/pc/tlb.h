@@ -31,6 +31,10 @@ void tlb_serve(void);
 
 /* This CPU takes part from now on. */
 void tlb_join(void);
+/* All other CPUs stand still, in the middle of whatever they did: from now on nobody is asked, and spinlocks that they
+ * hold are taken all the same. For the last words of the machine. */
+void tlb_be_alone(void);
+bool tlb_is_alone(void);
 /* Around `hlt`, with interrupts off; leaving is also the first that an interrupt does. Between them nothing is touched
  * that can be unmapped. */
 void tlb_idle_begin(void);
