@@ -117,8 +117,8 @@ struct thread {
     enum guest_position trap_position;
 
     struct thread_counters counters; /* for `process`; its own, others read them */
-    uint32_t profile_samples; /* to be taken (kernel/profile.h); counted at interrupt time */
-    uint32_t profile_phase;   /* enum profile_phase: what kernel code does in this thread */
+    uint32_t profile_samples;        /* to be taken (kernel/profile.h); counted at interrupt time */
+    uint32_t profile_phase;          /* enum profile_phase: what kernel code does in this thread */
 
     void (*entry)(void *argument);
     void *argument;
@@ -139,6 +139,7 @@ struct cpu {
     uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
     uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
     uint64_t profile_rest;     /* while the CPU idles: how long it was until then */
+    uint64_t virtual_start;    /* virtual time of `current` at run_start; others read both */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
     uint64_t slice_end;        /* monotonic; when others wait for this CPU */
     uint32_t running_priority; /* of `current`; others read it */

@@ -99,6 +99,7 @@ static void account(struct cpu *cpu, uint64_t now)
     }
     __atomic_store_n(&thread->run_time, thread->run_time + time, __ATOMIC_RELAXED);
     thread->virtual_time += charge;
+    __atomic_store_n(&cpu->virtual_start, thread->virtual_time, __ATOMIC_RELAXED);
 }
 
 void scheduler_charge(void)
@@ -108,15 +109,23 @@ void scheduler_charge(void)
 
 /* ---- Queues ---- */
 
-/* Virtual times of CPUs can be compared, but one that idled stands still: nobody comes further ahead, or behind, than a
- * slice. */
+/* Nobody is further behind the others of a CPU, or ahead of them, than a slice: a CPU that idled stands still, and who
+ * slept gets no more than that for it. */
+static void stay_near(struct thread *thread, const struct cpu *cpu)
+{
+    uint64_t time = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED);
+    int64_t ahead = (int64_t)(thread->virtual_time - time), slice = (int64_t)TIME_SLICE_NANOSECONDS;
+    if (ahead > slice) {
+        thread->virtual_time = time + TIME_SLICE_NANOSECONDS;
+    } else if (ahead < -slice) {
+        thread->virtual_time = time - TIME_SLICE_NANOSECONDS;
+    }
+}
+
 static void move_to(struct thread *thread, struct cpu *cpu)
 {
     if (thread->cpu != cpu) {
-        uint64_t most = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED) + TIME_SLICE_NANOSECONDS;
-        if ((int64_t)(thread->virtual_time - most) > 0) {
-            thread->virtual_time = most;
-        }
+        stay_near(thread, cpu);
         /* Whoever asks the thread's process to end looks at this behind its request; the thread looks at the request
          * behind this. */
         __atomic_exchange_n(&thread->cpu, cpu, __ATOMIC_SEQ_CST);
@@ -128,8 +137,8 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 {
     spinlock_acquire(&cpu->queue_lock);
     move_to(thread, cpu);
-    if ((int64_t)(cpu->virtual_time - thread->virtual_time) > (int64_t)TIME_SLICE_NANOSECONDS) {
-        thread->virtual_time = cpu->virtual_time - TIME_SLICE_NANOSECONDS;
+    if (thread->virtual_time < cpu->virtual_time) {
+        stay_near(thread, cpu);
     }
     __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
     thread->queued_priority = thread->priority;
@@ -199,6 +208,14 @@ static bool wake_idle(uint64_t cpus)
     return false;
 }
 
+/* The CPU's virtual time is at least this. */
+static void advance(struct cpu *cpu, uint64_t virtual_time)
+{
+    if ((int64_t)(virtual_time - __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) > 0) {
+        __atomic_store_n(&cpu->virtual_time, virtual_time, __ATOMIC_RELAXED);
+    }
+}
+
 /* The first of a queue that may run on `cpu`, as its own; or NULL. The counts stay right for those who look without the
  * lock, while some are taken out to look behind them. */
 static struct thread *take_movable(struct cpu *from, struct cpu *cpu)
@@ -220,6 +237,9 @@ static struct thread *take_movable(struct cpu *from, struct cpu *cpu)
     }
     spinlock_release(&from->queue_lock);
     if (found) {
+        if (cpu->current == cpu->idle_thread || cpu == platform_cpu()) { /* it had nothing to do, and stood still */
+            advance(cpu, found->virtual_time);
+        }
         move_to(found, cpu);
     }
     return found;
@@ -432,6 +452,7 @@ static void switch_to(struct thread *next)
     uint64_t now = platform_monotonic_nanoseconds();
     account(cpu, now);
     cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
+    __atomic_store_n(&cpu->virtual_start, next->virtual_time, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
     thread_switch_to(cpu, next);
     scheduler_arm_timer();
@@ -479,6 +500,10 @@ static void hand_off(struct cpu *cpu)
     for (uint32_t i = 0; i < count && own; i++) {
         struct cpu *other = kernel_cpus[i];
         uint32_t ready = __atomic_load_n(&other->ready_count, __ATOMIC_RELAXED);
+        if (ready == 0 && other != cpu) { /* one thread runs alone there, and nobody keeps the time */
+            advance(other, __atomic_load_n(&other->virtual_start, __ATOMIC_RELAXED) + cpu->run_start -
+                               __atomic_load_n(&other->run_start, __ATOMIC_RELAXED));
+        }
         int64_t ahead = (int64_t)(__atomic_load_n(&other->virtual_time, __ATOMIC_RELAXED) - cpu->virtual_time);
         if (other != cpu && (own >= ready + 2 || (own == ready + 1 && ahead > 2 * (int64_t)TIME_SLICE_NANOSECONDS))) {
             struct thread *thread = take_movable(cpu, other);

@@ -28,6 +28,7 @@ static void run_all(void (*entry)(void *argument), void *arguments, size_t bytes
 struct spin {
     uint64_t cpus; /* seen */
     uint64_t until;
+    uint64_t run_time; /* that it was given */
 };
 
 static void spin(void *argument)
@@ -37,6 +38,8 @@ static void spin(void *argument)
         __atomic_or_fetch(&self->cpus, UINT64_C(1) << platform_cpu()->number, __ATOMIC_RELAXED);
         thread_checkpoint();
     }
+    thread_yield(); /* takes the time */
+    self->run_time = thread_current()->run_time;
 }
 
 static void all_cpus_work(void)
@@ -49,6 +52,22 @@ static void all_cpus_work(void)
     for (int i = 0; i < 2 * CPUS; i++)
         cpus |= spins[i].cpus;
     CHECK(cpus == (UINT64_C(1) << CPUS) - 1);
+}
+
+/* Threads that are not a multiple of the CPUs: nobody starves, and none has a CPU alone for good. */
+static void fair_shares(void)
+{
+    struct spin spins[CPUS + 2];
+    uint64_t least = UINT64_MAX, most = 0;
+    for (int i = 0; i < CPUS + 2; i++)
+        spins[i] = (struct spin){.until = platform_monotonic_nanoseconds() + 1500000000};
+    run_all(spin, spins, sizeof spins[0], CPUS + 2);
+    for (int i = 0; i < CPUS + 2; i++) {
+        least = spins[i].run_time < least ? spins[i].run_time : least;
+        most = spins[i].run_time > most ? spins[i].run_time : most;
+    }
+    printf("shares: %llu to %llu ms\n", (unsigned long long)least / 1000000, (unsigned long long)most / 1000000);
+    CHECK(least * 3 >= most); /* the machine may have fewer CPUs, and other work for them */
 }
 
 /* ---- A thread stays where it may be ---- */
@@ -317,6 +336,7 @@ int main(int argc, char **argv)
     all_cpus_work();                            /* all are started from here on */
     run_programs(&(struct program){.seed = 0}); /* what is kept for ever is there from here on */
     kernel_heap_statistics(&before);
+    fair_shares();
     affinity();
     wakes(0, 0);
     wakes(1, 2);
