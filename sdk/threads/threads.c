@@ -417,3 +417,21 @@ int pthread_setspecific(pthread_key_t key, const void *value)
     current()->values[key] = (void *)value;
     return 0;
 }
+
+/* ---- The program's beginning ----
+ * In place of the C library's, which does not call the constructors: the linker then makes every export call them, and
+ * the destructors behind it, so each thread that ends would flush the streams of the others, on a stack that may be
+ * freed already. */
+void __wasm_call_ctors(void);
+void __wasm_call_dtors(void);
+int __main_void(void);
+
+/* Weak: sdk/service/start.c has one of its own. */
+__attribute__((weak, export_name("_start"))) void _start(void)
+{
+    __wasm_call_ctors();
+    int status = __main_void();
+    if (status != 0)
+        exit(status);
+    __wasm_call_dtors();
+}
