@@ -169,7 +169,6 @@ static int run_once(struct archive *archive, const struct launch_description *de
         log_statistics("before");
     }
     launch_run(&launch, &result);
-    kernel_free(services, services_bytes(description));
     if (description->report) {
         log_result(description->name, &result);
     } else if (result.outcome == LAUNCH_REFUSED) {
@@ -178,6 +177,7 @@ static int run_once(struct archive *archive, const struct launch_description *de
     if (description->statistics) {
         log_statistics("after");
     }
+    kernel_free(services, services_bytes(description));
     close_directories(directories, description->directory_count);
     return launch_exit_status(&result);
 }
