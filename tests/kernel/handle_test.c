@@ -7,6 +7,7 @@
 #include "kernel/event.h"
 #include "kernel/heap.h"
 #include "kernel/system.h"
+#include "kernel/thread.h"
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
@@ -223,6 +224,85 @@ static void mappings(void)
     end();
 }
 
+/* ---- Several CPUs ---- */
+
+#define USERS  3
+#define ROUNDS 30
+
+/* Each has a table, to which the handle of the round is moved; it makes others from it, and uses all. A use that begins
+ * when the revocation of its round has returned must fail. */
+static struct user {
+    struct handle_table table;
+    struct thread *thread;
+    uint64_t given; /* the round, and in the low half the number of its handle. Atomic */
+    uint64_t used, refused, late;
+} users[USERS];
+static uint32_t revoked_round; /* the last whose revocation returned; atomic */
+
+static void use(struct user *user, uint32_t round, uint32_t number)
+{
+    bool over = __atomic_load_n(&revoked_round, __ATOMIC_SEQ_CST) >= round;
+    enum status status = number ? find(&user->table, number, RIGHT_WAIT) : STATUS_BAD_HANDLE;
+    user->used += status == STATUS_OK;
+    user->refused += status != STATUS_OK;
+    user->late += over && status == STATUS_OK;
+}
+
+static void use_all_rounds(void *argument)
+{
+    struct user *user = argument;
+    for (uint64_t last = 0; last >> 32 < ROUNDS;) {
+        uint64_t given;
+        while ((given = __atomic_load_n(&user->given, __ATOMIC_SEQ_CST)) == last)
+            thread_checkpoint();
+        uint32_t round = (uint32_t)(given >> 32), number = (uint32_t)given;
+        last = given;
+        while (__atomic_load_n(&revoked_round, __ATOMIC_SEQ_CST) < round) {
+            uint32_t copy = duplicate(&user->table, number, RIGHTS_SAME);
+            uint32_t below = copy ? duplicate(&user->table, copy, RIGHT_WAIT) : 0;
+            use(user, round, copy);
+            use(user, round, below);
+            handle_close(&user->table, copy); /* what is below hangs on the round's handle then */
+            use(user, round, below);
+            handle_close(&user->table, below);
+            thread_checkpoint();
+        }
+        use(user, round, number);
+        handle_close(&user->table, number);
+    }
+}
+
+static void parallel(void)
+{
+    begin();
+    uint32_t root = new_event(&first);
+    revoked_round = 0;
+    thread_set_priority(thread_current(), PRIORITY_HIGH); /* else each round takes some time slices */
+    for (int i = 0; i < USERS; i++) {
+        users[i] = (struct user){0};
+        handle_table_initialize(&users[i].table, 64);
+        CHECK(thread_start(use_all_rounds, &users[i], &users[i].thread) == STATUS_OK);
+    }
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        for (int i = 0; i < USERS; i++) {
+            uint32_t number = move(&first, duplicate(&first, root, RIGHTS_SAME), &users[i].table);
+            CHECK(number != 0);
+            __atomic_store_n(&users[i].given, (uint64_t)round << 32 | number, __ATOMIC_SEQ_CST);
+        }
+        thread_sleep_until(platform_monotonic_nanoseconds() + 3000000);
+        CHECK(handle_revoke(&first, root) == STATUS_OK);
+        __atomic_store_n(&revoked_round, round, __ATOMIC_SEQ_CST);
+    }
+    for (int i = 0; i < USERS; i++) {
+        thread_join(users[i].thread);
+        CHECK(users[i].late == 0);
+        CHECK(users[i].used > 0);
+        handle_table_destroy(&users[i].table);
+    }
+    thread_set_priority(thread_current(), PRIORITY_NORMAL);
+    end();
+}
+
 /* ---- A model ---- */
 
 #define MODEL_HANDLES 48
@@ -316,6 +396,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     struct heap_statistics heap[2];
+    linux_set_cpu_count(USERS);
     guest_initialize(argv);
     for (int round = 0; round < 2; round++) {
         numbers();
@@ -326,6 +407,7 @@ int main(int argc, char **argv)
         undone = 0;
         mappings();
         moving();
+        parallel();
         for (unsigned seed = 1; seed <= 20; seed++)
             against_model(seed);
         kernel_heap_trim();
