@@ -8,19 +8,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ACCOUNT_OWNED (UINT64_C(1) << 63)
+
 struct account {
-    uint32_t references; /* atomic */
-    uint64_t used;       /* bytes; atomic */
+    uint64_t
+        state; /* the bytes in use, and ACCOUNT_OWNED until it was released: it goes with the last of them. Atomic */
     uint64_t limit;
 };
+static inline uint64_t account_used(const struct account *account)
+{
+    return __atomic_load_n(&account->state, __ATOMIC_RELAXED) & ~ACCOUNT_OWNED;
+}
 
-/* One reference, the caller's; NULL when there is no memory. */
+/* The caller owns it; NULL when there is no memory. */
 struct account *account_create(uint64_t limit);
 void account_release(struct account *account);
-/* Take `bytes`, if they are within the limit, and a reference. An account that is NULL is the kernel's own, without
- * limit. */
+/* Take `bytes` (not 0), if they are within the limit. An account that is NULL is the kernel's own, without limit. */
 bool account_charge(struct account *account, uint64_t bytes);
-/* Give both back. */
+/* Give them back. */
 void account_credit(struct account *account, uint64_t bytes);
 
 #endif

@@ -132,7 +132,7 @@ void process_statistics_read(struct process *process, struct process_statistics 
         .handle_limit = process->handles.limit,
         .memory_bytes = __atomic_load_n(&process->memory_bytes, __ATOMIC_RELAXED),
         .memory_limit = process->memory_limit,
-        .object_bytes = __atomic_load_n(&process->account->used, __ATOMIC_RELAXED),
+        .object_bytes = account_used(process->account),
         .object_limit = process->account->limit,
     };
     read_threads(process, statistics);

@@ -92,6 +92,19 @@ static enum status wait_once(struct wait_item *items, struct sleeper *sleepers, 
     return status == STATUS_OK && result == WAIT_ENDS ? STATUS_ENDING : status;
 }
 
+static bool is_over(uint64_t deadline)
+{
+    return deadline == 0 || (deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= deadline);
+}
+
+enum status wait_change(struct grant *grant, uint32_t wanted, uint64_t deadline)
+{
+    struct wait_item item = {.grant = grant, .wanted = wanted};
+    struct sleeper sleeper = {.waiter.notify = wake_sleeper, .thread = thread_current()};
+    uint32_t ready;
+    return is_over(deadline) ? STATUS_TIMED_OUT : wait_once(&item, &sleeper, 1, deadline, &ready);
+}
+
 enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline, uint32_t *ready)
 {
     struct sleeper sleepers[WAIT_ITEMS_MAXIMUM];
@@ -105,7 +118,7 @@ enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline
         sleepers[i] = (struct sleeper){.waiter.notify = wake_sleeper, .thread = thread};
     }
     while (status == STATUS_OK && !*ready) {
-        if (deadline == 0 || (deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= deadline)) {
+        if (is_over(deadline)) {
             return STATUS_TIMED_OUT;
         }
         status = wait_once(items, sleepers, count, deadline, ready);

@@ -33,6 +33,10 @@ struct wait_item {
  * caller has tidied up. */
 enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline, uint32_t *ready);
 
+/* For those who have just looked themselves, and look again when it returns: sleep until one of the signals may have
+ * been set, once. Statuses as above. */
+enum status wait_change(struct grant *grant, uint32_t wanted, uint64_t deadline);
+
 /* ---- Wait sets ---- */
 #define WAIT_SET_ENTRIES_MAXIMUM (UINT32_C(1) << 20)
 

@@ -37,7 +37,7 @@ static inline struct handle_table *caller_handles(struct instance *instance)
 /* Hold the grant behind a handle of the caller; given back with grant_release, before the guest can be ended. */
 enum status caller_hold(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
                         struct grant **result);
-/* Wait for signals of what is held; statuses as wait_many. */
+/* Wait for signals of what is held; the caller looks again itself (wait_change). */
 enum status caller_wait(struct grant *grant, uint32_t signals, uint64_t deadline);
 /* A status at the end of a host call that has given everything back: ends the guest if that is due. */
 enum status caller_finish(enum status status);

@@ -25,9 +25,7 @@ enum status caller_hold(struct instance *instance, uint32_t handle, enum object_
 
 enum status caller_wait(struct grant *grant, uint32_t signals, uint64_t deadline)
 {
-    struct wait_item item = {.grant = grant, .wanted = signals};
-    uint32_t ready;
-    return wait_many(&item, 1, deadline, &ready);
+    return wait_change(grant, signals, deadline);
 }
 
 enum status caller_finish(enum status status)

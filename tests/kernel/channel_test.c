@@ -245,7 +245,7 @@ static void floods(void)
     CHECK(status == STATUS_LIMIT && count > 300 && count < 1000);
     CHECK(read_byte(pair.ends[1]) == 1 && write_bytes(pair.ends[0], 100, 1) == STATUS_OK);
     drop_pair(pair);
-    CHECK(account->used == 0 && account->references == 1);
+    CHECK(account->state == ACCOUNT_OWNED);
     account_release(account);
     account = whole;
 }
@@ -319,7 +319,7 @@ int main(int argc, char **argv)
         cycles();
         floods();
         threads();
-        CHECK(account->used == 0 && account->references == 1 && object_count(OBJECT_CHANNEL) == 0);
+        CHECK(account->state == ACCOUNT_OWNED && object_count(OBJECT_CHANNEL) == 0);
         account_release(account);
         kernel_heap_trim();
         kernel_heap_statistics(&heap[round]);

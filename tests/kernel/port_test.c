@@ -437,7 +437,7 @@ int main(int argc, char **argv)
     gone();
     revoked();
     abandoned();
-    CHECK(account->used == 0);
+    CHECK(account_used(account) == 0);
     account_release(account);
     return checks_report();
 }

@@ -336,7 +336,7 @@ static void limits(void)
     object_release(set);
     for (uint32_t i = 0; i < events_made; i++)
         object_release(made[i]);
-    CHECK(small->used == grant->object->bytes);
+    CHECK(small->state == grant->object->bytes);
     grant_drop(grant);
 }
 
@@ -356,7 +356,7 @@ int main(int argc, char **argv)
         set_threads();
         many();
         limits();
-        CHECK(account->used == 0 && account->references == 1);
+        CHECK(account->state == ACCOUNT_OWNED);
         account_release(account);
         for (enum object_type type = OBJECT_EVENT; type <= OBJECT_WAIT_SET; type++)
             CHECK(object_count(type) == 0);
