@@ -163,6 +163,27 @@ static void send_as(enum console_frame type, const void *bytes, size_t count)
     output_end();
 }
 
+/* Memory of a guest may have no frame yet, and none may be left: then the guest ends right there, which must not be
+ * with a lock held. Behind this its pages stay. */
+static void touch(const void *memory, size_t bytes)
+{
+    const volatile uint8_t *start = memory;
+    for (size_t i = 0; i < bytes; i += FRAME_BYTES)
+        (void)start[i];
+    if (bytes > 0)
+        (void)start[bytes - 1];
+}
+
+/* The same for memory that is going to be written, and that others may be writing. */
+static void touch_to_store(void *memory, size_t bytes)
+{
+    uint8_t *start = memory;
+    for (size_t i = 0; i < bytes; i += FRAME_BYTES)
+        __asm__ volatile("lock orb $0, %0" : "+m"(start[i]));
+    if (bytes > 0)
+        __asm__ volatile("lock orb $0, %0" : "+m"(start[bytes - 1]));
+}
+
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done)
 {
     *done = 0;
@@ -170,6 +191,7 @@ enum status platform_stream_write(enum stream stream, const void *buffer, size_t
         return STATUS_INVALID;
     /* A part at a time, so that the caller can look at what else is to be done. */
     *done = min_u64(bytes, CONSOLE_PAYLOAD_MAXIMUM);
+    touch(buffer, *done);
     send_as(stream == STREAM_OUTPUT ? CONSOLE_OUTPUT : CONSOLE_ERROR, buffer, *done);
     return STATUS_OK;
 }
@@ -423,6 +445,8 @@ enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes,
         return STATUS_INVALID;
     if (bytes == 0)
         return STATUS_OK;
+    bytes = min_u64(bytes, INPUT_BYTES);
+    touch_to_store(buffer, bytes);
     long_lock_acquire(&reader_lock);
     enum status status = read_locked(buffer, bytes, done);
     long_lock_release(&reader_lock);

@@ -29,10 +29,10 @@ static inline void quarter(uint32_t *x, uint32_t a, uint32_t b, uint32_t c, uint
     x[c] += x[d], x[b] = rotate(x[b] ^ x[c], 7);
 }
 
-static void block(uint64_t counter, uint32_t result[BLOCK_WORDS]) REQUIRES(lock)
+static void block(const uint32_t by[KEY_WORDS], uint64_t counter, uint32_t result[BLOCK_WORDS])
 {
     uint32_t start[BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-    memcpy(start + 4, key, sizeof key);
+    memcpy(start + 4, by, KEY_WORDS * sizeof by[0]);
     start[12] = (uint32_t)counter;
     start[13] = (uint32_t)(counter >> 32);
     memcpy(result, start, sizeof start);
@@ -56,7 +56,7 @@ static void absorb(const uint32_t words[KEY_WORDS]) REQUIRES(lock)
     uint32_t result[BLOCK_WORDS];
     for (uint32_t i = 0; i < KEY_WORDS; i++)
         key[i] ^= words[i];
-    block(UINT64_MAX, result);
+    block(key, UINT64_MAX, result);
     memcpy(key, result, sizeof key);
 }
 
@@ -97,29 +97,36 @@ static void seed(void) REQUIRES(lock)
     seeded = true;
 }
 
-static void generate(void *buffer, size_t bytes) REQUIRES(lock)
+/* A key for one request; the common one is another then. */
+static void request_key(uint32_t request[KEY_WORDS]) REQUIRES(lock)
 {
     if (!seeded)
         seed();
     uint32_t words[BLOCK_WORDS] = {(uint32_t)read_tsc()};
     absorb(words);
-    uint8_t *to = buffer;
-    for (uint64_t counter = 1; bytes > 0; counter++) {
-        size_t part = min_u64(bytes, BLOCK_BYTES);
-        block(counter, words);
-        memcpy(to, words, part);
-        to += part;
-        bytes -= part;
-    }
-    block(0, words);
+    block(key, 0, words);
     memcpy(key, words, sizeof key);
+    memcpy(request, words + KEY_WORDS, sizeof key);
     memset(words, 0, sizeof words);
     __asm__ volatile("" ::"r"(words) : "memory"); /* the clearing is meant */
 }
 
+/* `buffer` may be a guest's, and the guest may end where it is written: no lock is held there. */
 void platform_random(void *buffer, size_t bytes)
 {
+    uint32_t request[KEY_WORDS], words[BLOCK_WORDS];
     long_lock_acquire(&lock);
-    generate(buffer, bytes);
+    request_key(request);
     long_lock_release(&lock);
+    uint8_t *to = buffer;
+    for (uint64_t counter = 0; bytes > 0; counter++) {
+        size_t part = min_u64(bytes, BLOCK_BYTES);
+        block(request, counter, words);
+        memcpy(to, words, part);
+        to += part;
+        bytes -= part;
+    }
+    memset(request, 0, sizeof request);
+    memset(words, 0, sizeof words);
+    __asm__ volatile("" ::"r"(request), "r"(words) : "memory");
 }

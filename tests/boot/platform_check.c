@@ -443,6 +443,36 @@ static void check_promised(void)
     platform_release(small, PAGE);
 }
 
+static uint64_t kept_rsp;
+
+/* Call f(argument); true if it came back, false if an exception ended it somewhere, as one ends a guest. */
+static bool comes_back(void (*function)(void *argument), void *argument)
+{
+    uint64_t before = boot_record.exceptions[EXCEPTION_PAGE_FAULT];
+    __asm__ volatile("pushq %%rbp\n movq %%rsp, %0\n leaq 1f(%%rip), %%rax\n movq %%rax, %1\n callq *%2\n"
+                     "1: movq %0, %%rsp\n popq %%rbp"
+                     : "=m"(kept_rsp), "=m"(boot_record.resume), "+S"(function), "+D"(argument)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
+    boot_record.resume = 0;
+    return boot_record.exceptions[EXCEPTION_PAGE_FAULT] == before;
+}
+
+static void fill_with_random(void *memory)
+{
+    platform_random(memory, 100);
+}
+static void write_out(void *memory)
+{
+    size_t done;
+    platform_stream_write(STREAM_OUTPUT, memory, 100, &done);
+}
+static void read_in(void *memory)
+{
+    size_t done;
+    platform_stream_read(STREAM_INPUT, memory, 100, &done);
+}
+
 /* A guest takes all memory that there is: its fault comes to the kernel, which can still work, and what the kernel
  * committed before is there when it is touched. */
 static void check_exhaustion(void)
@@ -458,6 +488,10 @@ static void check_exhaustion(void)
         at += PAGE;
     CHECK(at < 4 * GIGABYTE && at / PAGE > total / 2 && boot_record.fault_address == (uint64_t)memory + at);
     CHECK(platform_commit(too_much, PAGE, PROTECTION_READ_WRITE) == STATUS_NO_MEMORY);
+    /* Guests that end because their buffer finds no frame leave nothing locked: each is asked twice. */
+    void (*const users[])(void *) = {fill_with_random, write_out, read_in};
+    for (uint32_t i = 0; i < 2 * ARRAY_COUNT(users); i++)
+        CHECK(!comes_back(users[i / 2], memory + at));
     bool touched = true;
     for (uint64_t page = 0; page < own_bytes; page += PAGE)
         touched = touched && can_write(own + page);
@@ -496,9 +530,7 @@ void kernel_interrupt_request(struct machine_state *state)
     interrupt_requests++;
 }
 
-void kernel_panicked(void)
-{
-}
+void kernel_panicked(void) {}
 
 /* Late is all right on a busy host, early is not. */
 static void check_clock(void)
