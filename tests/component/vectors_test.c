@@ -138,7 +138,8 @@ static void check_vector(const struct function_under_test *test, bool is_result,
 {
     static _Alignas(16) uint8_t memory[DESTINATION_BYTES];
     struct component_buffer destination;
-    uint64_t to[FLAT_MAXIMUM] = {0};
+    uint64_t to[FLAT_MAXIMUM];
+    memset(to, 0xa5, sizeof(to));
     memset(memory, 0, sizeof(memory));
     component_buffer_initialize(&destination, memory, sizeof(memory));
     enum component_status status = run(test, is_result, vector, &destination, vector->source_bytes, to);
