@@ -139,6 +139,8 @@ struct cpu {
     uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
     uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
     uint64_t profile_rest;     /* while the CPU idles: how long it was until then */
+    uint32_t switches;         /* of threads */
+    uint32_t switches_seen;    /* at the last look for threads that others may run */
     uint64_t virtual_start;    /* virtual time of `current` at run_start; others read both */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
     uint64_t slice_end;        /* monotonic; when others wait for this CPU */

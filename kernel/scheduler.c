@@ -293,10 +293,13 @@ static void start_cpu(void)
     spinlock_release(&start_lock);
 }
 
-/* A thread of this CPU's queue may wait for it in vain while another one has nothing to do. */
+/* A thread of this CPU's queue may wait for it in vain while another one has nothing to do. Two that hand the CPU to
+ * and fro are better off here: one queued thread is waiting only if nothing was switched since the last look. */
 static void balance(struct cpu *cpu)
 {
-    if (__atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_idle(~cpu_bit(cpu)) &&
+    bool waits = cpu->ready_count > 1 || cpu->switches == cpu->switches_seen;
+    cpu->switches_seen = cpu->switches;
+    if (waits && __atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_idle(~cpu_bit(cpu)) &&
         cpus_started() < platform_cpu_count() &&
         platform_monotonic_nanoseconds() - cpu->run_start >= START_NANOSECONDS / 2) {
         start_cpu();
@@ -454,6 +457,7 @@ static void switch_to(struct thread *next)
     cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
     __atomic_store_n(&cpu->virtual_start, next->virtual_time, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    cpu->switches++;
     thread_switch_to(cpu, next);
     scheduler_arm_timer();
 }
