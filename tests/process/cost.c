@@ -183,7 +183,7 @@ struct life {
     bool stay, run;
 };
 
-static bool released;
+static uint32_t waiting, released;
 
 /* A whole process on a thread of its own, as launch_run has it. */
 static void live(void *argument)
@@ -196,8 +196,10 @@ static void live(void *argument)
     if (life->run && instance_find_export(instance, "_start", 6, &entry) &&
         function_call(life->process, entry.function, NULL, NULL) != TRAP_NONE)
         printf("FAIL trap\n");
-    while (life->stay && !released)
-        thread_yield();
+    if (life->stay)
+        __atomic_add_fetch(&waiting, 1, __ATOMIC_RELAXED);
+    while (life->stay && !__atomic_load_n(&released, __ATOMIC_RELAXED))
+        thread_sleep_until(platform_monotonic_nanoseconds() + 3600 * UINT64_C(1000000000));
     thread_current()->process = NULL;
     process_destroy(life->process);
 }
@@ -247,15 +249,18 @@ static void measure_density(struct compiled_module *module, uint32_t count)
         lives[i] = (struct life){module, NULL, true, true};
         threads[i] = begin(&lives[i]);
     }
-    thread_yield();
+    while (__atomic_load_n(&waiting, __ATOMIC_RELAXED) < count)
+        thread_yield();
     kernel_heap_statistics(&heap[1]);
     read_status(&tables[1], &resident[1]);
     print("alive, kernel heap", (double)(heap[1].bytes - heap[0].bytes) / count, "bytes each");
     print("alive, page tables", (double)(tables[1] - tables[0]) * 1024 / count, "bytes each");
     print("alive, resident", (double)(resident[1] - resident[0]) * 1024 / count, "bytes each");
-    released = true;
-    for (uint32_t i = 0; i < count; i++)
+    __atomic_store_n(&released, 1, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count; i++) {
+        thread_wake(threads[i]);
         thread_join(threads[i]);
+    }
     free(lives);
     free(threads);
 }
