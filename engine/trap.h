@@ -34,6 +34,8 @@
     X(INTERRUPTED, "interrupted")                                               \
     X(EXCEPTION, "uncaught exception")                                           \
     X(SERVICE, "service failed")                                                \
+    X(KILLED, "killed")                                                         \
+    X(MAPPING, "access that a mapping does not allow")                          \
     X(EXIT, "exit")
 
 #define ENGINE_TRAP_ENUM(name, text) TRAP_##name,

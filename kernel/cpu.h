@@ -122,6 +122,7 @@ struct thread {
 
     void (*entry)(void *argument);
     void *argument;
+    bool detached;              /* nobody joins it */
     void *kernel_stack;         /* lowest address; NULL: the boot thread's, which is the platform's */
     uint8_t *large_stack;       /* where an inner call runs; NULL: there is none */
     uint64_t small_stack_rsp;   /* then: from here on the kernel stack is in use */

@@ -213,7 +213,7 @@ static void discard_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
     platform_decommit(block_address(heap, first), (uint64_t)count * GC_BLOCK_BYTES);
     heap->free_blocks -= count;
     heap->committed -= count;
-    heap->process->memory_bytes -= (uint64_t)count * GC_BLOCK_BYTES;
+    process_credit_memory(heap->process, (uint64_t)count * GC_BLOCK_BYTES);
 }
 
 /* Frames of free blocks in [first, end) go back, the highest first, as long as the heap has more than `keep` of them.
@@ -274,7 +274,7 @@ static bool take_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
         missing -= unused;
         done += unused;
     }
-    heap->process->memory_bytes -= (uint64_t)missing * GC_BLOCK_BYTES;
+    process_credit_memory(heap->process, (uint64_t)missing * GC_BLOCK_BYTES);
     heap->frontier = (uint32_t)max_u64(heap->frontier, first + done);
     if (done == count) {
         return true;

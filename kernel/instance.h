@@ -15,6 +15,7 @@ struct host_function;
 struct service_module;
 struct instance;
 struct place_pool;
+struct shared_module;
 
 /* ---- Compiled modules ---- */
 struct compiled_module {
@@ -23,6 +24,7 @@ struct compiled_module {
     size_t text_reserved;
     uint32_t reference_count;
     struct place_pool *places;
+    struct shared_module *shared; /* module_cache.c; NULL: it is its maker's alone */
     struct service_module *services; /* what it imports and exports of interfaces; NULL: nothing */
     uint32_t *signatures; /* canonical number of each type of the module */
     const char *name;     /* for backtraces; not owned */

@@ -18,6 +18,9 @@
 #define FUNCTION_REFERENCES_MAXIMUM (UINT32_C(1) << 22) /* of a process */
 
 struct image;
+struct mapping;
+struct named_handle;
+struct program;
 struct place;
 struct place_pool;
 
@@ -94,6 +97,9 @@ struct host_reference {
     uint32_t reference; /* 0: an empty place */
 };
 
+/* Share of the CPUs of a process that nobody gave another. */
+#define PROCESS_WEIGHT 65536
+
 struct process {
     char *name;
     uint32_t id;                     /* from 1, of no other process; 0: it is not in the table */
@@ -112,6 +118,11 @@ struct process {
     uint64_t run_time;              /* nanoseconds; atomic */
     struct thread *thread;          /* that the headers of its instances name, but for those of further threads */
     struct process_thread *threads; /* spawn.c */
+    uint32_t thread_limit;          /* further ones at a time, and what is not lent to children; atomic */
+    struct program *program;        /* program.c; NULL: it is no program's */
+    struct program *children;       /* started by it, by their program.sibling; program.c */
+    struct named_handle *named_handles; /* in the arena */
+    struct mapping *mappings;       /* memory objects in its memories: shared_memory.c */
     uint32_t thread_count, thread_number;
     bool spawn_failed;
     bool ended; /* one of its threads ended it: `report` and the exit status stay */
@@ -123,7 +134,9 @@ struct process {
     struct gc_heap *heap;                /* NULL: no instance needs one */
     uint32_t heap_holds;                 /* while not 0, nothing is collected */
     bool constants_failed;               /* a constant expression found no memory for an object */
-    uint64_t memory_bytes, memory_limit; /* of linear memories; limit UINT64_MAX: none */
+    /* Of linear memories, large tables and the collected heap, and lent to children; limit UINT64_MAX: none. The bytes
+     * are atomic. */
+    uint64_t memory_bytes, memory_limit;
 
     /* Arrays in the arena that compiled code reads. One that is full is replaced by a larger one; the old one stays,
      * for whoever has loaded its address. */
@@ -150,6 +163,7 @@ struct process {
 };
 
 /* ---- module.c ---- */
+void compiled_module_destroy(struct compiled_module *module);
 /* The module whose text holds `pc`, or NULL. Allowed at interrupt time. */
 struct compiled_module *text_find(uintptr_t pc);
 
@@ -167,6 +181,7 @@ uint32_t process_allocate_instance(struct process *process);
 uint32_t process_host_reference(struct process *process, uint32_t number);
 /* Room for linear memory, within the limit. */
 bool process_charge_memory(struct process *process, uint64_t bytes);
+void process_credit_memory(struct process *process, uint64_t bytes);
 
 /* ---- spawn.c ---- */
 /* One of its threads came to an end that is the process's (`trap`; TRAP_NONE: it returned): the others end where they

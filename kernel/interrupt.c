@@ -9,6 +9,7 @@
 #include "kernel/instance_parts.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/trace.h"
+#include "kernel/shared_memory.h"
 
 #define RFLAGS_DIRECTION UINT64_C(0x400)
 
@@ -148,7 +149,8 @@ static enum trap page_fault_trap(const struct thread *thread, uint64_t address)
     for (const struct memory_object *memory = thread->process->memories; memory; memory = memory->next) {
         bool committed;
         if (memory_object_contains(memory, address, &committed)) {
-            return committed ? TRAP_OUT_OF_MEMORY : TRAP_MEMORY_OUT_OF_BOUNDS;
+            return mapping_contains(thread->process, address) ? TRAP_MAPPING
+                   : committed ? TRAP_OUT_OF_MEMORY : TRAP_MEMORY_OUT_OF_BOUNDS;
         }
     }
     for (const struct table_object *table = thread->process->tables; table; table = table->next) {
@@ -173,9 +175,9 @@ bool kernel_exception(struct machine_state *state, enum exception exception, uin
     enum trap trap = TRAP_NONE;
     if (exception == EXCEPTION_PAGE_FAULT) {
         trap = page_fault_trap(thread, address);
-        /* Kernel code looks before it touches guest memory; only a frame can be missing then. wasm_enter may run out
-         * of wasm stack. */
-        if (!in_wasm && trap != TRAP_OUT_OF_MEMORY && trap != TRAP_STACK_OVERFLOW) {
+        /* Kernel code looks before it touches guest memory; only a frame can be missing then, or a mapping refuses it.
+         * wasm_enter may run out of wasm stack. */
+        if (!in_wasm && trap != TRAP_OUT_OF_MEMORY && trap != TRAP_STACK_OVERFLOW && trap != TRAP_MAPPING) {
             return false;
         }
     } else if (in_wasm && exception != EXCEPTION_OTHER) {

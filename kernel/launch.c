@@ -6,6 +6,8 @@
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
 #include "kernel/launch_job.h"
+#include "kernel/module_cache.h"
+#include "kernel/program.h"
 #include "kernel/system.h"
 #include "kernel/vfs.h"
 
@@ -14,6 +16,7 @@ enum {
     STATUS_AFTER_REFUSAL = 126,
     STATUS_AFTER_INTERRUPT = 130,
     STATUS_AFTER_TRAP = 134,
+    STATUS_AFTER_KILL = 137,
 };
 
 static void refuse(struct launch_result *result, const char *text)
@@ -37,7 +40,9 @@ static void end_by_trap(struct process *process, enum trap trap, struct launch_r
     }
     result->outcome = LAUNCH_TRAPPED;
     result->trap = trap;
-    trap_report_print(&process->report);
+    if (trap != TRAP_KILLED) { /* who did that knows */
+        trap_report_print(&process->report);
+    }
 }
 
 /* What a WASI command or reactor exports, as `*function`; 0 when there is only a start function. */
@@ -107,6 +112,9 @@ static void run_module(struct process *process, struct compiled_module *module, 
 static enum status get_module(const struct launch_job *job, struct compiled_module **module, struct engine_error *error)
 {
     const struct launch *launch = job->launch;
+    if (!job->module && launch->keep_module) {
+        return compiled_module_share(launch->module_bytes, launch->module_size, launch->name, module, error);
+    }
     if (!job->module) {
         return compiled_module_create(launch->module_bytes, launch->module_size, launch->name, module, error);
     }
@@ -159,6 +167,14 @@ static bool give_handles(struct process *process, const struct launch_job *job)
            launch_services_give(job->services, job->service_count, process) == STATUS_OK;
 }
 
+static void end_process(struct process *process, const struct launch_job *job)
+{
+    if (job->program) {
+        program_leave(job->program);
+    }
+    process_destroy(process);
+}
+
 static void drop_grants(const struct launch_job *job)
 {
     if (job->port) {
@@ -184,9 +200,11 @@ void launch_job_run(void *argument)
         uint64_t now = platform_monotonic_nanoseconds();
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
     }
-    if (!give_handles(process, job)) {
-        refuse(job->result, "its handles could not be given to it");
-        process_destroy(process);
+    bool given = give_handles(process, job);
+    given = (!job->program || program_enter(job->program, process) == STATUS_OK) && given;
+    if (!given) {
+        refuse(job->result, "its handles could not be given to it: memory or a limit");
+        end_process(process, job);
         return;
     }
     thread_set_process(thread_current(), process);
@@ -198,7 +216,7 @@ void launch_job_run(void *argument)
         foreground_leave(process);
     }
     thread_set_process(thread_current(), NULL);
-    process_destroy(process);
+    end_process(process, job);
 }
 
 void launch_run(const struct launch *launch, struct launch_result *result)
@@ -235,13 +253,19 @@ void launch_run(const struct launch *launch, struct launch_result *result)
 
 int launch_exit_status(const struct launch_result *result)
 {
-    switch (result->outcome) {
+    return launch_conventional_status(result->outcome, result->exit_status, result->trap);
+}
+
+int launch_conventional_status(enum launch_outcome outcome, uint32_t exit_status, unsigned trap)
+{
+    switch (outcome) {
     case LAUNCH_EXITED:
-        return (int)(result->exit_status & 0xff);
+        return (int)(exit_status & 0xff);
     case LAUNCH_TRAPPED:
-        return result->trap == TRAP_TIMEOUT       ? STATUS_AFTER_TIMEOUT
-               : result->trap == TRAP_INTERRUPTED ? STATUS_AFTER_INTERRUPT
-                                                  : STATUS_AFTER_TRAP;
+        return trap == TRAP_TIMEOUT       ? STATUS_AFTER_TIMEOUT
+               : trap == TRAP_INTERRUPTED ? STATUS_AFTER_INTERRUPT
+               : trap == TRAP_KILLED      ? STATUS_AFTER_KILL
+                                          : STATUS_AFTER_TRAP;
     case LAUNCH_REFUSED:
         break;
     }

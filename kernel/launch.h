@@ -41,6 +41,7 @@ struct launch {
     const char *const *environment; /* "KEY=VALUE" */
     uint32_t directory_count;
     const struct launch_directory *directories;
+    bool keep_module;             /* compiled once for all who start it; else `module_bytes` stay valid until the end */
     uint64_t memory_limit;        /* bytes of linear memories and large tables in all; 0: none but the module's own */
     uint64_t timeout_nanoseconds; /* wall time; 0: none */
     bool clock_handle;            /* gets a handle to the clock: time finer than 1 ms */
@@ -67,8 +68,10 @@ struct launch_result {
  * Load, instantiate and run to the end: the start function, then the export `_start` or else `_initialize`. A module
  * with none of the three is refused. Everything is freed on return. The conventional exit status for a result is
  * launch_exit_status: the program's own; 134 for a trap (as after abort), 124 for the time limit, 130 for an
- * interrupt, 126 for a module that was refused. */
+ * interrupt, 137 after a kill, 126 for a module that was refused. */
 void launch_run(const struct launch *launch, struct launch_result *result);
 int launch_exit_status(const struct launch_result *result);
+/* The same for its parts. */
+int launch_conventional_status(enum launch_outcome outcome, uint32_t exit_status, unsigned trap);
 
 #endif

@@ -100,6 +100,16 @@ static bool field_store(struct launch_description *description, const struct fie
         description->interfaces[description->interface_count++] = field->value;
     } else if (key_is(field, "service")) {
         description->services[description->service_count++] = field->value;
+    } else if (key_is(field, "handle")) {
+        description->handles[description->handle_count++] = field->value;
+    } else if (key_is(field, "handles")) {
+        return parse_number(field->value, &description->handle_limit);
+    } else if (key_is(field, "threads")) {
+        return parse_number(field->value, &description->thread_limit);
+    } else if (key_is(field, "objects")) {
+        return parse_number(field->value, &description->object_limit);
+    } else if (key_is(field, "share")) {
+        return parse_number(field->value, &description->share);
     } else if (key_is(field, "memory")) {
         return parse_number(field->value, &description->memory_limit);
     } else if (key_is(field, "timeout")) {
@@ -128,9 +138,9 @@ static bool field_store(struct launch_description *description, const struct fie
 
 /* One block for the lists. */
 static bool lists_allocate(struct launch_description *description, uint64_t arguments, uint64_t environment,
-                           uint64_t interfaces, uint64_t services, uint64_t directories)
+                           uint64_t interfaces, uint64_t services, uint64_t handles, uint64_t directories)
 {
-    description->block_bytes = (arguments + environment + interfaces + services) * sizeof(char *) +
+    description->block_bytes = (arguments + environment + interfaces + services + handles) * sizeof(char *) +
                                directories * sizeof(struct launch_description_directory);
     description->block = kernel_allocate_zeroed(description->block_bytes);
     if (!description->block) {
@@ -141,6 +151,7 @@ static bool lists_allocate(struct launch_description *description, uint64_t argu
     description->environment = description->arguments + arguments;
     description->interfaces = description->environment + environment;
     description->services = description->interfaces + interfaces;
+    description->handles = description->services + services;
     return true;
 }
 
@@ -159,7 +170,7 @@ enum status launch_description_parse(const uint8_t *bytes, size_t size, struct l
                                      const char **message)
 {
     struct field field;
-    uint64_t arguments = 0, environment = 0, interfaces = 0, services = 0, directories = 0;
+    uint64_t arguments = 0, environment = 0, interfaces = 0, services = 0, handles = 0, directories = 0;
     *description = (struct launch_description){.repeat = 1};
     *message = NULL;
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {
@@ -167,12 +178,13 @@ enum status launch_description_parse(const uint8_t *bytes, size_t size, struct l
         environment += key_is(&field, "environment");
         interfaces += key_is(&field, "interface");
         services += key_is(&field, "service");
+        handles += key_is(&field, "handle");
         directories += key_is(&field, "directory");
     }
     if (*message) {
         return STATUS_INVALID;
     }
-    if (!lists_allocate(description, arguments, environment, interfaces, services, directories)) {
+    if (!lists_allocate(description, arguments, environment, interfaces, services, handles, directories)) {
         return STATUS_NO_MEMORY;
     }
     for (size_t offset = 0; field_next(bytes, size, &offset, &field, message);) {

@@ -59,6 +59,9 @@ struct launch_description {
     bool clock_handle;
     uint32_t interface_count;
     const char **interfaces;
+    uint32_t handle_count;
+    const char **handles; /* names */
+    uint64_t handle_limit, thread_limit, object_limit, share; /* 0: not said */
     uint32_t service_count;
     const char **services;
     bool system_handle;

@@ -7,6 +7,7 @@
 struct compiled_module;
 struct grant;
 struct process;
+struct program;
 struct thread;
 
 /* A service of a launch, while it may run. */
@@ -21,6 +22,7 @@ struct launch_job {
     uint32_t service_count;
     const struct launch_binding *bindings; /* whose grants are the job's */
     uint32_t binding_count;
+    struct program *program; /* that it is the life of; NULL: none */
     bool foreground; /* what the user sees */
 };
 

@@ -31,7 +31,7 @@ enum status memory_object_create(struct process *process, const struct memory_ty
     struct place_shape shape = {home->header_bytes, bytes, capacity, home->image, home->stack};
     struct place *place = memory ? place_take(home->pool, &shape) : NULL;
     if (!place) {
-        process->memory_bytes -= bytes;
+        process_credit_memory(process, bytes);
         return STATUS_NO_MEMORY;
     }
     *memory = (struct memory_object){
@@ -120,7 +120,7 @@ uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
         return UINT64_MAX;
     }
     if (!extend(memory, bytes)) {
-        memory->process->memory_bytes -= bytes;
+        process_credit_memory(memory->process, bytes);
         return UINT64_MAX;
     }
     memory->bytes += bytes;

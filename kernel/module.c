@@ -8,6 +8,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/module_cache.h"
 #include "kernel/place.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/service_module.h"
@@ -233,7 +234,7 @@ static bool acquire_signatures(struct compiled_module *module)
     return module->signatures != NULL;
 }
 
-static void module_destroy(struct compiled_module *module)
+void compiled_module_destroy(struct compiled_module *module)
 {
     if (module->code) {
         uint8_t *text = module->code->text;
@@ -284,7 +285,7 @@ static enum status create(const uint8_t *bytes, size_t size, const char *name, s
     profile_phase_end(phase);
     TRACE(COMPILE_END, 0, 0);
     if (status != STATUS_OK) {
-        module_destroy(module);
+        compiled_module_destroy(module);
         return status;
     }
     *result = module;
@@ -323,7 +324,9 @@ void compiled_module_acquire(struct compiled_module *module)
 
 void compiled_module_release(struct compiled_module *module)
 {
-    if (__atomic_sub_fetch(&module->reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
-        module_destroy(module);
+    if (module->shared) {
+        module_cache_release(module);
+    } else if (__atomic_sub_fetch(&module->reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
+        compiled_module_destroy(module);
     }
 }

@@ -8,6 +8,8 @@
 #include "kernel/heap.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/program.h"
+#include "kernel/shared_memory.h"
 #include "kernel/signature.h"
 #include "kernel/trace.h"
 
@@ -50,6 +52,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     arena_initialize(&process->arena, &kernel_engine_allocator);
     process->arena.next_block_bytes = ARENA_BYTES;
     process->memory_limit = memory_limit ? memory_limit : UINT64_MAX;
+    process->thread_limit = PROCESS_THREADS_MAXIMUM;
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
     process->thread = thread_current();
@@ -81,6 +84,7 @@ void process_destroy(struct process *process)
             process->personality_destroy[i](process, process->personality[i]);
         }
     }
+    mappings_release(process);
     for (struct instance *instance = process->instances; instance; instance = instance->next) {
         instance_destroy(instance);
     }
@@ -92,6 +96,7 @@ void process_destroy(struct process *process)
     }
     gc_heap_destroy(process);
     handle_table_destroy(&process->handles);
+    program_forget_starter(process);
     channel_collect_if_due();
     account_release(process->account);
     if (process->name) {
@@ -254,11 +259,19 @@ uint32_t process_host_reference(struct process *process, uint32_t number)
 
 bool process_charge_memory(struct process *process, uint64_t bytes)
 {
-    if (bytes > process->memory_limit - process->memory_bytes) {
-        return false;
-    }
-    process->memory_bytes += bytes;
+    uint64_t used = __atomic_load_n(&process->memory_bytes, __ATOMIC_RELAXED);
+    do {
+        if (bytes > process->memory_limit - used) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&process->memory_bytes, &used, used + bytes, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     return true;
+}
+
+void process_credit_memory(struct process *process, uint64_t bytes)
+{
+    __atomic_sub_fetch(&process->memory_bytes, bytes, __ATOMIC_RELAXED);
 }
 
 uint64_t process_memory_left(const struct process *process)

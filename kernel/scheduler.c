@@ -23,7 +23,6 @@
 #include "kernel/stack.h"
 #include "kernel/trace.h"
 
-#define PROCESS_WEIGHT 100 /* of one that nobody gave another */
 #define STEAL_LOOKS    8   /* threads of a queue that are looked at for one that may move */
 
 struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM];

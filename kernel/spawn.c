@@ -187,7 +187,7 @@ uint32_t process_spawn(struct instance *instance, uint32_t argument)
         process_keep_together(process);
     }
     struct process_thread *record = take_record(process, instance);
-    if (!record && process->thread_count < PROCESS_THREADS_MAXIMUM && !process->spawn_failed) {
+    if (!record && process->thread_count < __atomic_load_n(&process->thread_limit, __ATOMIC_RELAXED) && !process->spawn_failed) {
         record = create_record(process, instance);
         process->spawn_failed = !record;
     }

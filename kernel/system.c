@@ -2,6 +2,7 @@
 
 #include "kernel/channel.h"
 #include "kernel/heap.h"
+#include "kernel/module_cache.h"
 #include "kernel/object.h"
 #include "kernel/platform.h"
 #include "kernel/service.h"
@@ -68,6 +69,7 @@ void system_trim(void)
 {
     channel_collect();
     service_buffers_trim();
+    module_cache_trim();
     kernel_stacks_trim();
     kernel_heap_trim();
 }

@@ -21,7 +21,7 @@ static bool commit_entries(struct table_object *table, uint64_t entries)
     }
     if (platform_commit((uint8_t *)table->reservation + table->committed_bytes, bytes, PROTECTION_READ_WRITE) !=
         STATUS_OK) {
-        table->process->memory_bytes -= bytes;
+        process_credit_memory(table->process, bytes);
         return false;
     }
     table->committed_bytes = needed;

@@ -160,18 +160,34 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
     return thread;
 }
 
+static void start(struct thread *thread, uint64_t cpus)
+{
+    thread->affinity = cpus;
+    thread->cpu = platform_cpu();
+    thread->virtual_time = thread->cpu->virtual_time;
+    TRACE(THREAD_START, thread->id, 0);
+    scheduler_make_ready(thread);
+}
+
 enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result)
 {
     struct thread *thread = thread_create(entry, argument);
     if (!thread) {
         return STATUS_NO_MEMORY;
     }
-    thread->affinity = cpus;
-    thread->cpu = platform_cpu();
-    thread->virtual_time = thread->cpu->virtual_time;
     *result = thread; /* before it runs, maybe elsewhere */
-    TRACE(THREAD_START, thread->id, 0);
-    scheduler_make_ready(thread);
+    start(thread, cpus);
+    return STATUS_OK;
+}
+
+enum status thread_start_detached(void (*entry)(void *argument), void *argument)
+{
+    struct thread *thread = thread_create(entry, argument);
+    if (!thread) {
+        return STATUS_NO_MEMORY;
+    }
+    thread->detached = true;
+    start(thread, UINT64_MAX);
     return STATUS_OK;
 }
 
@@ -187,7 +203,11 @@ void thread_died(struct thread *thread)
     if (thread->joiner) {
         thread_wake(thread->joiner);
     }
+    bool detached = thread->detached;
     spinlock_release(&thread->lock);
+    if (detached) {
+        thread_destroy(thread);
+    }
 }
 
 /* ---- Waiting for what other parts do not have ---- */

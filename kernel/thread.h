@@ -54,6 +54,8 @@ void thread_end_if_asked(void);
 
 /* Start `entry(argument)` on a thread of its own, which ends when the function returns. */
 enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result);
+/* The same for one that nobody waits for: it frees itself. */
+enum status thread_start_detached(void (*entry)(void *argument), void *argument);
 /* Wait for its end and free it. Returns also to a guest whose process is to end; the process of the joined thread is
  * then made to end, too. */
 void thread_join(struct thread *thread);

@@ -79,6 +79,9 @@ enum tessera_object_type {
     TESSERA_OBJECT_PORT_CLIENT = 7,
     TESSERA_OBJECT_REPLY = 8,
     TESSERA_OBJECT_CHANNEL = 9,
+    TESSERA_OBJECT_PROCESS = 10,
+    TESSERA_OBJECT_MODULE = 11,
+    TESSERA_OBJECT_MEMORY = 12,
 };
 
 /* ---- Handles ---- */
@@ -437,5 +440,111 @@ int32_t tessera_trace_read(uint32_t handle, uint32_t cpu, struct tessera_trace_p
  *     timeout=NANOSECONDS  time limit, decimal */
 TESSERA_IMPORT(process_run)
 int32_t tessera_process_run(uint32_t handle, const char *description, uint32_t bytes);
+
+/* ---- Processes ----
+ *
+ *     int32_t module = tessera_module_load("/bin/worker.wasm", 16);
+ *     static const char description[] = "argument=worker\0" "handle=log\0";
+ *     uint32_t log = ...;
+ *     int32_t worker = tessera_process_create(module, description, sizeof(description) - 1, &log, 1);
+ *     tessera_process_start(worker);
+ *     tessera_wait_one(worker, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER);
+ *
+ * and in the worker: uint32_t log = tessera_handle_named("log", 3). */
+
+/* A module, compiled from `length` bytes of WebAssembly; the same bytes are compiled once for all programs. Returns the
+ * handle, with all rights. -TESSERA_EMODULE: refused; -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(module_create)
+int32_t tessera_module_create(const void *bytes, uint32_t length);
+
+/* The same from a file below one of this program's directories. -TESSERA_ENOTFOUND, -TESSERA_EIO, -TESSERA_EINVALID: the
+ * file. */
+TESSERA_IMPORT(module_load)
+int32_t tessera_module_load(const char *path, uint32_t length);
+
+/* A program made of a module, which does not run yet. Returns the handle, with all rights. The `count` handles (at most
+ * TESSERA_MESSAGE_HANDLES) leave this program and become the new one's; each needs TRANSFER. With its last handle a
+ * program is killed. Needs EXECUTE of the module. -TESSERA_EINVALID: the description; -TESSERA_EHANDLE, -TESSERA_ERIGHT: also
+ * one of the handles; -TESSERA_ELIMIT: more than this program may lend; -TESSERA_ENOMEMORY.
+ *
+ * `description` is `bytes` bytes of fields, each "key=value" ended by a NUL byte:
+ *     name=TEXT          in messages
+ *     argument=TEXT      one for each, argv[0] first
+ *     environment=K=V    one for each
+ *     directory=NAME     hand on the caller's own directory of exactly this name
+ *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order. Imports
+ *                        of an interface are bound to a client end of a port that is called as the interface
+ *     timeout=NANOSECONDS  time limit
+ * and what it may use at most, which this program may use no more, until the other one has ended:
+ *     memory=BYTES       of linear memories and large tables; else half of what is left
+ *     objects=BYTES      of the kernel, for its objects; else a quarter of what is left
+ *     handles=COUNT      at a time; else a quarter
+ *     threads=COUNT      at a time; else a quarter
+ *     share=NUMBER       of the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left */
+TESSERA_IMPORT(process_create)
+int32_t tessera_process_create(uint32_t module, const char *description, uint32_t bytes, const uint32_t *handles,
+                               uint32_t count);
+
+/* Let it run. Needs EXECUTE. -TESSERA_EBUSY: it was started, or killed. */
+TESSERA_IMPORT(process_start)
+int32_t tessera_process_start(uint32_t process);
+
+/* End it where it is. TESSERA_SIGNAL_EXITED is set when it did. Needs MANAGE. */
+TESSERA_IMPORT(process_kill)
+int32_t tessera_process_kill(uint32_t process);
+
+enum {
+    TESSERA_PROCESS_CREATED = 0,
+    TESSERA_PROCESS_RUNNING = 1,
+    TESSERA_PROCESS_EXITED = 2,  /* exit_status is its own */
+    TESSERA_PROCESS_TRAPPED = 3, /* reason says how; "killed" too */
+    TESSERA_PROCESS_REFUSED = 4, /* its module could not be instantiated, or is no program */
+};
+
+struct tessera_process_status {
+    uint32_t state;
+    uint32_t exit_status;
+    uint32_t conventional_status; /* 0 to 255 by convention, 134 after a trap, 137 when killed, 124 at its time limit, 126
+                                     refused */
+    uint32_t id;                  /* as in the list of processes; 0: it never ran */
+    char reason[64];              /* terminated */
+};
+
+/* Write the first `bytes` bytes; returns how many were written. Needs INSPECT. */
+TESSERA_IMPORT(process_status)
+int32_t tessera_process_status(uint32_t process, struct tessera_process_status *buffer, uint32_t bytes);
+
+/* The handle that this program was started with under a name. -TESSERA_ENOTFOUND. */
+TESSERA_IMPORT(handle_named)
+int32_t tessera_handle_named(const char *name, uint32_t length);
+
+/* ---- Memory objects ---- */
+
+#define TESSERA_PAGE_BYTES 4096
+
+/* A memory object of so many bytes, in whole pages, all zero. Returns the handle, with all rights. -TESSERA_EINVALID: not
+ * in pages, or more than 4 GiB; -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(memory_create)
+int32_t tessera_memory_create(uint64_t bytes);
+
+/* Its bytes. Needs INSPECT. */
+TESSERA_IMPORT(memory_size)
+int64_t tessera_memory_size(uint32_t memory);
+
+#define TESSERA_MAP_WRITE 1u /* stores are seen by all who show it; needs WRITE, too */
+#define TESSERA_MAP_COPY  2u /* stores stay here; what others store may be seen until the first store to a page */
+
+/* Show a part of a memory object in this program's memory, in place of what was there: `address`, `offset` and `bytes` in
+ * whole pages. A store to a mapping without flags, and every access after the handle (or one that it came from) was
+ * revoked, end the program. A mapping stays when its handle is closed. Needs MAP and READ. -TESSERA_EINVALID: outside, or
+ * this memory is imported or shared by threads; -TESSERA_EEXISTS: there is a mapping; -TESSERA_ELIMIT: more than 64;
+ * -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(memory_map)
+int32_t tessera_memory_map(uint32_t memory, void *address, uint64_t offset, uint32_t bytes, uint32_t flags);
+
+/* End the mapping that begins there: zeros. Also for one that was revoked. -TESSERA_ENOTFOUND; -TESSERA_ENOMEMORY: the
+ * place cannot be touched. */
+TESSERA_IMPORT(memory_unmap)
+int32_t tessera_memory_unmap(void *address);
 
 #endif

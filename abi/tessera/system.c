@@ -1,17 +1,16 @@
 /* The system: information, and starting programs by a path. */
+#include "abi/tessera/description.h"
 #include "abi/tessera/tessera.h"
 
 #include "engine/base.h"
 #include "engine/compile.h"
 #include "engine/format.h"
-#include "engine/limits.h"
 #include "kernel/heap.h"
 #include "kernel/launch.h"
 #include "kernel/launch_description.h"
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/system.h"
-#include "kernel/vfs.h"
 
 #define DESCRIPTION_BYTES_MAXIMUM 65536
 
@@ -65,99 +64,6 @@ int32_t host_system_information(struct instance *instance, uint32_t handle, uint
 
 /* ---- process_run ---- */
 
-/* Does `path` lie in the directory that the guest knows as `name`? If so, *rest is the path from there. */
-static bool path_is_below(const char *path, const char *name, const char **rest)
-{
-    size_t length = strlen(name);
-    if (length == 1 && name[0] == '.') {
-        *rest = path;
-        return path[0] != '/';
-    }
-    while (length && name[length - 1] == '/') {
-        length--;
-    }
-    if (strlen(path) <= length || memcmp(path, name, length) != 0 || path[length] != '/') {
-        return false;
-    }
-    *rest = path + length + 1;
-    return true;
-}
-
-static enum status open_module(const struct launch *caller, const char *path, struct vfs_node **node)
-{
-    const struct launch_directory *best = NULL;
-    const char *best_rest = NULL, *rest;
-    for (uint32_t i = 0; i < caller->directory_count; i++) {
-        if (path_is_below(path, caller->directories[i].guest_path, &rest) && (!best || rest > best_rest)) {
-            best = &caller->directories[i];
-            best_rest = rest;
-        }
-    }
-    return best ? vfs_open(best->node, best_rest, strlen(best_rest), VFS_READ | VFS_FOLLOW, node) : STATUS_NOT_FOUND;
-}
-
-static enum status read_all(struct vfs_node *node, uint8_t *bytes, size_t size)
-{
-    size_t offset = 0, done = 0;
-    do {
-        enum status status = vfs_read(node, offset, bytes + offset, size - offset, &done);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        offset += done;
-    } while (done && offset < size);
-    return offset == size ? STATUS_OK : STATUS_IO;
-}
-
-/* The whole module in kernel memory; free it with *size bytes. */
-static enum status read_module(const struct launch *caller, const char *path, uint8_t **bytes, size_t *size)
-{
-    struct vfs_node *node;
-    struct vfs_stat stat;
-    enum status status = open_module(caller, path, &node);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = vfs_stat(node, &stat);
-    if (status == STATUS_OK && (stat.type != VFS_FILE || stat.size > ENGINE_LIMIT_MODULE_BYTES)) {
-        status = STATUS_INVALID;
-    }
-    if (status == STATUS_OK) {
-        *size = stat.size;
-        *bytes = kernel_allocate(stat.size);
-        status = *bytes ? read_all(node, *bytes, stat.size) : STATUS_NO_MEMORY;
-        if (status != STATUS_OK) {
-            kernel_free(*bytes, stat.size);
-        }
-    }
-    vfs_release(node);
-    return status;
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-    size_t length = strlen(a);
-    return length == strlen(b) && memcmp(a, b, length) == 0;
-}
-
-/* The caller's own directories, by the names asked for. */
-static bool choose_directories(const struct launch *caller, const struct launch_description *description,
-                               struct launch_directory *chosen)
-{
-    for (uint32_t i = 0; i < description->directory_count; i++) {
-        const char *name = description->directories[i].guest_path;
-        uint32_t found = 0;
-        while (found < caller->directory_count && !text_equal(caller->directories[found].guest_path, name)) {
-            found++;
-        }
-        if (found == caller->directory_count || description->directories[i].source) {
-            return false;
-        }
-        chosen[i] = caller->directories[found];
-    }
-    return true;
-}
-
 /* The budget of a program is a part of what its starter has left; 0 asks for all of that. */
 static uint64_t budget(const struct process *starter, uint64_t wanted)
 {
@@ -173,10 +79,10 @@ static int32_t run(struct process *starter, const struct launch_description *des
     size_t directories_bytes = description->directory_count * sizeof(struct launch_directory);
     struct launch_directory *directories = kernel_allocate(directories_bytes);
     enum status status = !directories                                            ? STATUS_NO_MEMORY
-                         : !choose_directories(caller, description, directories) ? STATUS_INVALID
+                         : !description_directories(caller, description, directories) ? STATUS_INVALID
                                                                                  : STATUS_OK;
     if (status == STATUS_OK) {
-        status = read_module(caller, description->module, &bytes, &size);
+        status = module_file_read(caller, description->module, &bytes, &size);
     }
     if (status != STATUS_OK) {
         caller_bindings_drop(bindings, description->interface_count);
@@ -187,6 +93,7 @@ static int32_t run(struct process *starter, const struct launch_description *des
         .name = description->name,
         .module_bytes = bytes,
         .module_size = size,
+        .keep_module = true,
         .argument_count = description->argument_count,
         .arguments = description->arguments,
         .environment_count = description->environment_count,
@@ -243,7 +150,8 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
     int32_t result = tessera_result(status);
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */
-        bool for_the_system = parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
+        bool for_the_system = parsed.handle_count || parsed.handle_limit || parsed.thread_limit || parsed.object_limit ||
+                              parsed.share || parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
                               parsed.statistics || parsed.accounting || parsed.profile_hertz || parsed.trace_bytes;
         result = for_the_system ? -TESSERA_EINVALID : run_bound(instance_process(instance), &parsed);
         launch_description_release(&parsed);

@@ -382,12 +382,6 @@ enum status platform_commit(void *address, size_t bytes, enum protection protect
     return paging_commit((uint64_t)address, bytes, protection);
 }
 
-void platform_decommit(void *address, size_t bytes)
-{
-    if (bytes > 0)
-        paging_decommit((uint64_t)address, bytes);
-}
-
 enum status platform_protect(void *address, size_t bytes, enum protection protection)
 {
     return bytes > 0 ? paging_protect((uint64_t)address, bytes, protection) : STATUS_OK;
@@ -416,6 +410,32 @@ static struct extent *reserved_holding(uint64_t address, uint64_t bytes)
     struct extent *extent = find_holding(arena, address, bytes);
     spinlock_release(&arena->lock);
     return extent;
+}
+
+/* Records of windows that are gone as a whole. */
+static void forget_windows(struct extent *extent, uint64_t start, uint64_t end)
+{
+    spinlock_acquire(&window_lock);
+    for (struct window **link = &extent->windows, *window; (window = *link);) {
+        if (window->start >= start && window->start + window->bytes <= end) {
+            *link = window->next;
+            window_discard(window);
+        } else {
+            link = &window->next;
+        }
+    }
+    spinlock_release(&window_lock);
+}
+
+void platform_decommit(void *address, size_t bytes)
+{
+    uint64_t start = (uint64_t)address;
+    if (bytes == 0)
+        return;
+    paging_decommit(start, bytes);
+    struct extent *extent = arena_of(start) == &arenas[GUEST] ? reserved_holding(start, bytes) : NULL;
+    if (extent && extent->windows)
+        forget_windows(extent, start, start + bytes);
 }
 
 /* A record that tells where [start, start + bytes) comes from, in the extent's list; NULL: no memory. The next part of

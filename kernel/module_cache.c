@@ -1,0 +1,184 @@
+#include "kernel/module_cache.h"
+
+#include "engine/base.h"
+#include "kernel/heap.h"
+#include "kernel/instance_parts.h"
+#include "kernel/lock.h"
+
+/* What nobody uses is kept up to here. */
+#define IDLE_MAXIMUM       8
+#define IDLE_BYTES_MAXIMUM (UINT64_C(64) << 20)
+
+/* With the bytes of the module, and its name, behind it. */
+struct shared_module {
+    struct shared_module *next; /* of all */
+    struct compiled_module *module;
+    uint64_t hash;
+    uint64_t idle_since; /* a number that grows; 0: in use */
+    size_t size;         /* of the bytes */
+    size_t name_bytes;   /* terminated */
+};
+
+/* Guarded by `lock`, as is the last reference of each module in the list: one without references stays. */
+static struct spinlock lock = SPINLOCK(LOCK_LEAF);
+static struct shared_module *modules GUARDED_BY(lock);
+static uint32_t idle_count GUARDED_BY(lock);
+static uint64_t idle_bytes GUARDED_BY(lock), idle_clock GUARDED_BY(lock);
+
+static uint8_t *bytes_of(struct shared_module *shared)
+{
+    return (uint8_t *)(shared + 1);
+}
+
+static const char *name_of(struct shared_module *shared)
+{
+    return (const char *)bytes_of(shared) + shared->size;
+}
+
+/* Only to find candidates: what is used is compared. */
+static uint64_t hash_of(const uint8_t *bytes, size_t size)
+{
+    uint64_t hash = size, word = 0;
+    for (size_t i = 0; i < size; i += sizeof(word)) {
+        memcpy(&word, bytes + i, min_u64(sizeof(word), size - i));
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+static void unlink_module(struct shared_module *shared) REQUIRES(lock)
+{
+    struct shared_module **link = &modules;
+    while (*link != shared) {
+        link = &(*link)->next;
+    }
+    *link = shared->next;
+}
+
+static void set_idle(struct shared_module *shared, bool idle) REQUIRES(lock)
+{
+    shared->idle_since = idle ? ++idle_clock : 0;
+    idle_count += idle ? 1 : UINT32_MAX;
+    idle_bytes += idle ? shared->size : -(uint64_t)shared->size;
+}
+
+/* The one that is idle for longest, taken out of the list; NULL: none. */
+static struct shared_module *take_idle(void) REQUIRES(lock)
+{
+    struct shared_module *oldest = NULL;
+    for (struct shared_module *shared = modules; shared; shared = shared->next) {
+        if (shared->idle_since && (!oldest || shared->idle_since < oldest->idle_since)) {
+            oldest = shared;
+        }
+    }
+    if (oldest) {
+        set_idle(oldest, false);
+        unlink_module(oldest);
+    }
+    return oldest;
+}
+
+static void shared_free(struct shared_module *shared)
+{
+    kernel_free(shared, sizeof(*shared) + shared->size + shared->name_bytes);
+}
+
+static void destroy(struct shared_module *shared)
+{
+    compiled_module_destroy(shared->module);
+    shared_free(shared);
+}
+
+void module_cache_release(struct compiled_module *module)
+{
+    struct shared_module *victim = NULL;
+    spinlock_acquire(&lock);
+    if (__atomic_sub_fetch(&module->reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
+        set_idle(module->shared, true);
+        victim = idle_count > IDLE_MAXIMUM || idle_bytes > IDLE_BYTES_MAXIMUM ? take_idle() : NULL;
+    }
+    spinlock_release(&lock);
+    if (victim) {
+        destroy(victim);
+    }
+}
+
+void module_cache_trim(void)
+{
+    for (;;) {
+        spinlock_acquire(&lock);
+        struct shared_module *shared = take_idle();
+        spinlock_release(&lock);
+        if (!shared) {
+            return;
+        }
+        destroy(shared);
+    }
+}
+
+/* The newest candidate, with a reference; NULL: none. */
+static struct shared_module *find(uint64_t hash, size_t size, size_t name_bytes)
+{
+    spinlock_acquire(&lock);
+    struct shared_module *shared = modules;
+    while (shared && (shared->hash != hash || shared->size != size || shared->name_bytes != name_bytes)) {
+        shared = shared->next;
+    }
+    if (shared) {
+        if (shared->idle_since) {
+            set_idle(shared, false);
+        }
+        __atomic_add_fetch(&shared->module->reference_count, 1, __ATOMIC_RELAXED);
+    }
+    spinlock_release(&lock);
+    return shared;
+}
+
+static struct shared_module *make(const uint8_t *bytes, size_t size, const char *name, size_t name_bytes,
+                                  enum status *status, struct engine_error *error)
+{
+    struct shared_module *shared = kernel_allocate(sizeof(*shared) + size + name_bytes);
+    *error = (struct engine_error){.function = ENGINE_NO_FUNCTION};
+    *status = STATUS_NO_MEMORY;
+    if (!shared) {
+        return NULL;
+    }
+    *shared = (struct shared_module){.size = size, .name_bytes = name_bytes};
+    memcpy(bytes_of(shared), bytes, size);
+    memcpy(bytes_of(shared) + size, name, name_bytes);
+    *status = compiled_module_create(bytes_of(shared), size, name_of(shared), &shared->module, error);
+    if (*status != STATUS_OK) {
+        shared_free(shared);
+        return NULL;
+    }
+    shared->module->shared = shared;
+    return shared;
+}
+
+enum status compiled_module_share(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
+                                  struct engine_error *error)
+{
+    size_t name_bytes = strlen(name) + 1;
+    uint64_t hash = hash_of(bytes, size);
+    struct shared_module *shared = find(hash, size, name_bytes);
+    if (shared && memcmp(bytes_of(shared), bytes, size) == 0 && memcmp(name_of(shared), name, name_bytes) == 0) {
+        *result = shared->module;
+        return STATUS_OK;
+    }
+    if (shared) { /* equal hashes: so it is for good, and this one is never found */
+        module_cache_release(shared->module);
+    }
+    enum status status;
+    shared = make(bytes, size, name, name_bytes, &status, error);
+    if (!shared) {
+        return status;
+    }
+    shared->hash = hash;
+    spinlock_acquire(&lock);
+    shared->next = modules;
+    modules = shared;
+    spinlock_release(&lock);
+    *result = shared->module;
+    return STATUS_OK;
+}

@@ -1,0 +1,418 @@
+/* Processes behind handles, from the side of a program: it starts itself, from its own file in /bin, with other
+ * arguments. Without argument: all tests; prints what is wrong, its status is the number of that. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/tessera.h"
+
+#define PAGE        4096
+#define MILLISECOND INT64_C(1000000)
+
+static int failures;
+static uint8_t pages[8][PAGE] __attribute__((aligned(PAGE)));
+
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            printf("line %d: %s\n", __LINE__, #condition);                                                             \
+            failures++;                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+/* ---- What the started ones do ---- */
+
+static int32_t named(const char *name)
+{
+    return tessera_handle_named(name, (uint32_t)strlen(name));
+}
+
+static int child(int argc, char **argv)
+{
+    const char *what = argv[1];
+    if (strcmp(what, "exit") == 0) {
+        return argc > 2 ? atoi(argv[2]) : 0;
+    }
+    if (strcmp(what, "trap") == 0) {
+        __builtin_trap();
+    }
+    if (strcmp(what, "loop") == 0) {
+        int32_t started = named("started");
+        if (started > 0) {
+            tessera_event_signal((uint32_t)started);
+        }
+        for (volatile int i = 0;; i++) {
+        }
+    }
+    if (strcmp(what, "wait") == 0) {
+        tessera_event_signal((uint32_t)named("started"));
+        return tessera_wait_one((uint32_t)named("never"), TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER);
+    }
+    if (strcmp(what, "environment") == 0) {
+        const char *value = getenv("KEY");
+        return argc == 4 && strcmp(argv[2], "two words") == 0 && strcmp(argv[3], "") == 0 && value &&
+                       strcmp(value, "some=thing") == 0 && named("nothing") == -TESSERA_ENOTFOUND
+                   ? 7
+                   : 1;
+    }
+    if (strcmp(what, "grow") == 0) { /* how many MiB it gets */
+        int got = 0;
+        while (got < 200 && __builtin_wasm_memory_grow(0, 16) != (size_t)-1) {
+            got++;
+        }
+        return got;
+    }
+    if (strcmp(what, "handles") == 0) { /* how many it may have */
+        int got = 0;
+        while (got < 250 && tessera_event_create(0) > 0) {
+            got++;
+        }
+        return got;
+    }
+    if (strcmp(what, "memory") == 0) { /* look at what the parent wrote, answer, then touch it once it was revoked */
+        int32_t memory = named("memory"), ready = named("ready"), go = named("go");
+        if (tessera_memory_map((uint32_t)memory, pages[2], 0, 2 * PAGE, TESSERA_MAP_WRITE) || pages[2][0] != 42 ||
+            pages[3][PAGE - 1] != 43) {
+            return 1;
+        }
+        pages[2][1] = 44;
+        tessera_event_signal((uint32_t)ready);
+        tessera_wait_one((uint32_t)go, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER);
+        if (argc > 2) { /* through a host call */
+            return tessera_handle_information((uint32_t)go, (void *)pages[3], sizeof(pages[3]));
+        }
+        return ((volatile uint8_t *)pages[2])[0];
+    }
+    return 99;
+}
+
+/* ---- Starting ---- */
+
+static int32_t module;
+
+struct description {
+    char text[512];
+    uint32_t length;
+};
+
+static void add(struct description *description, const char *key, const char *value)
+{
+    description->length += 1 + (uint32_t)snprintf(description->text + description->length,
+                                                  sizeof(description->text) - description->length, "%s=%s", key, value);
+}
+
+static struct description describe(const char *what, const char *argument)
+{
+    struct description description = {.length = 0};
+    add(&description, "name", what);
+    add(&description, "argument", "child");
+    add(&description, "argument", what);
+    if (argument) {
+        add(&description, "argument", argument);
+    }
+    return description;
+}
+
+static int32_t create(const struct description *description, const uint32_t *handles, uint32_t count)
+{
+    return tessera_process_create((uint32_t)module, description->text, description->length, handles, count);
+}
+
+static struct tessera_process_status status_of(int32_t process)
+{
+    struct tessera_process_status status = {.state = 77};
+    EXPECT(tessera_process_status((uint32_t)process, &status, sizeof(status)) == sizeof(status));
+    return status;
+}
+
+/* Start, wait for the end, close: what it says at the end. */
+static struct tessera_process_status finish(int32_t process)
+{
+    EXPECT(process > 0);
+    EXPECT(status_of(process).state == TESSERA_PROCESS_CREATED);
+    EXPECT(tessera_process_start((uint32_t)process) == 0);
+    EXPECT(tessera_process_start((uint32_t)process) == -TESSERA_EBUSY);
+    EXPECT(tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
+    struct tessera_process_status status = status_of(process);
+    EXPECT(tessera_handle_close((uint32_t)process) == 0);
+    return status;
+}
+
+static uint32_t run(const char *what, const char *argument)
+{
+    struct description description = describe(what, argument);
+    return finish(create(&description, NULL, 0)).conventional_status;
+}
+
+static void ends(void)
+{
+    EXPECT(run("exit", "5") == 5);
+    EXPECT(run("exit", NULL) == 0);
+    EXPECT(run("trap", NULL) == 134);
+    struct description description = describe("trap", NULL);
+    struct tessera_process_status status = finish(create(&description, NULL, 0));
+    EXPECT(status.state == TESSERA_PROCESS_TRAPPED && strcmp(status.reason, "unreachable") == 0 && status.id > 0);
+    description = describe("environment", "two words");
+    add(&description, "argument", "");
+    add(&description, "environment", "KEY=some=thing");
+    status = finish(create(&description, NULL, 0));
+    EXPECT(status.state == TESSERA_PROCESS_EXITED && status.exit_status == 7);
+    description = describe("loop", NULL);
+    add(&description, "timeout", "20000000");
+    EXPECT(finish(create(&description, NULL, 0)).conventional_status == 124);
+}
+
+static uint32_t event(void)
+{
+    int32_t handle = tessera_event_create(0);
+    EXPECT(handle > 0);
+    return (uint32_t)handle;
+}
+
+static uint32_t duplicate(uint32_t handle)
+{
+    int32_t copy = tessera_handle_duplicate(handle, TESSERA_RIGHTS_SAME);
+    EXPECT(copy > 0);
+    return (uint32_t)copy;
+}
+
+/* In a loop, in a wait, before it runs, by closing its last handle. */
+static void kills(void)
+{
+    static const char *const what[] = {"loop", "wait"};
+    for (int i = 0; i < 20; i++) {
+        uint32_t started = event(), never = event();
+        uint32_t handles[] = {duplicate(started), duplicate(never)};
+        struct description description = describe(what[i % 2], NULL);
+        add(&description, "handle", "started");
+        add(&description, "handle", "never");
+        int32_t process = create(&description, handles, 2);
+        EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
+        EXPECT(tessera_handle_close(handles[0]) == -TESSERA_EHANDLE); /* it moved */
+        if (i < 16) {
+            EXPECT(tessera_wait_one(started, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER) == TESSERA_SIGNAL_SIGNALED);
+        } /* else wherever it is by now */
+        EXPECT(tessera_process_kill((uint32_t)process) == 0);
+        EXPECT(tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
+        struct tessera_process_status status = status_of(process);
+        EXPECT(status.state == TESSERA_PROCESS_TRAPPED && strcmp(status.reason, "killed") == 0 &&
+               status.conventional_status == 137);
+        EXPECT(tessera_process_kill((uint32_t)process) == 0); /* again */
+        tessera_handle_close((uint32_t)process);
+        tessera_handle_close(started);
+        tessera_handle_close(never);
+    }
+    struct description description = describe("exit", NULL);
+    int32_t process = create(&description, NULL, 0);
+    EXPECT(tessera_process_kill((uint32_t)process) == 0);
+    EXPECT(tessera_process_start((uint32_t)process) == -TESSERA_EBUSY);
+    EXPECT(tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, 0) == TESSERA_SIGNAL_EXITED);
+    tessera_handle_close((uint32_t)process);
+    /* Its end of the channel goes with it. */
+    uint32_t pair[2];
+    EXPECT(tessera_channel_create(0, 0, pair) == 0);
+    description = describe("loop", NULL);
+    add(&description, "handle", "channel");
+    process = create(&description, &pair[1], 1);
+    EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
+    tessera_handle_close((uint32_t)process);
+    EXPECT(tessera_wait_one(pair[0], TESSERA_SIGNAL_PEER_CLOSED, TESSERA_FOREVER) == TESSERA_SIGNAL_PEER_CLOSED);
+    tessera_handle_close(pair[0]);
+}
+
+static void refusals(void)
+{
+    struct description description = describe("exit", NULL);
+    uint32_t handle = event(), pair[] = {handle, handle};
+    EXPECT(create(&description, pair, 1) == -TESSERA_EINVALID); /* without a name */
+    add(&description, "handle", "one");
+    EXPECT(create(&description, NULL, 0) == -TESSERA_EINVALID);
+    add(&description, "handle", "two");
+    EXPECT(create(&description, pair, 2) == -TESSERA_EHANDLE); /* twice the same */
+    EXPECT(tessera_event_signal(handle) == 0);                 /* it is still here */
+    uint32_t weak = (uint32_t)tessera_handle_duplicate(handle, TESSERA_RIGHT_WAIT);
+    pair[1] = weak;
+    EXPECT(create(&description, pair, 2) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_create(handle, description.text, description.length, pair, 2) == -TESSERA_EHANDLE);
+    EXPECT(create(&description, pair, 17) == -TESSERA_EINVALID);
+    description.text[description.length - 1] = 'x';
+    EXPECT(create(&description, pair, 2) == -TESSERA_EINVALID);
+    description = describe("exit", NULL);
+    add(&description, "system", "1");
+    EXPECT(create(&description, NULL, 0) == -TESSERA_EINVALID);
+    description = describe("exit", NULL);
+    add(&description, "directory", "/nowhere");
+    EXPECT(create(&description, NULL, 0) == -TESSERA_EINVALID);
+    static const char *const budgets[] = {"handles", "threads", "share", "objects", "memory"};
+    for (int i = 0; i < 5; i++) {
+        description = describe("exit", NULL);
+        add(&description, budgets[i], "18446744073709551615");
+        EXPECT(create(&description, NULL, 0) == -TESSERA_ELIMIT);
+    }
+    EXPECT(tessera_module_create("\0asm\1\0\0\0\7", 9) == -TESSERA_EMODULE);
+    EXPECT(tessera_module_load("/bin/nothing.wasm", 17) == -TESSERA_ENOTFOUND);
+    EXPECT(tessera_module_load("/etc/passwd", 11) == -TESSERA_ENOTFOUND);
+    int32_t weak_module = tessera_handle_duplicate((uint32_t)module, TESSERA_RIGHT_INSPECT);
+    description = describe("exit", NULL);
+    EXPECT(tessera_process_create((uint32_t)weak_module, description.text, description.length, NULL, 0) ==
+           -TESSERA_ERIGHT);
+    tessera_handle_close((uint32_t)weak_module);
+    int32_t process = create(&description, NULL, 0), inspect, wait;
+    inspect = tessera_handle_duplicate((uint32_t)process, TESSERA_RIGHT_INSPECT);
+    wait = tessera_handle_duplicate((uint32_t)process, TESSERA_RIGHT_WAIT);
+    struct tessera_process_status status;
+    EXPECT(tessera_process_start((uint32_t)inspect) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_kill((uint32_t)inspect) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_status((uint32_t)wait, &status, sizeof(status)) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_status((uint32_t)inspect, &status, 4) == 4);
+    tessera_handle_close((uint32_t)inspect);
+    tessera_handle_close((uint32_t)wait);
+    tessera_handle_close((uint32_t)process);
+    /* An empty module is no program. */
+    int32_t empty = tessera_module_create("\0asm\1\0\0\0", 8);
+    process = tessera_process_create((uint32_t)empty, "", 0, NULL, 0);
+    EXPECT(finish(process).state == TESSERA_PROCESS_REFUSED);
+    tessera_handle_close((uint32_t)empty);
+    tessera_handle_close(handle);
+    tessera_handle_close(weak);
+}
+
+/* The limit of the run is 64 MiB: what children have, this program has not, until they end. */
+static void budgets(void)
+{
+    struct description description = describe("grow", NULL);
+    add(&description, "memory", "8388608");
+    for (int i = 0; i < 20; i++) { /* each gets it, after the other */
+        uint32_t got = finish(create(&description, NULL, 0)).conventional_status;
+        EXPECT(got >= 6 && got < 8);
+    }
+    description = describe("exit", NULL);
+    add(&description, "memory", "25165824");
+    int32_t first = create(&description, NULL, 0), second = create(&description, NULL, 0);
+    EXPECT(first > 0 && second > 0);
+    EXPECT(create(&description, NULL, 0) == -TESSERA_ELIMIT);
+    EXPECT(__builtin_wasm_memory_grow(0, 256) == (size_t)-1);
+    tessera_handle_close((uint32_t)first);
+    first = create(&description, NULL, 0);
+    EXPECT(first > 0);
+    tessera_handle_close((uint32_t)first);
+    tessera_handle_close((uint32_t)second);
+    description = describe("handles", NULL);
+    add(&description, "handles", "100");
+    EXPECT(finish(create(&description, NULL, 0)).conventional_status == 100);
+    for (int i = 0; i < 300; i++) { /* nothing is lost of what was lent by default */
+        if (run("exit", "3") != 3) {
+            EXPECT(!"the budget is still there");
+            break;
+        }
+    }
+}
+
+static void mappings(void)
+{
+    int32_t memory = tessera_memory_create(4 * PAGE);
+    uint32_t handle = (uint32_t)memory;
+    EXPECT(memory > 0 && tessera_memory_size(handle) == 4 * PAGE);
+    EXPECT(tessera_memory_create(100) == -TESSERA_EINVALID && tessera_memory_create(0) == -TESSERA_EINVALID);
+    EXPECT(tessera_memory_create(UINT64_C(1) << 40) == -TESSERA_EINVALID);
+    pages[0][5] = 1;
+    EXPECT(tessera_memory_map(handle, pages[0], 0, 2 * PAGE, TESSERA_MAP_WRITE) == 0 && pages[0][5] == 0);
+    EXPECT(tessera_memory_map(handle, pages[4], 0, 2 * PAGE, 0) == 0);
+    EXPECT(tessera_memory_map(handle, pages[6], 0, 2 * PAGE, TESSERA_MAP_COPY) == 0);
+    pages[0][0] = 42;
+    pages[1][PAGE - 1] = 43;
+    EXPECT(pages[4][0] == 42 && pages[5][PAGE - 1] == 43);
+    pages[6][3] = 9;
+    pages[7][PAGE - 1]++;
+    EXPECT(pages[0][3] == 0 && pages[1][PAGE - 1] == 43 && pages[7][PAGE - 1] == 44 && pages[6][0] == 42);
+    EXPECT(tessera_memory_map(handle, pages[1], 0, PAGE, 0) == -TESSERA_EEXISTS);
+    EXPECT(tessera_memory_map(handle, pages[2] + 1, 0, PAGE, 0) == -TESSERA_EINVALID);
+    EXPECT(tessera_memory_map(handle, pages[2], 3 * PAGE, 2 * PAGE, 0) == -TESSERA_EINVALID);
+    EXPECT(tessera_memory_map(handle, pages[2], UINT64_MAX - PAGE + 1, 2 * PAGE, 0) == -TESSERA_EINVALID);
+    EXPECT(tessera_memory_map(handle, (void *)(uintptr_t)0xfffff000u, 0, PAGE, 0) == -TESSERA_EINVALID);
+    EXPECT(tessera_memory_map(handle, pages[2], 0, PAGE, 3) == -TESSERA_EINVALID);
+    int32_t weak = tessera_handle_duplicate(handle, TESSERA_RIGHT_MAP | TESSERA_RIGHT_READ);
+    EXPECT(tessera_memory_map((uint32_t)weak, pages[2], 0, PAGE, TESSERA_MAP_WRITE) == -TESSERA_ERIGHT);
+    for (int i = 0; i < 2000; i++) { /* a place is used again and again */
+        if (tessera_memory_map((uint32_t)weak, pages[2], 0, PAGE, 0) || pages[2][0] != 42 ||
+            tessera_memory_unmap(pages[2]) || pages[2][0]) {
+            EXPECT(!"map and unmap");
+            break;
+        }
+    }
+    EXPECT(tessera_memory_unmap(pages[2]) == -TESSERA_ENOTFOUND);
+    EXPECT(tessera_memory_map((uint32_t)weak, pages[2], 0, PAGE, 0) == 0 && pages[2][0] == 42);
+    EXPECT(tessera_handle_revoke(handle) == 0);
+    EXPECT(tessera_memory_map((uint32_t)weak, pages[3], 0, PAGE, 0) == -TESSERA_EHANDLE);
+    EXPECT(tessera_memory_unmap(pages[2]) == 0 && pages[2][0] == 0); /* it is gone, and the place can be had again */
+    EXPECT(tessera_memory_unmap(pages[0]) == 0 && tessera_memory_unmap(pages[4]) == 0 &&
+           tessera_memory_unmap(pages[6]) == 0);
+    EXPECT(tessera_memory_map(handle, pages[0], 0, PAGE, 0) == 0 && pages[0][0] == 42);
+    tessera_memory_unmap(pages[0]);
+    tessera_handle_close((uint32_t)weak);
+    tessera_handle_close(handle);
+}
+
+/* A child shows the memory; then its handle is revoked, and it touches the place. */
+static void revocation(void)
+{
+    static const char *const arguments[] = {NULL, "call"};
+    for (int i = 0; i < 2; i++) {
+        uint32_t memory = (uint32_t)tessera_memory_create(2 * PAGE), ready = event(), go = event();
+        EXPECT(tessera_memory_map(memory, pages[0], 0, 2 * PAGE, TESSERA_MAP_WRITE) == 0);
+        pages[0][0] = 42;
+        pages[1][PAGE - 1] = 43;
+        uint32_t handles[] = {duplicate(memory), duplicate(ready), duplicate(go)};
+        struct description description = describe("memory", arguments[i]);
+        add(&description, "handle", "memory");
+        add(&description, "handle", "ready");
+        add(&description, "handle", "go");
+        int32_t process = create(&description, handles, 3);
+        EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
+        tessera_wait_one(ready, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER);
+        EXPECT(pages[0][1] == 44);
+        EXPECT(tessera_memory_unmap(pages[0]) == 0);
+        EXPECT(tessera_handle_revoke(memory) == 0);
+        tessera_event_signal(go);
+        tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER);
+        struct tessera_process_status status = status_of(process);
+        EXPECT(status.state == TESSERA_PROCESS_TRAPPED &&
+               strcmp(status.reason, "access that a mapping does not allow") == 0);
+        EXPECT(tessera_memory_map(memory, pages[0], 0, PAGE, 0) == 0 && pages[0][1] == 44);
+        EXPECT(tessera_memory_unmap(pages[0]) == 0);
+        tessera_handle_close((uint32_t)process);
+        tessera_handle_close(memory);
+        tessera_handle_close(ready);
+        tessera_handle_close(go);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[0], "child") == 0) {
+        return child(argc, argv);
+    }
+    if (argc > 1 && strcmp(argv[1], "read-only") == 0) {
+        uint32_t memory = (uint32_t)tessera_memory_create(PAGE);
+        tessera_memory_map(memory, pages[0], 0, PAGE, 0);
+        pages[0][0] = 1;
+        return 0;
+    }
+    static const char self[] = "/bin/guest.wasm";
+    module = tessera_module_load(self, sizeof(self) - 1);
+    EXPECT(module > 0);
+    if (argc > 1 && strcmp(argv[1], "many") == 0) {
+        for (int i = atoi(argv[2]); i > 0 && !failures; i--) {
+            EXPECT(run("exit", "1") == 1);
+        }
+        return failures;
+    }
+    ends();
+    kills();
+    refusals();
+    budgets();
+    mappings();
+    revocation();
+    return failures;
+}
