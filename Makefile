@@ -133,6 +133,26 @@ $(eval $(call SERVICE_RULES,client))
 $(eval $(call SERVICE_RULES,service))
 $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm): $(wildcard interfaces/generated/*.h) sdk/tessera.h
 
+# The system: services/NAME/*.c with the bindings of its interfaces, and the tools of services/tools. The manifest says what
+# of it runs.
+SYSTEM := $(BUILD)/system/init.wasm $(BUILD)/system/log.wasm $(BUILD)/system/svc.wasm $(BUILD)/system/manifest
+.PHONY: system
+system: $(SYSTEM)
+all: system
+
+INIT_SOURCES := $(addprefix interfaces/generated/,init_manager.c) $(wildcard services/init/*.c)
+LOG_SOURCES := $(addprefix interfaces/generated/,init_names.c log_system.c) $(wildcard services/log/*.c)
+SVC_SOURCES := $(addprefix interfaces/generated/,init_client.c log_reader.c) services/tools/svc.c
+$(BUILD)/system/init.wasm: $(INIT_SOURCES)
+$(BUILD)/system/log.wasm: $(LOG_SOURCES)
+$(BUILD)/system/svc.wasm: $(SVC_SOURCES)
+$(BUILD)/system/%.wasm: sdk/service/start.c sdk/tessera.h $(wildcard services/*/*.h interfaces/generated/*.h) | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+$(BUILD)/system/manifest: services/manifest
+	$(call SAY,COPY)
+	$(Q)cp $< $@
+
 $(BUILD)/guests/simd.wasm: OPTIONS := -msimd128 -mrelaxed-simd
 $(BUILD)/guests/musttail.wasm: OPTIONS := -mtail-call
 

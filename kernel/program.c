@@ -405,13 +405,30 @@ void program_kill(struct object *object)
     spinlock_release(&object->lock);
 }
 
+/* Into the table; at the number that programs know, if there is one for the name. */
+static enum status insert_named(struct process *process, struct grant *grant, const char *name, uint32_t *handle)
+{
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } known[] = {{"system", HANDLE_KNOWN_SYSTEM}, {"clock", HANDLE_KNOWN_CLOCK}, {"port", HANDLE_KNOWN_PORT}};
+    size_t length = strlen(name);
+    for (uint32_t i = 0; i < ARRAY_COUNT(known); i++) {
+        if (strlen(known[i].name) == length && memcmp(known[i].name, name, length) == 0) {
+            *handle = known[i].number;
+            return handle_insert_known(&process->handles, grant, known[i].number);
+        }
+    }
+    return handle_insert(&process->handles, grant, handle);
+}
+
 /* A handle and its name. A client end of a port that is called as an interface is what imports of that are bound to. */
 static enum status give_handle(struct process *process, struct grant *grant, const char *text)
 {
     struct named_handle *named = arena_allocate(&process->arena, sizeof(*named));
     const char *name = copy_text(&process->arena, text);
     bool is_client = grant->object->type == OBJECT_PORT_CLIENT;
-    enum status status = named && name ? handle_insert(&process->handles, grant, &named->handle) : STATUS_NO_MEMORY;
+    enum status status = named && name ? insert_named(process, grant, name, &named->handle) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         grant_drop(grant);
         return status;

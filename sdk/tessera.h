@@ -473,7 +473,8 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
  *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order. Imports
- *                        of an interface are bound to a client end of a port that is called as the interface
+ *                        of an interface are bound to a client end of a port that is called as the interface; "system",
+ *                        "clock" and "port" are also TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT
  *     timeout=NANOSECONDS  time limit
  * and what it may use at most, which this program may use no more, until the other one has ended:
  *     memory=BYTES       of linear memories and large tables; else half of what is left

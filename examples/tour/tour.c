@@ -1,4 +1,6 @@
-/* The tour: a program that was given the handle of the system, and the bundled examples as the folder /examples.
+/* The tour: a program that was given the handle of the system, and the bundled examples as the folder /examples. Under
+ * the service manager (services/manifest) it also has the system's own programs as /system, and client ends of the
+ * manager and the log, which it lends to the tools that it starts: each gets what it needs.
  *
  * At a terminal it is a prompt; without one it goes through its stops once and ends with status 0. */
 #include <dirent.h>
@@ -98,6 +100,78 @@ static int run(int count, char **words)
     return status;
 }
 
+/* ---- The tools of the system ---- */
+
+#define TOOL_HANDLES 3
+
+static const struct tool {
+    const char *name, *module;
+    const char *handles[TOOL_HANDLES]; /* of the tour's own, that it gets duplicates of; all rights but these: */
+    uint32_t rights;
+} tools[] = {
+    {"svc",
+     "/system/svc.wasm",
+     {"tessera:init/status", "tessera:init/control", "tessera:log/reader"},
+     TESSERA_RIGHTS_SAME},
+    {"kill",
+     "/system/svc.wasm",
+     {"tessera:init/status", "tessera:init/control", "tessera:log/reader"},
+     TESSERA_RIGHTS_SAME},
+    {"ps", EXAMPLES "/ps.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_TRANSFER},
+};
+
+/* A process that has the handles of the tool and the words as arguments; negative: an error. */
+static int32_t make_tool(const struct tool *tool, int count, char **words)
+{
+    uint32_t handles[TOOL_HANDLES], handle_count = 0;
+    char *description = NULL;
+    size_t bytes = 0;
+    int32_t result = tessera_module_load(tool->module, (uint32_t)strlen(tool->module));
+    uint32_t module = (uint32_t)result;
+    FILE *stream = result < 0 ? NULL : open_memstream(&description, &bytes);
+    if (!stream)
+        return result < 0 ? result : -TESSERA_ENOMEMORY;
+    fprintf(stream, "name=%s%c", tool->name, 0);
+    for (int i = 0; i < count; i++)
+        fprintf(stream, "argument=%s%c", words[i], 0);
+    for (int i = 0; i < TOOL_HANDLES && tool->handles[i] && result >= 0; i++) {
+        result = tessera_handle_named(tool->handles[i], (uint32_t)strlen(tool->handles[i]));
+        if (result > 0)
+            result = tessera_handle_duplicate((uint32_t)result, tool->rights);
+        if (result > 0) {
+            handles[handle_count++] = (uint32_t)result;
+            fprintf(stream, "handle=%s%c", tool->handles[i], 0);
+        }
+    }
+    fclose(stream);
+    if (result >= 0)
+        result = tessera_process_create(module, description, (uint32_t)bytes, handles, handle_count);
+    for (uint32_t i = 0; i < handle_count && result < 0; i++)
+        tessera_handle_close(handles[i]);
+    tessera_handle_close(module);
+    free(description);
+    return result;
+}
+
+static int run_tool(int count, char **words)
+{
+    struct tessera_process_status status = {0};
+    size_t number = 0;
+    while (strcmp(tools[number].name, words[0]) != 0)
+        number++;
+    fflush(stdout);
+    int32_t process = make_tool(&tools[number], count, words);
+    if (process < 0) {
+        printf("%s is for a system with a service manager: `make run` (%d)\n", words[0], (int)process);
+        return 1;
+    }
+    if (tessera_process_start((uint32_t)process) == 0)
+        tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER);
+    tessera_process_status((uint32_t)process, &status, sizeof(status));
+    tessera_handle_close((uint32_t)process);
+    return (int)status.conventional_status;
+}
+
 static int show_help(int count, char **words);
 
 static const struct command {
@@ -109,6 +183,9 @@ static const struct command {
     {"memory", "how much there is", show_memory},
     {"examples", "the programs that can be run", show_examples},
     {"run", "run NAME with arguments: run hello world, run primes 1000000, run crash divide", run},
+    {"ps", "what runs, and what it uses; ps 1 says so every second", run_tool},
+    {"svc", "services: svc; svc log; svc start, stop, restart, kill UNIT; svc replace UNIT MODULE", run_tool},
+    {"kill", "kill a service, by its name or the number of its process: see what svc says then", run_tool},
     {"exit", "power off", NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -176,6 +253,9 @@ static void all_stops(void)
         {"Memory, before one more of that kind.", "memory"},
         {"This one reaches for what is not its own.", "run crash memory"},
         {"What it had came back.", "memory"},
+        {"Services are programs, too. The manager started these, or will when somebody calls them.", "svc"},
+        {"This one dies, and is back before you can look.", "kill log"},
+        {"Its clients notice nothing.", "svc"},
     };
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
         char line[128];

@@ -251,6 +251,18 @@ const struct unit *manifest_find_offer(const struct manifest *manifest, const ch
     return NULL;
 }
 
+/* The manager's own interfaces. */
+static bool is_of_manager(const char *interface)
+{
+    static const char *const names[] = {"tessera:init/status", "tessera:init/control", "tessera:init/names"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        if (strcmp(interface, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is wrong with a unit, given all others; `text` is the word that is. */
 static const char *check_unit(const struct manifest *manifest, struct unit *unit, const char **text)
 {
@@ -272,7 +284,7 @@ static const char *check_unit(const struct manifest *manifest, struct unit *unit
     }
     for (unsigned i = 0; i < unit->uses.count; i++) {
         *text = unit->uses.items[i];
-        if (!manifest_find_offer(manifest, *text) && strncmp(*text, "init:", 5) != 0) {
+        if (!manifest_find_offer(manifest, *text) && !is_of_manager(*text)) {
             return "no unit offers the interface";
         }
     }

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+/* A service that is started by calls and ends so often in a row, soon, without a failure, cannot answer them. */
+#define DEMANDED_ENDS 5
+
 const char *const service_state_texts[] = {
 #define SERVICE_STATE(NAME, text) text,
     SERVICE_STATES(SERVICE_STATE)
@@ -67,6 +70,7 @@ static void start(struct supervisor *supervisor, unsigned unit)
 {
     struct service *service = &supervisor->services[unit];
     service->starts++;
+    service->started = supervisor->now;
     service->killed = false;
     if (supervisor->actions->start(supervisor->context, unit)) {
         enter(supervisor, unit, SERVICE_RUNNING, SUPERVISOR_NEVER);
@@ -116,7 +120,7 @@ static void want(struct supervisor *supervisor, unsigned unit)
     if (service->state == SERVICE_STOPPING) {
         service->wanted = true;
     } else if (is_at_rest(service)) {
-        service->in_a_row = 0;
+        service->in_a_row = service->state == SERVICE_IDLE ? service->in_a_row : 0;
         enter(supervisor, unit, SERVICE_WAITING, SUPERVISOR_NEVER);
     } else {
         return; /* it runs, or will; so do those that it requires */
@@ -187,19 +191,30 @@ static void delay(struct supervisor *supervisor, unsigned unit)
 
 static void note_death(struct supervisor *supervisor, unsigned unit, int status)
 {
+    const struct service *service = &supervisor->services[unit];
     char text[80];
-    bool failed = status != 0 && !supervisor->services[unit].killed;
-    snprintf(text, sizeof(text), supervisor->services[unit].killed ? "killed" : "ended with status %d", status);
-    note(supervisor, unit, failed, text);
+    if (service->state == SERVICE_STOPPING || service->killed) {
+        snprintf(text, sizeof(text), "%s (status %d)", service->state == SERVICE_STOPPING ? "stopped" : "killed",
+                 status);
+    } else {
+        snprintf(text, sizeof(text), "ended with status %d", status);
+    }
+    note(supervisor, unit, status != 0 && !service->killed, text);
+}
+
+static bool lived_long(const struct supervisor *supervisor, unsigned unit)
+{
+    return supervisor->now - supervisor->services[unit].started >= supervisor->manifest->units[unit].restart_reset;
 }
 
 static void died(struct supervisor *supervisor, unsigned unit, int status)
 {
     struct service *service = &supervisor->services[unit];
     const struct unit *description = &supervisor->manifest->units[unit];
-    bool long_life = supervisor->now - service->since >= description->restart_reset;
+    bool long_life = lived_long(supervisor, unit);
     bool failed = status != 0;
-    if (service->on_trial && failed && !service->killed && !long_life) {
+    bool useless = failed || description->offers.count; /* a service does not end by itself */
+    if (service->on_trial && useless && !service->killed && !long_life) {
         supervisor->actions->exchange(supervisor->context, unit, true);
         note(supervisor, unit, true, "the new module failed; back to the one before");
         service->on_trial = false;
@@ -215,6 +230,8 @@ static void died(struct supervisor *supervisor, unsigned unit, int status)
         delay(supervisor, unit);
     } else if (failed && !service->killed) {
         fail(supervisor, unit, "is not to be started again");
+    } else if (description->start == START_DEMAND && ++service->in_a_row >= DEMANDED_ENDS) {
+        fail(supervisor, unit, "it ends whenever it is called");
     } else {
         enter(supervisor, unit,
               description->start == START_DEMAND ? SERVICE_IDLE
@@ -252,6 +269,7 @@ void supervisor_exited(struct supervisor *supervisor, unsigned unit, int status,
         died(supervisor, unit, status);
     } else {
         if (service->exchanges) {
+            service->on_trial = service->on_trial && !lived_long(supervisor, unit);
             supervisor->actions->exchange(supervisor->context, unit, false);
             service->exchanges = false;
             service->on_trial = true;
@@ -360,6 +378,7 @@ void supervisor_replace(struct supervisor *supervisor, unsigned unit, uint64_t n
         service->exchanges = true;
     } else {
         supervisor->actions->exchange(supervisor->context, unit, false);
+        service->on_trial = true;
     }
 }
 

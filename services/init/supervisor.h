@@ -49,7 +49,7 @@ struct supervisor_actions {
     void (*kill)(void *context, unsigned unit);
     /* What becomes of calls that wait at the unit's port while nobody serves it: told whenever that changes. */
     void (*calls)(void *context, unsigned unit, enum service_state state);
-    /* From now on its module is the one that it was replaced by; or (`back`) the one before again. */
+    /* From now on its module is the one that it was replaced by; or (`back`) the last one that was not on trial. */
     void (*exchange)(void *context, unsigned unit, bool back);
     /* Something that whoever looks after the system wants to know. */
     void (*note)(void *context, unsigned unit, bool warning, const char *text);
@@ -57,11 +57,12 @@ struct supervisor_actions {
 
 struct service {
     enum service_state state;
-    bool wanted;       /* is to run again after STOPPING */
-    bool exchanges;    /* with another module */
-    bool on_trial;     /* runs with a module that it was replaced by, for less than restart_reset */
-    bool killed;       /* on purpose: its death is no failure */
-    uint64_t since;    /* when it came into its state */
+    bool wanted;    /* is to run again after STOPPING */
+    bool exchanges; /* with another module */
+    bool on_trial;  /* runs with a module that it was replaced by, for less than restart_reset */
+    bool killed;    /* on purpose: its death is no failure */
+    uint64_t since; /* when it came into its state */
+    uint64_t started;
     uint64_t deadline; /* STOPPING: when it is killed; DELAYED: when it is started */
     uint64_t delay;    /* of the next start after a failure */
     uint64_t in_a_row; /* failures without a longer life between them */

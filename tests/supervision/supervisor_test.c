@@ -173,6 +173,15 @@ static void demand(void)
     CHECK("?a ", "a", DOWN); /* but not when it was stopped */
     supervisor_called(&supervisor, unit("a"), now);
     CHECK("", "a", DOWN);
+
+    begin("[a]\nModule=m\nStart=demand\nOffers=x:y/z\n"); /* one that answers nothing */
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK("", "a", IDLE);
+        supervisor_called(&supervisor, unit("a"), now);
+        CHECK("+a ", "a", RUNNING);
+        ends("a", 0);
+    }
+    CHECK("", "a", FAILED);
 }
 
 static void back_off(void)

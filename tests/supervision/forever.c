@@ -1,0 +1,6 @@
+/* Never ends by itself. */
+int main(void)
+{
+    for (volatile unsigned i = 0;; i++) {
+    }
+}
