@@ -30,4 +30,8 @@ $(BUILD)/services/starter.wasm: tests/services/starter.c interfaces/generated/lo
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
-TEST_FILES += $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+$(BUILD)/services/creator.wasm: tests/services/creator.c sdk/tessera.h | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $< -o $@
+
+TEST_FILES += $(BUILD)/services/creator.wasm $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
