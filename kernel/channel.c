@@ -78,7 +78,9 @@ enum status message_create(uint32_t bytes, uint32_t handle_count, struct account
     message->bytes = bytes;
     message->handle_count = handle_count;
     message->number = 0;
-    memset(message->grants, 0, handle_count * sizeof(message->grants[0]));
+    for (uint32_t i = 0; i < handle_count; i++) {
+        message->grants[i] = NULL;
+    }
     *result = message;
     return STATUS_OK;
 }

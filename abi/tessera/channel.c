@@ -5,6 +5,23 @@
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
 
+/* For messages, most of which are a few words: a call of memcpy costs more than those (musl's starts a `rep movs`). */
+static void copy(uint8_t *to, const uint8_t *from, uint64_t bytes)
+{
+    if (bytes > 64) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    uint64_t at = 0;
+    for (uint64_t word; at + sizeof(word) <= bytes; at += sizeof(word)) {
+        memcpy(&word, from + at, sizeof(word));
+        memcpy(to + at, &word, sizeof(word));
+    }
+    for (; at < bytes; at++) {
+        to[at] = from[at];
+    }
+}
+
 int32_t host_channel_create(struct instance *instance, uint32_t messages, uint32_t bytes, uint32_t address)
 {
     struct object *ends[2];
@@ -42,6 +59,9 @@ int32_t host_channel_create(struct instance *instance, uint32_t messages, uint32
 static enum status write_once(struct handle_table *table, struct object *end, struct message *message,
                               const uint32_t *numbers, uint32_t count)
 {
+    if (!count) {
+        return channel_write(end, message);
+    }
     enum status status = handles_take(table, numbers, count, 0, message->grants);
     if (status != STATUS_OK) {
         return status;
@@ -86,13 +106,13 @@ int32_t host_channel_write(struct instance *instance, uint32_t handle, uint32_t 
     if (length > MESSAGE_BYTES_MAXIMUM || count > HANDLES_PER_MESSAGE) {
         return -TESSERA_ETOOLARGE;
     }
-    memcpy(numbers, from_handles, handles_bytes);
+    copy((uint8_t *)numbers, from_handles, handles_bytes);
     enum status status = message_create(length, count, instance->process->account, &message);
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
     message_hold(message);
-    memcpy(message_bytes(message), from, length);
+    copy(message_bytes(message), from, length);
     message_hold(NULL);
     status = caller_hold(instance, handle, NEEDS(channel_write), &grant);
     if (status != STATUS_OK) {
@@ -134,7 +154,7 @@ static enum status read_message(struct handle_table *table, struct grant *grant,
 int32_t host_channel_read(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t length,
                           uint32_t handles, uint32_t maximum, uint64_t deadline)
 {
-    uint32_t numbers[HANDLES_PER_MESSAGE] = {0};
+    uint32_t numbers[HANDLES_PER_MESSAGE];
     struct grant *grant;
     struct message *message = NULL;
     uint64_t handles_bytes = maximum * (uint64_t)sizeof(numbers[0]);
@@ -142,6 +162,9 @@ int32_t host_channel_read(struct instance *instance, uint32_t handle, uint32_t b
     void *to_handles = instance_memory_required(instance, handles, handles_bytes, "channel_read: handles");
     if (maximum > HANDLES_PER_MESSAGE) {
         return -TESSERA_EINVALID;
+    }
+    for (uint32_t i = 0; i < maximum; i++) {
+        numbers[i] = 0;
     }
     enum status status = caller_hold(instance, handle, NEEDS(channel_read), &grant);
     if (status != STATUS_OK) {
@@ -155,8 +178,8 @@ int32_t host_channel_read(struct instance *instance, uint32_t handle, uint32_t b
     }
     uint32_t bytes = message->bytes;
     message_hold(message);
-    memcpy(to, message_bytes(message), bytes);
-    memcpy(to_handles, numbers, handles_bytes);
+    copy(to, message_bytes(message), bytes);
+    copy(to_handles, (const uint8_t *)numbers, handles_bytes);
     message_hold(NULL);
     message_destroy(message);
     return (int32_t)bytes;
