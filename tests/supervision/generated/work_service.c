@@ -17,7 +17,7 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 }
 
 __attribute__((__aligned__(4)))
-static uint8_t RET_AREA[8];
+static _Thread_local uint8_t RET_AREA[8];
 
 // Helper Functions
 
