@@ -70,6 +70,9 @@ static int show_examples(int count, char **words)
     return 0;
 }
 
+/* Services that every program may call which is run here, if the tour may. */
+static const char *const lent_interfaces[] = {"example:greeter/greeter", "tessera:log/log"};
+
 /* run NAME argument... */
 static int run(int count, char **words)
 {
@@ -85,6 +88,9 @@ static int run(int count, char **words)
     fprintf(stream, "module=" EXAMPLES "/%s.wasm%c", words[1], 0);
     fprintf(stream, "directory=" EXAMPLES "%c", 0);
     fprintf(stream, "clock=1%c", 0);
+    for (size_t i = 0; i < sizeof(lent_interfaces) / sizeof(lent_interfaces[0]); i++)
+        if (tessera_handle_named(lent_interfaces[i], (uint32_t)strlen(lent_interfaces[i])) > 0)
+            fprintf(stream, "interface=%s%c", lent_interfaces[i], 0);
     for (int i = 1; i < count; i++)
         fprintf(stream, "argument=%s%c", words[i], 0);
     fclose(stream);
@@ -254,6 +260,7 @@ static void all_stops(void)
         {"This one reaches for what is not its own.", "run crash memory"},
         {"What it had came back.", "memory"},
         {"Services are programs, too. The manager started these, or will when somebody calls them.", "svc"},
+        {"Somebody calls: a call of an interface in WIT is a call into another process.", "run greeter_client"},
         {"This one dies, and is back before you can look.", "kill log"},
         {"Its clients notice nothing.", "svc"},
     };
