@@ -396,7 +396,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     struct heap_statistics heap[2];
-    linux_set_cpu_count(USERS);
+    guest_cpus = USERS;
     guest_initialize(argv);
     for (int round = 0; round < 2; round++) {
         numbers();

@@ -311,7 +311,7 @@ int main(int argc, char **argv)
     struct engine_error error;
     struct heap_statistics heap[ROUNDS];
     calls_of_each = calls ? (uint32_t)strtoul(calls, NULL, 0) : CALLS_DEFAULT;
-    linux_set_cpu_count(PROCESSES);
+    guest_cpus = PROCESSES;
     guest_initialize(argv);
     call_module_make(&tessera_interface, tessera_interface.functions, tessera_interface.count);
     if (compiled_module_create(call_module_bytes, call_module_size, "random", &module, &error) != STATUS_OK) {

@@ -331,7 +331,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     struct heap_statistics before, after;
-    linux_set_cpu_count(CPUS);
+    guest_cpus = CPUS;
     guest_initialize(argv);
     all_cpus_work();                            /* all are started from here on */
     run_programs(&(struct program){.seed = 0}); /* what is kept for ever is there from here on */
