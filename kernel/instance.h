@@ -27,6 +27,9 @@ struct compiled_module {
     struct shared_module *shared; /* module_cache.c; NULL: it is its maker's alone */
     struct service_module *services; /* what it imports and exports of interfaces; NULL: nothing */
     uint32_t *signatures; /* canonical number of each type of the module */
+    /* By import: the number of the host function that serves it, from the first time that it was looked up; else 0.
+     * Atomic. */
+    uint32_t *host_functions;
     const char *name;     /* for backtraces; not owned */
 };
 

@@ -122,14 +122,28 @@ static enum status link_shared_memory(struct process *process, const struct memo
     return status;
 }
 
-static enum status link_function(struct process *process, const struct compiled_module *compiled, uint32_t index,
-                                 struct external *result, struct link_error *error)
+/* Names are looked up once for a module, not for each instance. */
+static enum status find_host_function(const struct compiled_module *compiled, uint32_t index, uint32_t *number)
 {
     const struct module *module = compiled->module;
     const struct import *import = &module->imports[index];
-    uint32_t number;
+    *number = __atomic_load_n(&compiled->host_functions[index], __ATOMIC_ACQUIRE);
+    if (*number) {
+        return STATUS_OK;
+    }
     enum status status = host_function_find(&import->module, &import->field,
-                                            &module->types[module->functions[import->index].type], &number);
+                                            &module->types[module->functions[import->index].type], number);
+    if (status == STATUS_OK) {
+        __atomic_store_n(&compiled->host_functions[index], *number, __ATOMIC_RELEASE);
+    }
+    return status;
+}
+
+static enum status link_function(struct process *process, const struct compiled_module *compiled, uint32_t index,
+                                 struct external *result, struct link_error *error)
+{
+    uint32_t number;
+    enum status status = find_host_function(compiled, index, &number);
     if (status == STATUS_NOT_FOUND) {
         return service_link(process, compiled, index, result, error->message, sizeof(error->message));
     }

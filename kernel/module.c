@@ -246,6 +246,9 @@ void compiled_module_destroy(struct compiled_module *module)
         type_numbers_release(module->module, module->signatures);
         kernel_free(module->signatures, module->module->type_count * sizeof(uint32_t));
     }
+    if (module->host_functions) {
+        kernel_free(module->host_functions, module->module->import_count * sizeof(uint32_t));
+    }
     service_module_destroy(module->services);
     if (module->places) {
         place_pool_close(module->places);
@@ -262,7 +265,8 @@ static enum status make_code(struct compiled_module *module, const uint8_t *byte
     if (module_decode(bytes, size, &kernel_engine_allocator, &module->module, error)) {
         return error->status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_MODULE;
     }
-    enum status status = acquire_signatures(module) ? STATUS_OK : STATUS_NO_MEMORY;
+    module->host_functions = kernel_allocate_zeroed(module->module->import_count * sizeof(uint32_t));
+    enum status status = module->host_functions && acquire_signatures(module) ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         status = service_module_create(module->module, &module->services);
     }

@@ -66,7 +66,7 @@ enum status thread_prepare(struct thread *thread, struct process *process, struc
     if (thread->process == process && place_take_stack(place)) {
         thread->wasm_stack = place;
     } else {
-        thread->wasm_stack = place_take(NULL, &(struct place_shape){.stack = true});
+        thread->wasm_stack = place_take(place ? place->pool : NULL, &(struct place_shape){.stack = true});
     }
     if (!thread->wasm_stack) {
         kernel_free(block, extended_state_bytes());

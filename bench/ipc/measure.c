@@ -55,10 +55,14 @@ static bool find_function(struct process *process, uint32_t index, struct extern
     const struct function_type *type = &module->types[module->functions[import->index].type];
     struct link_error error;
     static const struct host_function null = {"null", ":", (void (*)(void))null_function};
-    uint32_t number;
-    enum status status = import->module.length == 5 && memcmp(import->module.text, "bench", 5) == 0
-                             ? host_function_register(&null, "bench", &number)
-                             : host_function_find(&import->module, &import->field, type, &number);
+    uint32_t number = guest->host_functions[index]; /* as link_host_imports does */
+    enum status status = STATUS_OK;
+    if (!number) {
+        status = import->module.length == 5 && memcmp(import->module.text, "bench", 5) == 0
+                     ? host_function_register(&null, "bench", &number)
+                     : host_function_find(&import->module, &import->field, type, &number);
+        guest->host_functions[index] = status == STATUS_OK ? number : 0;
+    }
     *result = (struct external){.kind = EXTERNAL_FUNCTION};
     if (status == STATUS_OK) {
         result->function = process_host_reference(process, number);
