@@ -8,6 +8,7 @@
 #include "kernel/platform.h"
 #include "kernel/ramfs.h"
 #include "kernel/signature.h"
+#include "kernel/system.h"
 #include "kernel/vfs.h"
 
 #define MEMORY_LIMIT    (UINT64_C(3) << 20) /* the collector has to work for it */
@@ -55,7 +56,7 @@ static struct use memory_use(void)
 {
     struct platform_memory memory;
     struct heap_statistics heap;
-    kernel_heap_trim();
+    system_trim();
     platform_memory_statistics(&memory);
     kernel_heap_statistics(&heap);
     return (struct use){memory.frames_used, heap.blocks, heap.bytes, signature_count()};
