@@ -31,18 +31,6 @@ static bool resolve(const struct import *import, struct external *result)
     return instance_find_export(second, import->field.text, import->field.length, result);
 }
 
-static struct instance *instantiate(struct compiled_module *module)
-{
-    struct external imports[16];
-    struct instance *instance = NULL;
-    struct link_error error = {{0}};
-    enum trap trap;
-    for (uint32_t i = 0; i < module->module->import_count; i++)
-        CHECK(resolve(&module->module->imports[i], &imports[i]));
-    CHECK(instance_create(process, module, imports, &instance, &trap, &error) == STATUS_OK);
-    return instance;
-}
-
 static uint32_t way(uint32_t which, uint32_t value)
 {
     uint32_t result;
@@ -78,8 +66,8 @@ int main(int argc, char **argv)
     struct compiled_module *second_module = guest_compile("exceptions_second", &second_bytes);
     struct compiled_module *first_module = guest_compile("exceptions_first", &first_bytes);
     CHECK(process_create("exceptions", 0, &process) == STATUS_OK);
-    second = instantiate(second_module);
-    first = instantiate(first_module);
+    second = guest_instantiate(process, second_module, resolve);
+    first = guest_instantiate(process, first_module, resolve);
     ways();
     uncaught();
     uint32_t sum;

@@ -59,6 +59,26 @@ static inline struct compiled_module *guest_compile(const char *name, uint8_t **
     return module;
 }
 
+/* With at most 16 imports, each found by `resolve`; ends the test when one is missing. */
+static inline struct instance *guest_instantiate(struct process *process, struct compiled_module *module,
+                                                 bool (*resolve)(const struct import *, struct external *))
+{
+    struct external imports[16];
+    struct instance *instance = NULL;
+    struct link_error error = {{0}};
+    enum trap trap;
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < module->module->import_count && status == STATUS_OK; i++)
+        status = i < 16 && resolve(&module->module->imports[i], &imports[i]) ? STATUS_OK : STATUS_UNLINKABLE;
+    if (status == STATUS_OK)
+        status = instance_create(process, module, imports, &instance, &trap, &error);
+    if (status != STATUS_OK) {
+        printf("FAIL no instance: %s: %s\n", status_text(status), error.message);
+        exit(1);
+    }
+    return instance;
+}
+
 /* The exported function of this name; ends the test when there is none. */
 static inline uint32_t guest_function(struct instance *instance, const char *name)
 {
