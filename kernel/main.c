@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/launch.h"
 #include "kernel/launch_description.h"
+#include "kernel/object.h"
 #include "kernel/profile.h"
 #include "kernel/ramfs.h"
 #include "kernel/signature.h"
@@ -33,6 +34,21 @@ static void log_line(const char *format, ...)
     platform_log(line, length + 1);
 }
 
+/* How many objects there are of each type that has any. */
+static void log_objects(const char *when)
+{
+    char list[LINE_BYTES - 64] = "";
+    size_t length = 0;
+    for (uint32_t type = OBJECT_ANY + 1; type < OBJECT_TYPE_COUNT; type++) {
+        if (object_count(type)) {
+            length += format_text(list + length, sizeof(list) - length, "%s%s %llu", length ? ", " : "",
+                                  object_types[type].name, (unsigned long long)object_count(type));
+            length = min_u64(length, sizeof(list) - 1);
+        }
+    }
+    log_line("objects %s: %s", when, length ? list : "none");
+}
+
 static void log_statistics(const char *when)
 {
     struct platform_memory memory;
@@ -43,6 +59,7 @@ static void log_statistics(const char *when)
     log_line("memory %s: %llu frames, %llu heap blocks, %llu heap bytes, %u signatures", when,
              (unsigned long long)memory.frames_used, (unsigned long long)heap.blocks, (unsigned long long)heap.bytes,
              signature_count());
+    log_objects(when);
 }
 
 static void log_result(const char *name, const struct launch_result *result)

@@ -1,6 +1,7 @@
-/* Boot the kernel as a Linux program with a boot archive, as a machine would: PROGRAM ARCHIVE [COMMAND_LINE]. */
+/* Boot the kernel as a Linux program with a boot archive, as a machine would: PROGRAM ARCHIVE [COMMAND_LINE [CPUS]]. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -12,7 +13,7 @@ int main(int argc, char **argv)
     struct stat information;
     int file = argc >= 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0 || fstat(file, &information) != 0) {
-        fprintf(stderr, "usage: %s ARCHIVE [COMMAND_LINE]\n", argv[0]);
+        fprintf(stderr, "usage: %s ARCHIVE [COMMAND_LINE [CPUS]]\n", argv[0]);
         return 2;
     }
     size_t size = (size_t)information.st_size;
@@ -22,6 +23,9 @@ int main(int argc, char **argv)
         return 2;
     }
     linux_platform_initialize();
+    if (argc >= 4) {
+        linux_set_cpu_count((uint32_t)atoi(argv[3]));
+    }
     kernel_main(&(struct boot_information){
         .archive = archive,
         .archive_bytes = size,

@@ -34,12 +34,12 @@ class Suite:
         with self.lock:
             self.passed += 1
 
-    def fails(self, name, why, result=None):
+    def fails(self, name, why, result=None, lines=12):
         with self.lock:
             self.failed += 1
             print(f"FAIL {name}: {why}")
             for stream, data in (("stdout", result.output), ("stderr", result.error)) if result else ():
-                for line in data.decode(errors="replace").splitlines()[-12:]:
+                for line in data.decode(errors="replace").splitlines()[-lines:]:
                     print(f"    {stream}: {line[:200]}")
             sys.stdout.flush()
 
