@@ -47,6 +47,10 @@ def figure(value, digits=2):
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def speed(value):
+    return figure(value, 1 if value >= 1 else 3)
+
+
 class Results:
     def __init__(self, path, options, found, missing):
         self.path, self.labels = path, {engine.key: engine.label for engine in found}
@@ -124,7 +128,7 @@ def tell_cpu(data, labels):
 def tell_compile(data, labels):
     text = []
     for name, module in data["compile"]["modules"].items():
-        rows = [[labels.get(key, key)] + ([figure(entry["megabytes_per_second"], 1), figure(entry["seconds"], 3),
+        rows = [[labels.get(key, key)] + ([speed(entry["megabytes_per_second"]), figure(entry["seconds"], 3),
                                            figure(entry["peak_kib"] / 1024, 0)] if "failure" not in entry else ["failed"] * 3)
                 for key, entry in module["engines"].items()]
         text.append(f"{name}: {module['bytes'] / 1e6:.1f} MB, code section {module['code_bytes'] / 1e6:.1f} MB\n\n"
