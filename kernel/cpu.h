@@ -36,6 +36,8 @@ enum guest_position { GUEST_INTERRUPTED, GUEST_IN_HOST };
 enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_ENDING, THREAD_DEAD };
 /* Of one wait. The last three: it is over, and why. */
 enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER_TIME, WAIT_OVER_END };
+/* Of a CPU's idle thread: does not run, looks for work, polls for some, sleeps. */
+enum idle_state { IDLE_NONE, IDLE_LOOKS, IDLE_POLLS, IDLE_SLEEPS };
 /* Bits of thread_area.pending. */
 enum { PENDING_NOTE = 1, PENDING_LOCKED = 2 /* it holds the kernel lock of its process */ };
 
@@ -135,8 +137,12 @@ struct cpu {
     struct thread *previous;    /* that was left for it, until scheduler_switched has dealt with it */
     struct thread *idle_thread; /* never queued */
     uint32_t number;
-    bool idle;  /* in platform_idle; read at interrupt time */
+    bool idle;  /* in platform_idle, or about to be; read at interrupt time */
     bool noted; /* an interrupt came, and the scheduler has not looked at what it meant; set at interrupt time */
+    uint32_t idle_state;       /* enum idle_state: scheduler.c; atomic */
+    uint32_t early_wakes;      /* how many times in a row it was woken soon after it fell asleep */
+    uint32_t polls_ended;      /* how many times something came while it polled */
+    uint32_t poll_after;       /* as many of them, and it polls before it sleeps; 0: as few as possible */
     uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
     uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */
     uint64_t profile_rest;     /* while the CPU idles: how long it was until then */

@@ -101,6 +101,9 @@ void platform_timer_arm(uint64_t monotonic_nanoseconds);
 /* Wait until an interrupt (on CPU 0 also input) may have come to this CPU, at the latest at `deadline` (UINT64_MAX:
  * none). One that came since the last return ends it at once. Called only when no thread can run. */
 void platform_idle(uint64_t deadline);
+/* How long a CPU with nothing to do may poll for work, rather than be interrupted in platform_idle: about what both cost,
+ * to sleep and to be woken. 0: not at all, for another one of this machine's CPUs could have the time. */
+uint64_t platform_poll_nanoseconds(void);
 
 /* ---- Streams of the machine: where the first process's stdio goes ---- */
 enum stream { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };

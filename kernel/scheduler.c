@@ -23,12 +23,12 @@
 #include "kernel/stack.h"
 #include "kernel/trace.h"
 
-#define STEAL_LOOKS    8   /* threads of a queue that are looked at for one that may move */
+#define STEAL_LOOKS 8 /* threads of a queue that are looked at for one that may move */
 
 struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM];
 static struct spinlock start_lock = SPINLOCK(LOCK_CPUS);
 static uint32_t started_count = 1; /* changed with start_lock; CPUs below are in kernel_cpus */
-static uint64_t idle_cpus;         /* bits; atomic. A CPU sets its own, who interrupts it clears it */
+static uint64_t idle_cpus;         /* bits; atomic. A CPU sets its own, who wakes it clears it */
 
 static inline uint64_t cpu_bit(const struct cpu *cpu)
 {
@@ -192,17 +192,38 @@ static struct thread *take_next(struct cpu *cpu, const struct thread *than, bool
 
 /* ---- Idle CPUs ---- */
 
-/* Make one of these CPUs look for work, if it is idle. */
-static bool wake_idle(uint64_t cpus)
+/* Make the CPU look for work, if it waits for some; only one that sleeps needs an interrupt. The bit goes first: so it
+ * is never missing while the CPU waits on. */
+static bool wake_waiting(struct cpu *cpu)
 {
-    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & cpus;
-    while (idle) {
-        uint64_t bit = idle & -idle;
-        if (__atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_SEQ_CST) & bit) {
-            platform_interrupt_cpu((uint32_t)__builtin_ctzll(bit));
+    uint32_t state = __atomic_load_n(&cpu->idle_state, __ATOMIC_SEQ_CST);
+    while (state == IDLE_POLLS || state == IDLE_SLEEPS) {
+        __atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu), __ATOMIC_SEQ_CST);
+        if (atomic_change_u32(&cpu->idle_state, &state, IDLE_LOOKS)) {
+            if (state == IDLE_SLEEPS) {
+                platform_interrupt_cpu(cpu->number);
+            }
             return true;
         }
-        idle &= ~bit;
+    }
+    return false;
+}
+
+/* The CPU finds what was queued there, because it waits, or is about to and looks at its queue once more. False: it
+ * runs a thread. */
+static bool wake_cpu(struct cpu *cpu)
+{
+    return wake_waiting(cpu) || __atomic_load_n(&cpu->idle_state, __ATOMIC_SEQ_CST) != IDLE_NONE;
+}
+
+/* Make one of these CPUs look for work, if it waits. */
+static bool wake_one_of(uint64_t cpus)
+{
+    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & cpus;
+    for (; idle; idle &= idle - 1) {
+        if (wake_waiting(kernel_cpus[__builtin_ctzll(idle)])) {
+            return true;
+        }
     }
     return false;
 }
@@ -282,7 +303,7 @@ static void start_cpu(void)
         __atomic_store_n(&kernel_has_cpus, true, __ATOMIC_SEQ_CST);
         if (platform_start_cpu(number, cpu, stack_top) == STATUS_OK) {
             __atomic_store_n(&started_count, number + 1, __ATOMIC_RELEASE);
-            wake_idle(cpu_bit(cpu)); /* it may have looked around before it was counted */
+            wake_cpu(cpu); /* it may have looked around before it was counted */
             cpu = NULL;
         } else {
             thread_destroy(idle);
@@ -298,7 +319,7 @@ static void balance(struct cpu *cpu)
 {
     bool waits = cpu->ready_count > 1 || cpu->switches == cpu->switches_seen;
     cpu->switches_seen = cpu->switches;
-    if (waits && __atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_idle(~cpu_bit(cpu)) &&
+    if (waits && __atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_one_of(~cpu_bit(cpu)) &&
         cpus_started() < platform_cpu_count() &&
         platform_monotonic_nanoseconds() - cpu->run_start >= START_NANOSECONDS / 2) {
         start_cpu();
@@ -321,19 +342,17 @@ static bool others_may_help(const struct cpu *cpu, uint64_t *patience)
 }
 
 /* It is never armed for later: a timer that comes for nothing costs less than to arm it at each switch. */
-void scheduler_arm_timer(void)
+static void arm_timer(struct cpu *cpu, const struct thread *running)
 {
-    struct cpu *cpu = platform_cpu();
     uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED), patience;
-    if (cpu->current ==
-        cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
+    if (running == cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
         return;
     }
     deadline = min_u64(deadline, cpu->profile_next);
-    if (cpu->current->process) {
-        deadline = min_u64(deadline, cpu->current->process->deadline);
+    if (running->process) {
+        deadline = min_u64(deadline, running->process->deadline);
     }
-    if (cpu->ready_count || (cpu->number == 0 && sleep_awaits_streams())) {
+    if (__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST) || (cpu->number == 0 && sleep_awaits_streams())) {
         deadline = min_u64(deadline, cpu->slice_end);
     }
     if (others_may_help(cpu, &patience) && cpu->timer_armed > cpu->run_start + patience) {
@@ -343,6 +362,12 @@ void scheduler_arm_timer(void)
         cpu->timer_armed = deadline;
         platform_timer_arm(deadline);
     }
+}
+
+void scheduler_arm_timer(void)
+{
+    struct cpu *cpu = platform_cpu();
+    arm_timer(cpu, cpu->current);
 }
 
 /* ---- Queueing ---- */
@@ -389,7 +414,7 @@ static void put_elsewhere(struct cpu *cpu, struct thread *thread)
     uint32_t priority = thread->priority, before = queue_put(cpu, thread);
     bool urgent = priority > __atomic_load_n(&cpu->running_priority, __ATOMIC_RELAXED);
     /* The first one: its timer is not armed for the end of the slice. */
-    if (!wake_idle(cpu_bit(cpu)) && (urgent || !before)) {
+    if (!wake_cpu(cpu) && (urgent || !before)) {
         platform_interrupt_cpu(cpu->number);
     }
 }
@@ -457,8 +482,11 @@ static void switch_to(struct thread *next)
     __atomic_store_n(&cpu->virtual_start, next->virtual_time, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
     cpu->switches++;
+    if (next == cpu->idle_thread || cpu->current == cpu->idle_thread) {
+        __atomic_store_n(&cpu->idle_state, next == cpu->idle_thread ? IDLE_LOOKS : IDLE_NONE, __ATOMIC_SEQ_CST);
+    }
+    arm_timer(cpu, next);
     thread_switch_to(cpu, next);
-    scheduler_arm_timer();
 }
 
 void scheduler_block(enum thread_state state)
@@ -551,11 +579,91 @@ void scheduler_move(void)
     give_way(false);
 }
 
+/* ---- Idle ----
+ *
+ * cpu->idle_state: NONE, LOOKS (the idle thread runs), POLLS or SLEEPS. The idle thread goes from LOOKS to POLLS,
+ * SLEEPS or NONE, others from POLLS and SLEEPS back to LOOKS. Who queues a thread counts it first and looks at the
+ * state then; the idle thread changes the state first and looks at the count then. So either it finds the thread, or
+ * the other one finds that it waits; and behind NONE the timer is armed by what is queued. */
+
+/* To sleep and be woken by an interrupt is dear, in a virtual machine above all. So a CPU that was woken soon several
+ * times in a row does not sleep at once: it polls, and needs no interrupt. Each time that was in vain, it wants to see
+ * twice as many early wakes before it tries again; so what it wastes is little beside what it sleeps. */
+#define POLL_AFTER_LEAST 2
+#define POLL_AFTER_MOST  64
+
+static bool idle_continues(const struct cpu *cpu, uint32_t state)
+{
+    return __atomic_load_n(&cpu->idle_state, __ATOMIC_SEQ_CST) == state &&
+           !__atomic_load_n(&cpu->noted, __ATOMIC_RELAXED) && !__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST);
+}
+
+/* True: there is something to look at before `end`. */
+static bool poll_until(struct cpu *cpu, uint64_t end)
+{
+    __atomic_store_n(&cpu->idle_state, IDLE_POLLS, __ATOMIC_SEQ_CST);
+    __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
+    for (uint32_t round = 0; idle_continues(cpu, IDLE_POLLS); round++) {
+        if (round % 16 == 15 && platform_monotonic_nanoseconds() >= end) {
+            uint32_t state = IDLE_POLLS;
+            return !atomic_change_u32(&cpu->idle_state, &state, IDLE_LOOKS);
+        }
+        platform_relax(round);
+    }
+    return true;
+}
+
+static bool poll(struct cpu *cpu, uint64_t now, uint64_t poll_nanoseconds)
+{
+    if (cpu->early_wakes < max_u64(cpu->poll_after, POLL_AFTER_LEAST)) {
+        return false;
+    }
+    uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED);
+    if (poll_until(cpu, min_u64(now + poll_nanoseconds, deadline))) {
+        cpu->poll_after = POLL_AFTER_LEAST;
+        cpu->polls_ended++;
+        return true;
+    }
+    cpu->early_wakes = 0;
+    cpu->poll_after = (uint32_t)min_u64(2 * max_u64(cpu->poll_after, POLL_AFTER_LEAST), POLL_AFTER_MOST);
+    return false;
+}
+
+/* Did another CPU wake it? */
+static bool sleep_until_woken(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->idle_state, IDLE_SLEEPS, __ATOMIC_SEQ_CST);
+    __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
+    cpu->idle = true;
+    if (idle_continues(cpu, IDLE_SLEEPS)) {
+        platform_idle(cpu->next_deadline);
+    }
+    cpu->idle = false;
+    return __atomic_load_n(&cpu->idle_state, __ATOMIC_RELAXED) != IDLE_SLEEPS;
+}
+
+/* Until there may be something to do. */
+static void wait_for_work(struct cpu *cpu)
+{
+    uint64_t poll_nanoseconds = cpus_started() > 1 ? platform_poll_nanoseconds() : 0;
+    uint64_t start = poll_nanoseconds ? platform_monotonic_nanoseconds() : 0;
+    TRACE(IDLE_BEGIN, 0, 0);
+    profile_idle_begin(cpu);
+    if (!poll_nanoseconds || !poll(cpu, start, poll_nanoseconds)) {
+        bool woken = sleep_until_woken(cpu);
+        bool early = woken && poll_nanoseconds && platform_monotonic_nanoseconds() - start < 2 * poll_nanoseconds;
+        cpu->early_wakes = early ? cpu->early_wakes + 1 : 0;
+    }
+    profile_idle_end(cpu);
+    TRACE(IDLE_END, 0, 0);
+}
+
 _Noreturn static void idle_loop(void *argument)
 {
     struct cpu *cpu = platform_cpu();
     (void)argument;
     for (;;) {
+        __atomic_store_n(&cpu->idle_state, IDLE_LOOKS, __ATOMIC_SEQ_CST);
         serve_notes(cpu);
         struct thread *next = take_next(cpu, NULL, false);
         if (!next) {
@@ -563,19 +671,10 @@ _Noreturn static void idle_loop(void *argument)
         }
         if (next) {
             switch_to(next);
-            continue;
+        } else {
+            wait_for_work(cpu);
+            __atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu), __ATOMIC_SEQ_CST);
         }
-        __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
-        cpu->idle = true;
-        if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST)) {
-            TRACE(IDLE_BEGIN, 0, 0);
-            profile_idle_begin(cpu);
-            platform_idle(cpu->next_deadline);
-            profile_idle_end(cpu);
-            TRACE(IDLE_END, 0, 0);
-        }
-        cpu->idle = false;
-        __atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu), __ATOMIC_SEQ_CST);
     }
 }
 

@@ -132,7 +132,6 @@ void thread_switch_to(struct cpu *cpu, struct thread *next)
 _Noreturn static void thread_begin(void)
 {
     scheduler_switched();
-    scheduler_arm_timer();
     struct thread *thread = thread_current();
     thread->entry(thread->argument);
     TRACE(THREAD_END, thread->id, 0);

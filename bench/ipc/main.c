@@ -52,6 +52,7 @@ int main(int argc, char **argv)
     size_t size;
     uint8_t *guest = read_file(argv[1], &size);
     linux_platform_initialize();
+    linux_pin_cpus();
     cpu_initialize();
     const char *failure = measure_begin(guest, size);
     for (uint32_t i = 0; i < MEASURE_COUNT && !failure; i++) {

@@ -20,6 +20,9 @@
 void linux_platform_initialize(void);
 /* How many CPUs there are; without it as many as this process may use. Before the kernel starts. */
 void linux_set_cpu_count(uint32_t count);
+/* Each CPU stays on a processor of its own as long as there are enough of them; the caller's thread is CPU 0. For
+ * measurements: Linux places threads better when the machine has other work as well. */
+void linux_pin_cpus(void);
 
 /* Who gets what platform_record is given; NULL, as at the start: nobody. */
 void linux_set_record_receiver(void (*receiver)(enum record_stream stream, const void *record, size_t bytes));

@@ -198,3 +198,13 @@ void platform_relax(uint32_t round)
     (void)round;
     spin();
 }
+
+/* What two exits from a virtual machine, and the host's way back into it, take about; without one it is quick to wake up.
+ * An emulator runs all CPUs on one, and counts what they poll. */
+#define POLL_NANOSECONDS 100000
+
+uint64_t platform_poll_nanoseconds(void)
+{
+    bool emulated = memcmp(cpu_details.hypervisor_name, "TCGTCGTCGTCG", 12) == 0;
+    return cpu_details.hypervisor && !emulated ? POLL_NANOSECONDS : 0;
+}
