@@ -158,6 +158,7 @@ void grant_revoke(struct grant *grant)
     struct object *object = grant->object;
     struct grant *list = NULL;
     spinlock_acquire(&object->lock);
+    bool had_handles = object->handle_count != 0;
     bool any = grant->child != NULL;
     for (struct grant *leaf = grant; grant->child;) {
         while (leaf->child) {
@@ -173,7 +174,12 @@ void grant_revoke(struct grant *grant)
             port_handles_revoked(object);
         }
     }
+    /* What is revoked may be no handle itself, and its owner's handle closed meanwhile. */
+    bool last = had_handles && object->handle_count == 0;
     spinlock_release(&object->lock);
+    if (last) {
+        object_types[object->type].closed(object);
+    }
     while (list) {
         struct grant *next = list->next;
         if (!list->closed) {

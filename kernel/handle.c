@@ -24,7 +24,7 @@ void handle_table_initialize(struct handle_table *table, uint32_t limit)
 NO_LOCK_ANALYSIS void handle_table_destroy(struct handle_table *table) /* nobody else knows it any more */
 {
     uint32_t count = slots_of(table);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = count; i-- > 0;) { /* as a rule, what was got by a handle goes before that one */
         if (table->slots[i].number) {
             grant_drop(table->slots[i].grant);
         }

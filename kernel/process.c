@@ -9,6 +9,7 @@
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
 #include "kernel/program.h"
+#include "kernel/service.h"
 #include "kernel/shared_memory.h"
 #include "kernel/signature.h"
 #include "kernel/trace.h"
@@ -62,8 +63,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     profile_process_begin(process);
     process->start_time = platform_monotonic_nanoseconds();
     process->account = account_create(PROCESS_OBJECT_BYTES_DEFAULT);
-    if (!process->name || !process->account || !prepare_arrays(process) ||
-        process_table_enter(process) != STATUS_OK) {
+    if (!process->name || !process->account || !prepare_arrays(process) || process_table_enter(process) != STATUS_OK) {
         process_destroy(process);
         return STATUS_NO_MEMORY;
     }
@@ -84,6 +84,7 @@ void process_destroy(struct process *process)
             process->personality_destroy[i](process, process->personality[i]);
         }
     }
+    service_process_end(process);
     mappings_release(process);
     for (struct instance *instance = process->instances; instance; instance = instance->next) {
         instance_destroy(instance);

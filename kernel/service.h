@@ -14,6 +14,8 @@
  * A function is named in a message by an identity that depends on interface, name and type, so that a caller whose
  * interface differs is refused, and no function is called with the wrong types.
  *
+ * A service may define resources (kernel/service_resource.h), which clients hold as handles.
+ *
  * Who is to blame ends with a trap: the caller whose arguments are none, the server whose result is none. When the
  * service cannot be reached (it is gone, it has no such function, the handle is revoked), the caller's result is the
  * error "unavailable" if the function's result type has that case, else the caller ends. */
@@ -24,6 +26,7 @@
 #include "kernel/service_module.h"
 
 struct object;
+struct resource_home;
 
 #define SERVICE_BINDINGS_MAXIMUM 64 /* of a process */
 #define SERVICE_MESSAGE_BYTES    65536
@@ -36,6 +39,11 @@ struct service_process; /* what a process has of it */
 void service_initialize(uint32_t first_host_function);
 /* What their entries are. */
 void service_fill_entry(struct host_entry *entry);
+
+/* The process ends: its resources are dead (kernel/service_resource.h). */
+void service_process_end(struct process *process);
+/* Where its resources are at home, which is made if it is not there; NULL: no memory. */
+struct resource_home *service_home(struct process *process);
 
 /* From now on imports of `interface` (copied) are bound to this handle of the process. STATUS_EXISTS: the interface is
  * bound already; STATUS_LIMIT; STATUS_NO_MEMORY. Before instances are made. */
@@ -56,8 +64,8 @@ void service_buffers_trim(void);
 /* Answer the calls that come to a port with the interfaces that the instance's module exports, until the last client
  * end is gone or the handle is: STATUS_OK; a call that came before that is answered. STATUS_TIMED_OUT: none came up to
  * `deadline`. STATUS_NOT_FOUND: it exports none;
- * STATUS_BUSY: this thread answers a call already; STATUS_NO_MEMORY; STATUS_BAD_HANDLE, STATUS_DENIED: not a handle to a
- * port with RIGHT_READ. Ends the guest. */
+ * STATUS_BUSY: this thread answers a call already; STATUS_NO_MEMORY; STATUS_BAD_HANDLE, STATUS_DENIED: not a handle to
+ * a port with RIGHT_READ. Ends the guest. */
 enum status service_serve(struct instance *instance, uint32_t handle, uint64_t deadline);
 
 #endif

@@ -11,6 +11,7 @@
 #include "kernel/cpu.h"
 #include "kernel/host_call.h"
 #include "kernel/instance_parts.h"
+#include "kernel/service_handles.h"
 #include "kernel/service_message.h"
 
 struct binding {
@@ -19,9 +20,11 @@ struct binding {
     uint32_t handle;
 };
 
+/* What it points to lives as long as the module, so as an instance of it. */
 struct service_import {
-    const struct service_function *function; /* lives as long as the module, so as an instance of it */
+    const struct service_function *function;
     uint32_t handle;
+    const struct service_intrinsic *intrinsic; /* in place of a function; NULL */
 };
 
 /* All of it lies in the process's arena. */
@@ -30,6 +33,7 @@ struct service_process {
     uint32_t binding_count;
     uint32_t import_count, import_capacity;
     struct service_import *imports;
+    struct resource_home *home; /* NULL: none yet */
 };
 
 /* ---- Linking ---- */
@@ -41,6 +45,23 @@ static struct service_process *process_services(struct process *process)
         process->services = arena_allocate(&process->arena, sizeof(*process->services));
     }
     return process->services;
+}
+
+struct resource_home *service_home(struct process *process)
+{
+    struct service_process *services = process_services(process);
+    if (services && !services->home) {
+        services->home = resource_home_create();
+    }
+    return services ? services->home : NULL;
+}
+
+void service_process_end(struct process *process)
+{
+    if (process->services && process->services->home) {
+        resource_home_close(process->services->home);
+        process->services->home = NULL;
+    }
 }
 
 static const struct binding *find_binding(const struct service_process *services, struct name interface)
@@ -119,18 +140,18 @@ static bool imports_have_room(struct process *process)
 }
 
 /* The next of the process's numbers. */
-static enum status add_import(struct process *process, const struct service_function *function, uint32_t handle,
-                              uint32_t signature, struct external *result)
+static enum status add_import(struct process *process, const struct service_import *import, uint32_t signature,
+                              struct external *result)
 {
-    struct service_process *services = process->services;
-    uint32_t number = services->import_count;
-    uint32_t reference = imports_have_room(process) ? process_allocate_references(process, 1) : 0;
+    struct service_process *services = process_services(process);
+    uint32_t number = services ? services->import_count : 0;
+    uint32_t reference = services && imports_have_room(process) ? process_allocate_references(process, 1) : 0;
     if (!reference) {
         return STATUS_LIMIT;
     }
     process->references[reference] = (struct function_reference){
         .code = host_function_code(first_number + number), .signature = signature, .function = first_number + number};
-    services->imports[services->import_count++] = (struct service_import){function, handle};
+    services->imports[services->import_count++] = *import;
     *result = (struct external){.kind = EXTERNAL_FUNCTION, .function = reference};
     return STATUS_OK;
 }
@@ -157,6 +178,11 @@ enum status service_link(struct process *process, const struct compiled_module *
 {
     const struct import *wanted = &module->module->imports[import];
     const struct binding *binding = find_binding(process->services, wanted->module);
+    const struct service_intrinsic *intrinsic = service_module_intrinsic(module->services, import);
+    if (intrinsic && (binding || intrinsic->own)) {
+        return add_import(process, &(struct service_import){.intrinsic = intrinsic},
+                          module->signatures[intrinsic->type], result);
+    }
     if (!binding || wanted->kind != EXTERNAL_FUNCTION) {
         return STATUS_NOT_FOUND;
     }
@@ -172,7 +198,8 @@ enum status service_link(struct process *process, const struct compiled_module *
     if (!service_offers(process, binding, function, difference, sizeof(difference))) {
         return refuse(message, size, wanted, difference);
     }
-    return add_import(process, function, binding->handle, module->signatures[function->type], result);
+    return add_import(process, &(struct service_import){.function = function, .handle = binding->handle},
+                      module->signatures[function->type], result);
 }
 
 /* ---- Entry ---- */
@@ -217,7 +244,7 @@ struct service_call {
     struct service_guest guest; /* the caller */
     const struct service_import *import;
     struct service_message request;
-    struct service_handles handles;
+    struct service_sending sending;
     uint32_t result_address; /* where the result is in memory */
     struct port_buffer answer;
     uint64_t short_answer[32]; /* where no answer can be longer */
@@ -258,7 +285,7 @@ static bool lift(struct service_call *call, const uint64_t *flat)
                                           .destination = &call->request.side,
                                           .bytes_left = SERVICE_MESSAGE_BYTES,
                                           .handle = service_note_handle,
-                                          .context = &call->handles};
+                                          .context = &call->sending};
     uint64_t to[COMPONENT_FLAT_PARAMETERS];
     if (status == COMPONENT_OK) {
         status = component_transfer_parameters(&transfer, plan, flat, to);
@@ -306,7 +333,7 @@ static enum status exchange(struct service_call *call)
         complain(call, false, status_text(status));
         return status;
     }
-    status = service_send_handles(&call->handles, &message);
+    status = service_send_handles(&call->sending, &message);
     if (status != STATUS_OK) {
         complain(call, true, component_status_text(COMPONENT_HANDLE));
     } else {
@@ -314,10 +341,17 @@ static enum status exchange(struct service_call *call)
         if (status != STATUS_OK) {
             complain(call, false, status_text(status));
         }
-        service_end_loans(&call->handles);
+        service_end_loans(&call->sending);
     }
     object_release(client);
     return status;
+}
+
+static const char *refusal_text(uint64_t status)
+{
+    return status == SERVICE_NO_FUNCTION ? "the service has no such function, or of another type"
+           : status == SERVICE_STALE     ? status_text(STATUS_CLOSED)
+                                         : "the service did not understand the call";
 }
 
 /* The answer as the function's result. */
@@ -325,11 +359,8 @@ static void lower(struct service_call *call, uint64_t *result)
 {
     struct service_answer answer = {.status = SERVICE_BAD_MESSAGE};
     struct component_side source = {.base = call->answer.bytes, .bytes = call->answer.length};
-    struct service_handles handles;
-    if (service_receive_handles(&handles, &call->guest.instance->process->handles, &call->answer) != STATUS_OK) {
-        complain(call, true, "no room for the handles that came with the result");
-        return;
-    }
+    struct service_receiving receiving;
+    service_receiving_begin(&receiving, &call->guest.instance->process->handles, NULL, &call->answer);
     if (call->answer.length >= sizeof(answer)) {
         memcpy(&answer, call->answer.bytes, sizeof(answer));
     }
@@ -337,20 +368,20 @@ static void lower(struct service_call *call, uint64_t *result)
                                           .destination = &call->guest.side,
                                           .bytes_left = SERVICE_MESSAGE_BYTES,
                                           .handle = service_take_handle,
-                                          .context = &handles};
+                                          .context = &receiving};
     enum component_status status = COMPONENT_OK;
     if (answer.status == SERVICE_OK) {
         status = component_transfer_result(&transfer, &call->import->function->call.result, answer.flat,
                                            call->result_address, result);
     }
     if (answer.status != SERVICE_OK) {
-        complain(call, false,
-                 answer.status == SERVICE_NO_FUNCTION ? "the service has no such function, or of another type"
-                                                      : "the service did not understand the call");
+        complain(call, false, refusal_text(answer.status));
+    } else if (receiving.status != STATUS_OK) {
+        complain(call, true, "no room for the handles that came with the result");
     } else if (status != COMPONENT_OK) {
         complain(call, !component_status_is_of_source(status), component_status_text(status));
     }
-    service_close_handles(&handles, call->complaint != NULL);
+    service_receiving_end(&receiving, call->complaint != NULL);
 }
 
 static void release(struct service_call *call)
@@ -389,16 +420,115 @@ static void give_up(const struct service_call *call)
     instance_trap(call->guest.instance, TRAP_SERVICE, text);
 }
 
+/* ---- Resources ---- */
+
+static void refuse_handle(struct instance *instance, const struct component_resource *resource, const char *reason)
+{
+    char text[sizeof(((struct trap_report *)0)->detail)];
+    format_text(text, sizeof(text), "%.*s.%.*s: %s", (int)min_u64(resource->interface.length, 40),
+                resource->interface.text, (int)min_u64(resource->name.length, 30), resource->name.text, reason);
+    instance_trap(instance, TRAP_SERVICE, text);
+}
+
+static uint32_t make_resource(struct instance *instance, const struct service_intrinsic *intrinsic,
+                              uint32_t representation)
+{
+    struct resource_home *home = service_home(instance->process);
+    struct object *object;
+    uint32_t number = 0;
+    enum status status = home ? resource_create(home, intrinsic->own, representation, &object) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        status = handle_insert_new(&instance->process->handles, object, &number);
+    }
+    if (status != STATUS_OK) {
+        refuse_handle(instance, intrinsic->resource, "no room for a handle");
+    }
+    return number;
+}
+
+/* The object behind a handle that is one of this resource, with a reference; NULL: none is, for it was revoked. What is
+ * another thing's handle ends the guest. */
+static struct object *find_resource(struct instance *instance, const struct service_intrinsic *intrinsic,
+                                    uint32_t handle)
+{
+    struct object *object;
+    if (handle_find(&instance->process->handles, handle, OBJECT_ANY, 0, &object) != STATUS_OK) {
+        return NULL;
+    }
+    if (!resource_is(object, intrinsic->resource->identity) ||
+        (intrinsic->own && !resource_is_of(object, service_home(instance->process)))) {
+        object_release(object);
+        refuse_handle(instance, intrinsic->resource, "not a handle of this resource");
+    }
+    return object;
+}
+
+static uint32_t find_representation(struct instance *instance, const struct service_intrinsic *intrinsic,
+                                    uint32_t handle)
+{
+    struct object *object = find_resource(instance, intrinsic, handle);
+    if (!object) {
+        refuse_handle(instance, intrinsic->resource, "no such handle");
+    }
+    uint32_t representation = resource_representation(object);
+    object_release(object);
+    return representation;
+}
+
+enum trap service_call_destructor(struct instance *instance, const struct service_resource *resource,
+                                  uint32_t representation)
+{
+    union value argument = {.i64 = representation};
+    return resource->destructor == UINT32_MAX
+               ? TRAP_NONE
+               : function_call(instance->process, instance_function_reference(instance, resource->destructor),
+                               &argument, NULL);
+}
+
+/* A handle that is gone already, for it was revoked, is not missed. */
+static void drop_resource(struct instance *instance, const struct service_intrinsic *intrinsic, uint32_t handle)
+{
+    struct object *object = find_resource(instance, intrinsic, handle);
+    enum trap trap = TRAP_NONE;
+    handle_close(&instance->process->handles, handle);
+    if (object) {
+        uint32_t representation = resource_representation(object);
+        bool is_due = intrinsic->own && resource_take(object);
+        object_release(object);
+        trap = is_due ? service_call_destructor(instance, intrinsic->own, representation) : TRAP_NONE;
+    }
+    if (trap != TRAP_NONE) {
+        thread_pass_trap_on(trap);
+    }
+}
+
+static uint64_t call_intrinsic(struct instance *instance, const struct service_intrinsic *intrinsic, uint32_t argument)
+{
+    switch (intrinsic->kind) {
+    case SERVICE_NEW:
+        return make_resource(instance, intrinsic, argument);
+    case SERVICE_REPRESENTATION:
+        return find_representation(instance, intrinsic, argument);
+    case SERVICE_DROP:
+    case SERVICE_DROP_OWN:
+        break;
+    }
+    drop_resource(instance, intrinsic, argument);
+    return 0;
+}
+
 uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
                                const struct host_entry *entry)
 {
     uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2], result = 0;
     const struct service_import *import =
         &instance->process->services->imports[(uint32_t)(entry - host_entries) - first_number];
+    if (import->intrinsic) {
+        return call_intrinsic(instance, import->intrinsic, (uint32_t)registers->integers[0]);
+    }
     struct service_call call; /* filled member by member: the room for the message is large */
     call.import = import;
-    call.handles.table = &instance->process->handles;
-    call.handles.count = 0;
+    service_sending_begin(&call.sending, &instance->process->handles);
     call.answer.bytes = NULL;
     call.complaint = NULL;
     service_guest_begin(&call.guest, instance);

@@ -51,13 +51,18 @@ static bool needs_room(const struct component_call *call, enum component_role ro
                                       : call->parameters.has_pointers || call->parameters.in_memory;
 }
 
-/* Handles are those of the kernel; a service's own resources have no form yet. */
-static bool has_foreign_resources(const struct component_call *call)
+bool service_resource_is_kernel(const struct component_resource *resource)
 {
     static const struct name handles = {RESOURCE_INTERFACE, sizeof(RESOURCE_INTERFACE) - 1};
+    return component_name_equal(resource->interface, handles);
+}
+
+/* Those of a world itself belong to nobody. */
+static bool has_homeless_resources(const struct component_call *call)
+{
     for (uint32_t i = 0; i < call->parameters.step_count; i++) {
         const struct component_resource *resource = call->parameters.steps[i].resource;
-        if (resource && !component_name_equal(resource->interface, handles)) {
+        if (resource && !resource->identity) {
             return true;
         }
     }
@@ -118,8 +123,8 @@ static enum status complete(struct maker *maker, struct service_function *functi
         component_call_plan(maker->planner, function->function, &services->types->arena, &function->call);
     if (status == ENGINE_LIMIT) {
         function->refusal = "its type is too large";
-    } else if (status == ENGINE_OK && has_foreign_resources(&function->call)) {
-        function->refusal = "only handles of " RESOURCE_INTERFACE " can be passed";
+    } else if (status == ENGINE_OK && has_homeless_resources(&function->call)) {
+        function->refusal = "it has a resource that is of no interface";
     } else if (status == ENGINE_OK && services->reallocate == UINT32_MAX && needs_room(&function->call, role)) {
         function->refusal = "the module has no cabi_realloc";
     }
@@ -138,6 +143,109 @@ static const struct component_function *find_function(struct maker *maker, const
     return component_find_function(interfaces, count, interface, function);
 }
 
+/* The exported function INTERFACE#[dtor]RESOURCE: a function of an i32. */
+static uint32_t find_destructor(const struct module *module, const struct component_resource *resource)
+{
+    static const value_type types[] = {VALUE_I32};
+    static const struct function_type wanted = {types, 1, 0};
+    char name[256];
+    size_t length = format_text(name, sizeof(name), "%.*s#[dtor]%.*s", (int)resource->interface.length,
+                                resource->interface.text, (int)resource->name.length, resource->name.text);
+    const struct export *export = length < sizeof(name) ? module_find_export(module, name, length) : NULL;
+    bool fits =
+        export && export->kind == EXTERNAL_FUNCTION && type_is(module, module->functions[export->index].type, &wanted);
+    return fits ? export->index : UINT32_MAX;
+}
+
+static enum status add_resources(struct maker *maker)
+{
+    struct service_module *services = maker->services;
+    const struct component_types *types = services->types;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < types->export_count; i++) {
+        count += types->exports[i].resource_count;
+    }
+    services->resources = arena_allocate_array(&services->types->arena, count, sizeof(*services->resources));
+    for (uint32_t i = 0; services->resources && i < types->export_count; i++) {
+        for (uint32_t j = 0; j < types->exports[i].resource_count; j++) {
+            const struct component_resource *resource = types->exports[i].resources[j];
+            services->resources[services->resource_count++] =
+                (struct service_resource){resource, find_destructor(maker->module, resource)};
+        }
+    }
+    return services->resources ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static const struct service_resource *find_own(const struct service_module *services,
+                                               const struct component_resource *type)
+{
+    for (uint32_t i = 0; i < services->resource_count; i++) {
+        if (services->resources[i].type == type) {
+            return &services->resources[i];
+        }
+    }
+    return NULL;
+}
+
+static bool take_prefix(struct name *name, const char *prefix, uint32_t length)
+{
+    if (name->length < length || memcmp(name->text, prefix, length) != 0) {
+        return false;
+    }
+    *name = (struct name){name->text + length, name->length - length};
+    return true;
+}
+
+/* Fill in what the import is, but for `own`. False: it has nothing to do with resources. */
+static bool read_intrinsic(const struct service_module *services, const struct import *import, bool *exported,
+                           struct service_intrinsic *intrinsic)
+{
+    const struct component_types *types = services->types;
+    struct name interface = import->module, resource = import->field;
+    *exported = take_prefix(&interface, "[export]", 8);
+    if (take_prefix(&resource, "[resource-drop]", 15)) {
+        intrinsic->kind = *exported ? SERVICE_DROP_OWN : SERVICE_DROP;
+    } else if (*exported && take_prefix(&resource, "[resource-new]", 14)) {
+        intrinsic->kind = SERVICE_NEW;
+    } else if (*exported && take_prefix(&resource, "[resource-rep]", 14)) {
+        intrinsic->kind = SERVICE_REPRESENTATION;
+    } else {
+        return false;
+    }
+    intrinsic->resource =
+        component_find_resource(*exported ? types->exports : types->imports,
+                                *exported ? types->export_count : types->import_count, interface, resource);
+    return intrinsic->resource != NULL;
+}
+
+static bool intrinsic_type_fits(const struct module *module, const struct service_intrinsic *intrinsic)
+{
+    static const value_type types[] = {VALUE_I32, VALUE_I32};
+    bool has_result = intrinsic->kind == SERVICE_NEW || intrinsic->kind == SERVICE_REPRESENTATION;
+    const struct function_type wanted = {types, 1, has_result};
+    return type_is(module, intrinsic->type, &wanted);
+}
+
+/* True: the import is one. */
+static bool add_intrinsic(struct maker *maker, uint32_t number)
+{
+    struct service_module *services = maker->services;
+    const struct import *import = &maker->module->imports[number];
+    struct service_intrinsic intrinsic = {.index = number};
+    bool exported;
+    if (maker->candidates_left == 0 || !read_intrinsic(services, import, &exported, &intrinsic)) {
+        return false;
+    }
+    maker->candidates_left--;
+    intrinsic.type = maker->module->functions[import->index].type;
+    intrinsic.own = exported ? find_own(services, intrinsic.resource) : NULL;
+    if ((exported && !intrinsic.own) || !intrinsic_type_fits(maker->module, &intrinsic)) {
+        return false;
+    }
+    services->intrinsics[services->intrinsic_count++] = intrinsic;
+    return true;
+}
+
 static enum status add_imports(struct maker *maker)
 {
     const struct module *module = maker->module;
@@ -145,10 +253,12 @@ static enum status add_imports(struct maker *maker)
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < module->import_count && status == STATUS_OK; i++) {
         const struct import *import = &module->imports[i];
-        const struct component_function *found =
-            import_is_candidate(import) ? find_function(maker, services->types->imports, services->types->import_count,
-                                                        import->module, import->field)
-                                        : NULL;
+        if (!import_is_candidate(import) ||
+            (services->intrinsic_count < SERVICE_FUNCTIONS_MAXIMUM && add_intrinsic(maker, i))) {
+            continue;
+        }
+        const struct component_function *found = find_function(
+            maker, services->types->imports, services->types->import_count, import->module, import->field);
         if (found && services->import_count < SERVICE_FUNCTIONS_MAXIMUM) {
             struct service_function *function = &services->imports[services->import_count++];
             *function = (struct service_function){.function = found,
@@ -233,13 +343,17 @@ static enum status fill(struct service_module *services, const struct module *mo
     struct arena *arena = &services->types->arena;
     services->imports = arena_allocate_array(arena, imports, sizeof(*services->imports));
     services->exports = arena_allocate_array(arena, exports, sizeof(*services->exports));
-    if (!services->imports || !services->exports) {
+    services->intrinsics = arena_allocate_array(arena, imports, sizeof(*services->intrinsics));
+    if (!services->imports || !services->exports || !services->intrinsics) {
         return STATUS_NO_MEMORY;
     }
     find_reallocate(services, module);
     struct maker maker = {.services = services, .module = module, .candidates_left = CANDIDATES_MAXIMUM};
     maker.planner = component_planner_create(&kernel_engine_allocator);
-    enum status status = maker.planner ? add_imports(&maker) : STATUS_NO_MEMORY;
+    enum status status = maker.planner ? add_resources(&maker) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        status = add_imports(&maker);
+    }
     if (status == STATUS_OK) {
         status = add_exports(&maker);
     }
@@ -289,6 +403,16 @@ const struct service_function *service_module_import(const struct service_module
     for (uint32_t i = 0; services && i < services->import_count; i++) {
         if (services->imports[i].index == import) {
             return &services->imports[i];
+        }
+    }
+    return NULL;
+}
+
+const struct service_intrinsic *service_module_intrinsic(const struct service_module *services, uint32_t import)
+{
+    for (uint32_t i = 0; services && i < services->intrinsic_count; i++) {
+        if (services->intrinsics[i].index == import) {
+            return &services->intrinsics[i];
         }
     }
     return NULL;

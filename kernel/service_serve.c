@@ -4,6 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/service_handles.h"
 #include "kernel/service_message.h"
 #include "kernel/thread.h"
 
@@ -15,17 +16,18 @@ struct server {
     uint64_t deadline; /* for the next call to come */
     struct port_buffer request;
     struct service_message answer;
-    struct port_message message;     /* the answer, as the port takes it */
-    struct service_handles received; /* with the request */
-    struct service_handles sent;     /* with the answer */
-    const char *complaint;           /* the server is to end: what its result is */
+    struct port_message message;       /* the answer, as the port takes it */
+    struct resource_home *home;        /* of the process's resources; NULL: the module defines none */
+    struct service_receiving received; /* with the request */
+    struct service_sending sent;       /* with the answer */
+    const char *complaint;             /* the server is to end: what its result is */
 };
 
 static void begin_answer(struct server *server, enum service_status status)
 {
     service_message_begin(&server->answer, sizeof(struct service_answer));
     ((struct service_answer *)server->answer.side.base)->status = status;
-    server->sent.count = 0;
+    service_sending_begin(&server->sent, &server->guest.instance->process->handles);
 }
 
 static const struct service_function *find_function(const struct service_module *services, uint64_t identity)
@@ -119,9 +121,10 @@ static bool answer_request(struct server *server)
     if (status == COMPONENT_OK) {
         return call_function(server, function, flat);
     }
-    if (component_status_is_of_source(status)) { /* no client of this kernel's sends that */
-        service_close_handles(&server->received, true);
-        begin_answer(server, SERVICE_BAD_MESSAGE);
+    if (component_status_is_of_source(status)) { /* but for resources that are gone, no client of this kernel's does */
+        bool is_stale = server->received.status == STATUS_CLOSED;
+        service_receiving_end(&server->received, true);
+        begin_answer(server, is_stale ? SERVICE_STALE : SERVICE_BAD_MESSAGE);
         return true;
     }
     server->complaint = component_status_text(status);
@@ -131,21 +134,20 @@ static bool answer_request(struct server *server)
 /* One call from request to answer. False: the guest ends. */
 static bool serve_call(struct server *server)
 {
-    struct handle_table *table = &server->guest.instance->process->handles;
     server->message.grant_count = 0;
     server->complaint = NULL;
-    if (service_receive_handles(&server->received, table, &server->request) != STATUS_OK) {
-        begin_answer(server, SERVICE_BAD_MESSAGE);
-    } else {
-        bool goes_on = answer_request(server);
-        service_close_handles(&server->received, false);
-        if (!goes_on) {
-            return false;
-        }
+    service_receiving_begin(&server->received, &server->guest.instance->process->handles, server->home,
+                            &server->request);
+    bool goes_on = answer_request(server);
+    if (service_receiving_end(&server->received, false) && goes_on) {
+        server->complaint = "a handle that was lent and not dropped in the call";
+        goes_on = false;
+    }
+    if (!goes_on) {
+        return false;
     }
     server->message.bytes = server->answer.side.base;
     server->message.length = server->answer.used;
-    server->sent.table = table;
     if (service_send_handles(&server->sent, &server->message) != STATUS_OK) {
         server->complaint = component_status_text(COMPONENT_HANDLE);
         return false;
@@ -153,7 +155,19 @@ static bool serve_call(struct server *server)
     return true;
 }
 
-/* Handles to the port were revoked: is this server's still good? */
+/* Call the destructors of resources that nobody has any more. False: that ended the guest. */
+static bool call_destructors(struct server *server)
+{
+    const struct service_resource *resource;
+    uint32_t representation;
+    while (server->guest.trap == TRAP_NONE && server->home &&
+           resource_home_next(server->home, &resource, &representation)) {
+        server->guest.trap = service_call_destructor(server->guest.instance, resource, representation);
+    }
+    return server->guest.trap == TRAP_NONE;
+}
+
+/* Handles to the port were revoked, or there are destructors to be called: is this server's handle still good? */
 static bool look_again(struct server *server)
 {
     struct object *port;
@@ -168,9 +182,11 @@ static bool look_again(struct server *server)
 static enum status receive(struct server *server, enum status status)
 {
     while (status == STATUS_AGAIN) {
-        status = look_again(server) ? port_receive(server->port, &server->request, server->deadline) : STATUS_CLOSED;
+        status = !look_again(server)         ? STATUS_CLOSED
+                 : !call_destructors(server) ? STATUS_TRAPPED
+                                             : port_receive(server->port, &server->request, server->deadline);
     }
-    return status;
+    return status == STATUS_CLOSED && !call_destructors(server) ? STATUS_TRAPPED : status;
 }
 
 /* Until there is nobody left, or the guest ends: STATUS_CLOSED, STATUS_TIMED_OUT, STATUS_ENDING, STATUS_TRAPPED. */
@@ -207,9 +223,10 @@ static struct server *server_create(struct instance *instance)
     }
     service_guest_begin(&server->guest, instance);
     server->complaint = NULL;
+    server->home = instance->module->services->resource_count ? service_home(instance->process) : NULL;
     server->request = (struct port_buffer){
         .bytes = service_buffer_take(), .capacity = SERVICE_MESSAGE_BYTES, .grant_capacity = HANDLES_PER_MESSAGE};
-    if (!server->request.bytes) {
+    if (!server->request.bytes || (instance->module->services->resource_count && !server->home)) {
         server_destroy(server);
         return NULL;
     }
@@ -243,6 +260,9 @@ enum status service_serve(struct instance *instance, uint32_t handle, uint64_t d
     server->handle = handle;
     server->deadline = deadline;
     port_set_module(port, instance->module);
+    if (server->home) {
+        resource_home_serve(server->home, port);
+    }
     enum status status = serve(server);
     object_release(port);
     enum trap trap = server->guest.trap;

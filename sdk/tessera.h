@@ -32,17 +32,17 @@ enum {
     TESSERA_EINVALID = 2,  /* arguments make no sense */
     TESSERA_ENOTFOUND = 3, /* no such file */
     TESSERA_ENOMEMORY = 4,
-    TESSERA_EIO = 5,           /* the file cannot be read */
-    TESSERA_ERIGHT = 6,        /* the handle does not have a right that is needed */
-    TESSERA_ELIMIT = 7,        /* a limit of the program is reached: handles, memory, threads */
-    TESSERA_EAGAIN = 8,        /* not now; there is a signal that tells when */
-    TESSERA_EPEER = 9,         /* the other end is gone */
-    TESSERA_ETIMEOUT = 10,     /* the deadline came first */
-    TESSERA_ETOOLARGE = 11,    /* does not fit */
+    TESSERA_EIO = 5,        /* the file cannot be read */
+    TESSERA_ERIGHT = 6,     /* the handle does not have a right that is needed */
+    TESSERA_ELIMIT = 7,     /* a limit of the program is reached: handles, memory, threads */
+    TESSERA_EAGAIN = 8,     /* not now; there is a signal that tells when */
+    TESSERA_EPEER = 9,      /* the other end is gone */
+    TESSERA_ETIMEOUT = 10,  /* the deadline came first */
+    TESSERA_ETOOLARGE = 11, /* does not fit */
     TESSERA_EEXISTS = 12,
-    TESSERA_EBUSY = 13,        /* in a state in which this cannot be done */
+    TESSERA_EBUSY = 13, /* in a state in which this cannot be done */
     TESSERA_ENOTSUPPORTED = 14,
-    TESSERA_EMODULE = 15,      /* the module is refused, or its imports cannot be satisfied */
+    TESSERA_EMODULE = 15, /* the module is refused, or its imports cannot be satisfied */
 };
 
 /* What the holder of a handle may do. Which rights mean something depends on the type: see docs/kernel.md. */
@@ -82,11 +82,13 @@ enum tessera_object_type {
     TESSERA_OBJECT_PROCESS = 10,
     TESSERA_OBJECT_MODULE = 11,
     TESSERA_OBJECT_MEMORY = 12,
+    TESSERA_OBJECT_RESOURCE = 13, /* of a service: docs/services.md */
 };
 
 /* ---- Handles ---- */
 
-/* Give a handle up. Handles that were duplicated from it stay as they are. With the last handle to it an object ends. */
+/* Give a handle up. Handles that were duplicated from it stay as they are. With the last handle to it an object ends.
+ */
 TESSERA_IMPORT(handle_close)
 int32_t tessera_handle_close(uint32_t handle);
 
@@ -109,14 +111,14 @@ struct tessera_handle_information {
     uint32_t reserved;
 };
 
-/* Write the first `bytes` bytes of what the kernel says about a handle to `buffer`; returns how many were written. Needs
- * no right. */
+/* Write the first `bytes` bytes of what the kernel says about a handle to `buffer`; returns how many were written.
+ * Needs no right. */
 TESSERA_IMPORT(handle_information)
 int32_t tessera_handle_information(uint32_t handle, struct tessera_handle_information *buffer, uint32_t bytes);
 
 /* ---- Time ----
- * All times are nanoseconds of one monotonic clock, which WASI's CLOCK_MONOTONIC shows too. A program without a handle to
- * the clock sees time in steps of 1 ms: its deadlines are rounded up to them. */
+ * All times are nanoseconds of one monotonic clock, which WASI's CLOCK_MONOTONIC shows too. A program without a handle
+ * to the clock sees time in steps of 1 ms: its deadlines are rounded up to them. */
 
 /* The time. Needs READ on a handle to the clock. */
 TESSERA_IMPORT(clock_read)
@@ -148,7 +150,8 @@ TESSERA_IMPORT(timer_create)
 int32_t tessera_timer_create(void);
 
 /* TESSERA_SIGNAL_SIGNALED is set at `deadline` (UINT64_MAX: never), and then every `period` nanoseconds (0: once). What
- * it was set to before is forgotten, and the signal cleared. Needs WRITE. -TESSERA_EINVALID: a period above INT64_MAX. */
+ * it was set to before is forgotten, and the signal cleared. Needs WRITE. -TESSERA_EINVALID: a period above INT64_MAX.
+ */
 TESSERA_IMPORT(timer_set)
 int32_t tessera_timer_set(uint32_t handle, uint64_t deadline, uint64_t period);
 
@@ -166,36 +169,38 @@ int64_t tessera_timer_read(uint32_t handle);
 
 #define TESSERA_CHANNEL_MESSAGE_BYTES (1u << 20) /* at most, and no more than the channel's room */
 
-/* A new channel: writes the handles of its ends, with all rights, to `ends`. In each direction there is room for so many
- * messages and bytes that wait to be read; 0: 64, 256 KiB. -TESSERA_EINVALID: more than 65536 messages or 16 MiB;
+/* A new channel: writes the handles of its ends, with all rights, to `ends`. In each direction there is room for so
+ * many messages and bytes that wait to be read; 0: 64, 256 KiB. -TESSERA_EINVALID: more than 65536 messages or 16 MiB;
  * -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(channel_create)
 int32_t tessera_channel_create(uint32_t messages, uint32_t bytes, uint32_t ends[2]);
 
-/* Write a message. Its handles leave this program when it is written, and only then; each needs TRANSFER. Waits for room
- * until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs WRITE. -TESSERA_EPEER: the other end is gone;
+/* Write a message. Its handles leave this program when it is written, and only then; each needs TRANSFER. Waits for
+ * room until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs WRITE. -TESSERA_EPEER: the other end is gone;
  * -TESSERA_ETOOLARGE: never fits; -TESSERA_EHANDLE, -TESSERA_ERIGHT: also one of the message's handles, or one is named
- * twice; -TESSERA_EINVALID: one is to an end of this channel; -TESSERA_ETIMEOUT, -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+ * twice; -TESSERA_EINVALID: one is to an end of this channel; -TESSERA_ETIMEOUT, -TESSERA_ELIMIT, -TESSERA_ENOMEMORY.
+ */
 TESSERA_IMPORT(channel_write)
 int32_t tessera_channel_write(uint32_t channel, const void *bytes, uint32_t length, const uint32_t *handles,
                               uint32_t count, uint64_t deadline);
 
 /* Read the first message. Returns the number of its bytes, writes its handles to the first of `handles`, and 0 to the
- * others up to `maximum` (at most TESSERA_MESSAGE_HANDLES, 16); also 0 for a handle that was revoked on its way. Waits for a
- * message until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs READ. -TESSERA_EPEER: there is none, and the
- * other end is gone; -TESSERA_ETOOLARGE: it does not fit, and stays (tessera_channel_next); -TESSERA_ELIMIT: no room for
- * its handles, and it stays; -TESSERA_EINVALID: `maximum`; -TESSERA_ETIMEOUT, -TESSERA_ENOMEMORY. */
+ * others up to `maximum` (at most TESSERA_MESSAGE_HANDLES, 16); also 0 for a handle that was revoked on its way. Waits
+ * for a message until `deadline`; 0: -TESSERA_EAGAIN when there is none. Needs READ. -TESSERA_EPEER: there is none, and
+ * the other end is gone; -TESSERA_ETOOLARGE: it does not fit, and stays (tessera_channel_next); -TESSERA_ELIMIT: no
+ * room for its handles, and it stays; -TESSERA_EINVALID: `maximum`; -TESSERA_ETIMEOUT, -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(channel_read)
 int32_t tessera_channel_read(uint32_t channel, void *buffer, uint32_t length, uint32_t *handles, uint32_t maximum,
                              uint64_t deadline);
 
-/* The size of the first message: its bytes, and 2^32 times the number of its handles. Needs READ. -TESSERA_EAGAIN: there
- * is none; -TESSERA_EPEER: and there will be none. */
+/* The size of the first message: its bytes, and 2^32 times the number of its handles. Needs READ. -TESSERA_EAGAIN:
+ * there is none; -TESSERA_EPEER: and there will be none. */
 TESSERA_IMPORT(channel_next)
 int64_t tessera_channel_next(uint32_t channel);
 
 /* ---- Waiting ----
- * A deadline of 0 only looks, one of UINT64_MAX never comes. What was waited for is revoked meanwhile: -TESSERA_EHANDLE.
+ * A deadline of 0 only looks, one of UINT64_MAX never comes. What was waited for is revoked meanwhile:
+ * -TESSERA_EHANDLE.
  */
 
 #define TESSERA_FOREVER UINT64_MAX
@@ -244,20 +249,20 @@ struct tessera_wait_record {
     uint32_t signals; /* those wanted that are set */
 };
 
-/* Until something in the set is ready. Writes up to `maximum` records (256 in one call) and returns how many. What stays
- * ready comes again, behind others. Needs WAIT. -TESSERA_ETIMEOUT; -TESSERA_EINVALID: `maximum` is 0. */
+/* Until something in the set is ready. Writes up to `maximum` records (256 in one call) and returns how many. What
+ * stays ready comes again, behind others. Needs WAIT. -TESSERA_ETIMEOUT; -TESSERA_EINVALID: `maximum` is 0. */
 TESSERA_IMPORT(wait_set_wait)
 int32_t tessera_wait_set_wait(uint32_t set, struct tessera_wait_record *records, uint32_t maximum, uint64_t deadline);
 
 /* ---- Ports: calls from one program into another ----
  *
  * A server makes a port, and client ends of it for those who may call. A call costs about as much as a few function
- * calls: the caller's bytes are copied into the server's buffer, the server runs in the caller's time, and its answer is
- * copied back. Bytes: up to 64 KiB each way; handles: up to 16, which need TRANSFER and move to the other side. They are gone
- * when a call or an answer fails.
+ * calls: the caller's bytes are copied into the server's buffer, the server runs in the caller's time, and its answer
+ * is copied back. Bytes: up to 64 KiB each way; handles: up to 16, which need TRANSFER and move to the other side. They
+ * are gone when a call or an answer fails.
  *
- * A call ends with -TESSERA_EPEER when the server is gone, whenever that happens; with -TESSERA_ETIMEOUT when its deadline
- * comes first; with -TESSERA_ETOOLARGE when one of both has not enough room for what the other sends; and with
+ * A call ends with -TESSERA_EPEER when the server is gone, whenever that happens; with -TESSERA_ETIMEOUT when its
+ * deadline comes first; with -TESSERA_ETOOLARGE when one of both has not enough room for what the other sends; and with
  * -TESSERA_EINVALID when one's memory could not be accessed. The server is told nothing, until it answers. */
 #define TESSERA_MESSAGE_BYTES   65536
 #define TESSERA_MESSAGE_HANDLES 16
@@ -267,8 +272,8 @@ TESSERA_IMPORT(port_create)
 int32_t tessera_port_create(void);
 
 /* Returns a client end of the port. Every call through it, or through handles duplicated from it, tells the server the
- * `badge`. TESSERA_SIGNAL_PEER_CLOSED is set at the client end when the port is gone, and at the port when it has no client
- * end any more. Needs MANAGE. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+ * `badge`. TESSERA_SIGNAL_PEER_CLOSED is set at the client end when the port is gone, and at the port when it has no
+ * client end any more. Needs MANAGE. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(port_client_create)
 int32_t tessera_port_client_create(uint32_t port, uint64_t badge);
 
@@ -300,7 +305,7 @@ struct tessera_request {
     /* Written when one was received: */
     uint32_t length;
     uint32_t handle_count;
-    uint64_t badge; /* of the client end */
+    uint64_t badge;   /* of the client end */
     int32_t answered; /* by port_reply_receive: 0, or why the answer before did not arrive */
     uint32_t reserved;
 };
@@ -312,15 +317,16 @@ struct tessera_answer {
     uint32_t handle_count;
 };
 
-/* Wait for a call. The thread has to answer it, or to keep it for later, before it receives another one (-TESSERA_EBUSY).
- * Several threads may receive from one port. A port is ready for it with TESSERA_SIGNAL_READABLE. Needs READ of a port.
- * -TESSERA_ETIMEOUT; -TESSERA_EPEER: there is no client end any more; -TESSERA_ELIMIT: the handles that came with a call
- * are too many for this program, and the call fails; -TESSERA_EHANDLE, as soon as the handle is revoked. */
+/* Wait for a call. The thread has to answer it, or to keep it for later, before it receives another one
+ * (-TESSERA_EBUSY). Several threads may receive from one port. A port is ready for it with TESSERA_SIGNAL_READABLE.
+ * Needs READ of a port. -TESSERA_ETIMEOUT; -TESSERA_EPEER: there is no client end any more; -TESSERA_ELIMIT: the
+ * handles that came with a call are too many for this program, and the call fails; -TESSERA_EHANDLE, as soon as the
+ * handle is revoked. */
 TESSERA_IMPORT(port_receive)
 int32_t tessera_port_receive(uint32_t port, struct tessera_request *request);
 
-/* Whose call this thread answers: writes the client end's badge. For the functions that port_serve calls; port_receive says
- * it, too. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call; -TESSERA_EPEER: the caller did not wait. */
+/* Whose call this thread answers: writes the client end's badge. For the functions that port_serve calls; port_receive
+ * says it, too. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call; -TESSERA_EPEER: the caller did not wait. */
 TESSERA_IMPORT(port_caller)
 int32_t tessera_port_caller(uint32_t port, uint64_t *badge);
 
@@ -332,20 +338,20 @@ int32_t tessera_port_reply(uint32_t port, const struct tessera_answer *answer);
 TESSERA_IMPORT(port_reply_receive)
 int32_t tessera_port_reply_receive(uint32_t port, const struct tessera_answer *answer, struct tessera_request *request);
 
-/* The handle to a client end through which this program calls an interface, such as "tessera:log/log". It may be closed,
- * or duplicated for others. -TESSERA_ENOTFOUND: the program was not given the interface. */
+/* The handle to a client end through which this program calls an interface, such as "tessera:log/log". It may be
+ * closed, or duplicated for others. -TESSERA_ENOTFOUND: the program was not given the interface. */
 TESSERA_IMPORT(interface_handle)
 int32_t tessera_interface_handle(const char *name, uint32_t bytes);
 
-/* Answer calls with the functions that this module exports of interfaces written in WIT (docs/services.md), until there is
- * no client end any more or the handle is revoked: 0, and what was called before that is answered. A function that traps
- * ends the program, as one whose result is none. Needs READ of a port. -TESSERA_ENOTFOUND: the module exports no such
- * function, or does not say their types; -TESSERA_EBUSY: called in the middle of a call; -TESSERA_ENOMEMORY. */
+/* Answer calls with the functions that this module exports of interfaces written in WIT (docs/services.md), until there
+ * is no client end any more or the handle is revoked: 0, and what was called before that is answered. A function that
+ * traps ends the program, as one whose result is none. Needs READ of a port. -TESSERA_ENOTFOUND: the module exports no
+ * such function, or does not say their types; -TESSERA_EBUSY: called in the middle of a call; -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(port_serve)
 int32_t tessera_port_serve(uint32_t port);
 
-/* The same until no call came up to `deadline`: -TESSERA_ETIMEOUT. With 0, for who waits for the port's READABLE among other
- * things, those calls that wait are answered. */
+/* The same until no call came up to `deadline`: -TESSERA_ETIMEOUT. With 0, for who waits for the port's READABLE among
+ * other things, those calls that wait are answered. */
 TESSERA_IMPORT(port_serve_until)
 int32_t tessera_port_serve_until(uint32_t port, uint64_t deadline);
 
@@ -382,11 +388,11 @@ struct tessera_process_information {
     uint32_t id;      /* of no other process since the start */
     uint32_t threads; /* that run for it */
     uint32_t handles, handle_limit;
-    uint64_t age_nanoseconds; /* both times in steps of 1 ms for who has no clock */
-    uint64_t cpu_nanoseconds; /* of all CPUs together */
-    uint64_t memory_bytes, memory_limit; /* linear memories and large tables; limit UINT64_MAX: none */
-    uint64_t object_bytes, object_limit; /* kernel memory of the objects and messages that it made */
-    uint64_t switches;                   /* how often its threads were given a CPU */
+    uint64_t age_nanoseconds;                  /* both times in steps of 1 ms for who has no clock */
+    uint64_t cpu_nanoseconds;                  /* of all CPUs together */
+    uint64_t memory_bytes, memory_limit;       /* linear memories and large tables; limit UINT64_MAX: none */
+    uint64_t object_bytes, object_limit;       /* kernel memory of the objects and messages that it made */
+    uint64_t switches;                         /* how often its threads were given a CPU */
     uint64_t messages_sent, messages_received; /* by channels */
     uint64_t calls_made, calls_served;         /* by ports */
     char name[64];                             /* terminated; the end of a longer one */
@@ -394,8 +400,8 @@ struct tessera_process_information {
 #define TESSERA_PROCESS_LIST_MAXIMUM 1024 /* written by one call */
 
 /* What each process uses, from *position on: 0 at first, then what the call before left there. Writes at most `count`
- * descriptions to `buffer` and returns how many; 0: there are no more. A process that begins or ends between two calls is
- * among them or not. Needs INSPECT. */
+ * descriptions to `buffer` and returns how many; 0: there are no more. A process that begins or ends between two calls
+ * is among them or not. Needs INSPECT. */
 TESSERA_IMPORT(process_list)
 int32_t tessera_process_list(uint32_t handle, uint64_t *position, struct tessera_process_information *buffer,
                              uint32_t count);
@@ -416,16 +422,16 @@ struct tessera_trace_position {
 #define TESSERA_TRACE_READ_MAXIMUM 4096 /* read by one call */
 
 /* Read what one CPU noted, while a trace is made (`tessera run --trace`): at most `count` records from *position on,
- * which moves behind them. Returns how many; 0: no further ones yet, or no such CPU. Needs INSPECT, and that the program
- * has a handle to the clock (else -TESSERA_ERIGHT). -TESSERA_ENOTFOUND: nothing is traced. */
+ * which moves behind them. Returns how many; 0: no further ones yet, or no such CPU. Needs INSPECT, and that the
+ * program has a handle to the clock (else -TESSERA_ERIGHT). -TESSERA_ENOTFOUND: nothing is traced. */
 TESSERA_IMPORT(trace_read)
 int32_t tessera_trace_read(uint32_t handle, uint32_t cpu, struct tessera_trace_position *position,
                            struct tessera_trace_record *buffer, uint32_t count);
 
 /* Run a program to its end and return its exit status: 0 to 255 by convention, 134 after a trap (the report goes to the
- * error stream), 126 when it is no program that can be started. It shares this program's standard streams. Needs EXECUTE.
- * -TESSERA_EINVALID: the description is wrong; -TESSERA_ENOTFOUND, -TESSERA_EIO: the file; -TESSERA_ENOMEMORY. Handles
- * in the description: -TESSERA_EHANDLE, -TESSERA_ERIGHT.
+ * error stream), 126 when it is no program that can be started. It shares this program's standard streams. Needs
+ * EXECUTE. -TESSERA_EINVALID: the description is wrong; -TESSERA_ENOTFOUND, -TESSERA_EIO: the file; -TESSERA_ENOMEMORY.
+ * Handles in the description: -TESSERA_EHANDLE, -TESSERA_ERIGHT.
  *
  * `description` is `bytes` bytes of fields, each "key=value" ended by a NUL byte:
  *     module=PATH        the .wasm file, by a path in one of the caller's own directories; required
@@ -457,31 +463,28 @@ int32_t tessera_process_run(uint32_t handle, const char *description, uint32_t b
 TESSERA_IMPORT(module_create)
 int32_t tessera_module_create(const void *bytes, uint32_t length);
 
-/* The same from a file below one of this program's directories. -TESSERA_ENOTFOUND, -TESSERA_EIO, -TESSERA_EINVALID: the
- * file. */
+/* The same from a file below one of this program's directories. -TESSERA_ENOTFOUND, -TESSERA_EIO, -TESSERA_EINVALID:
+ * the file. */
 TESSERA_IMPORT(module_load)
 int32_t tessera_module_load(const char *path, uint32_t length);
 
 /* A program made of a module, which does not run yet. Returns the handle, with all rights. The `count` handles (at most
  * TESSERA_MESSAGE_HANDLES) leave this program and become the new one's; each needs TRANSFER. With its last handle a
- * program is killed. Needs EXECUTE of the module. -TESSERA_EINVALID: the description; -TESSERA_EHANDLE, -TESSERA_ERIGHT: also
- * one of the handles; -TESSERA_ELIMIT: more than this program may lend; -TESSERA_ENOMEMORY.
+ * program is killed. Needs EXECUTE of the module. -TESSERA_EINVALID: the description; -TESSERA_EHANDLE,
+ * -TESSERA_ERIGHT: also one of the handles; -TESSERA_ELIMIT: more than this program may lend; -TESSERA_ENOMEMORY.
  *
  * `description` is `bytes` bytes of fields, each "key=value" ended by a NUL byte:
  *     name=TEXT          in messages
  *     argument=TEXT      one for each, argv[0] first
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
- *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order. Imports
- *                        of an interface are bound to a client end of a port that is called as the interface; "system",
- *                        "clock" and "port" are also TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT
- *     timeout=NANOSECONDS  time limit
- * and what it may use at most, which this program may use no more, until the other one has ended:
- *     memory=BYTES       of linear memories and large tables; else half of what is left
- *     objects=BYTES      of the kernel, for its objects; else a quarter of what is left
- *     handles=COUNT      at a time; else a quarter
- *     threads=COUNT      at a time; else a quarter
- *     share=NUMBER       of the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left */
+ *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order.
+ * Imports of an interface are bound to a client end of a port that is called as the interface; "system", "clock" and
+ * "port" are also TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT timeout=NANOSECONDS  time limit and what it may use at
+ * most, which this program may use no more, until the other one has ended: memory=BYTES       of linear memories and
+ * large tables; else half of what is left objects=BYTES      of the kernel, for its objects; else a quarter of what is
+ * left handles=COUNT      at a time; else a quarter threads=COUNT      at a time; else a quarter share=NUMBER       of
+ * the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left */
 TESSERA_IMPORT(process_create)
 int32_t tessera_process_create(uint32_t module, const char *description, uint32_t bytes, const uint32_t *handles,
                                uint32_t count);
@@ -505,8 +508,8 @@ enum {
 struct tessera_process_status {
     uint32_t state;
     uint32_t exit_status;
-    uint32_t conventional_status; /* 0 to 255 by convention, 134 after a trap, 137 when killed, 124 at its time limit, 126
-                                     refused */
+    uint32_t conventional_status; /* 0 to 255 by convention, 134 after a trap, 137 when killed, 124 at its time limit,
+                                     126 refused */
     uint32_t id;                  /* as in the list of processes; 0: it never ran */
     char reason[64];              /* terminated */
 };
@@ -523,8 +526,8 @@ int32_t tessera_handle_named(const char *name, uint32_t length);
 
 #define TESSERA_PAGE_BYTES 4096
 
-/* A memory object of so many bytes, in whole pages, all zero. Returns the handle, with all rights. -TESSERA_EINVALID: not
- * in pages, or more than 4 GiB; -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+/* A memory object of so many bytes, in whole pages, all zero. Returns the handle, with all rights. -TESSERA_EINVALID:
+ * not in pages, or more than 4 GiB; -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(memory_create)
 int32_t tessera_memory_create(uint64_t bytes);
 
@@ -535,10 +538,10 @@ int64_t tessera_memory_size(uint32_t memory);
 #define TESSERA_MAP_WRITE 1u /* stores are seen by all who show it; needs WRITE, too */
 #define TESSERA_MAP_COPY  2u /* stores stay here; what others store may be seen until the first store to a page */
 
-/* Show a part of a memory object in this program's memory, in place of what was there: `address`, `offset` and `bytes` in
- * whole pages. A store to a mapping without flags, and every access after the handle (or one that it came from) was
- * revoked, end the program. A mapping stays when its handle is closed. Needs MAP and READ. -TESSERA_EINVALID: outside, or
- * this memory is imported or shared by threads; -TESSERA_EEXISTS: there is a mapping; -TESSERA_ELIMIT: more than 64;
+/* Show a part of a memory object in this program's memory, in place of what was there: `address`, `offset` and `bytes`
+ * in whole pages. A store to a mapping without flags, and every access after the handle (or one that it came from) was
+ * revoked, end the program. A mapping stays when its handle is closed. Needs MAP and READ. -TESSERA_EINVALID: outside,
+ * or this memory is imported or shared by threads; -TESSERA_EEXISTS: there is a mapping; -TESSERA_ELIMIT: more than 64;
  * -TESSERA_ENOMEMORY. */
 TESSERA_IMPORT(memory_map)
 int32_t tessera_memory_map(uint32_t memory, void *address, uint64_t offset, uint32_t bytes, uint32_t flags);

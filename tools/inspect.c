@@ -199,6 +199,8 @@ static const char *import_server(const struct module *module, const struct impor
 static const char *service_server(const struct service_module *services, uint32_t import, const char *otherwise)
 {
     const struct service_function *function = service_module_import(services, import);
+    if (service_module_intrinsic(services, import))
+        return "kernel";
     return !function ? otherwise : function->refusal ? "MISSING (no service can have such a function)" : "service";
 }
 
@@ -463,8 +465,9 @@ const struct subcommand subcommand_inspect = {
     .name = "inspect",
     .synopsis = "[OPTION]... MODULE.wasm",
     .summary = "Show what is in a module and what it compiles to.",
-    .description = "An import is served by the kernel, by a service that the program is given (docs/services.md), or it is\n"
-                   "MISSING: then the module cannot be run.\n",
+    .description =
+        "An import is served by the kernel, by a service that the program is given (docs/services.md), or it is\n"
+        "MISSING: then the module cannot be run.\n",
     .options = inspect_options,
     .option_count = sizeof inspect_options / sizeof inspect_options[0],
     .run = run,

@@ -646,7 +646,7 @@ static void decode_scope(struct component_decoder *decoder, struct scope *scope)
 
 /* ---- Worlds ---- */
 static void make_functions(struct component_decoder *decoder, struct component_interface *interface,
-                           const struct instance_type *instance)
+                           const struct instance_type *instance, bool imported)
 {
     struct component_function *functions = allocate(decoder, instance->count, sizeof(*functions));
     const struct component_resource **resources =
@@ -667,7 +667,8 @@ static void make_functions(struct component_decoder *decoder, struct component_i
             function->name = instance->exports[i].name;
             component_function_identify(function, interface->name);
         } else if (item->kind == ITEM_RESOURCE && item->resource->interface.length == 0) {
-            item->resource->interface = interface->name;
+            component_resource_identify(item->resource, interface->name);
+            item->resource->exported = !imported;
             resources[interface->resource_count++] = item->resource;
         }
     }
@@ -683,7 +684,7 @@ static void make_interfaces(struct component_decoder *decoder, const struct worl
         struct component_interface *interface = list_add(decoder, list, sizeof(*interface));
         if (interface) {
             interface->name = item->name;
-            make_functions(decoder, interface, item->instance);
+            make_functions(decoder, interface, item->instance, item->imported);
         }
     }
 }
@@ -888,6 +889,22 @@ const struct component_function *component_find_function(const struct component_
         for (uint32_t j = 0; j < interfaces[i].function_count; j++) {
             if (component_name_equal(interfaces[i].functions[j].name, function)) {
                 return &interfaces[i].functions[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+const struct component_resource *component_find_resource(const struct component_interface *interfaces, uint32_t count,
+                                                         struct name interface, struct name resource)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!component_name_equal(interfaces[i].name, interface)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < interfaces[i].resource_count; j++) {
+            if (component_name_equal(interfaces[i].resources[j]->name, resource)) {
+                return interfaces[i].resources[j];
             }
         }
     }

@@ -73,6 +73,12 @@ void component_function_identify(struct component_function *function, struct nam
     function->identity = mix_number(identity, function->result ? function->result->identity : 0);
 }
 
+void component_resource_identify(struct component_resource *resource, struct name interface)
+{
+    resource->interface = interface;
+    resource->identity = mix_name(mix_name(IDENTITY_START, interface), resource->name);
+}
+
 /* ---- Sizes and flat types ---- */
 static void set_scalar(struct component_type *type, uint32_t bytes, value_type core)
 {

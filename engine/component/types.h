@@ -39,6 +39,8 @@ const char *component_kind_text(enum component_kind kind);
 struct component_resource {
     struct name interface; /* "tessera:files/directory"; length 0: not of an interface */
     struct name name;
+    uint64_t identity; /* of both names, as for types; 0: not of an interface */
+    bool exported;     /* defined by an interface that the module exports: it makes them, and knows what they are */
 };
 
 struct component_type;
@@ -105,6 +107,8 @@ bool component_name_equal(struct name a, struct name b);
 /* NULL when there is none. */
 const struct component_function *component_find_function(const struct component_interface *interfaces, uint32_t count,
                                                          struct name interface, struct name function);
+const struct component_resource *component_find_resource(const struct component_interface *interfaces, uint32_t count,
+                                                         struct name interface, struct name resource);
 
 /* Can a client that was made for `client` call `server`? Their parameters and results must be the same, names included.
  * If not, `message` (of `size` bytes) says what differs: "write: parameter level.code: the client has u32, the service
@@ -124,6 +128,7 @@ void component_core_type(const struct component_function *function, enum compone
  */
 bool component_type_lay_out(struct component_type *type);
 void component_function_identify(struct component_function *function, struct name interface);
+void component_resource_identify(struct component_resource *resource, struct name interface);
 /* Offset of a field behind the one that ended at `end`. */
 static inline uint32_t component_field_offset(uint32_t end, const struct component_type *field)
 {

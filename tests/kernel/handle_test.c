@@ -6,6 +6,7 @@
 
 #include "kernel/event.h"
 #include "kernel/heap.h"
+#include "kernel/port.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
 #include "tests/kernel/check.h"
@@ -224,6 +225,30 @@ static void mappings(void)
     end();
 }
 
+/* A handle that is lent, and closed by its owner meanwhile: with the end of the loan the object ends. */
+static void last_by_revoking(void)
+{
+    struct object *port = NULL, *client = NULL;
+    struct grant *loan, *lent;
+    uint32_t number = 0, other = 0;
+    begin();
+    CHECK(port_create(NULL, &port) == STATUS_OK && port_client_create(port, 0, NULL, &client) == STATUS_OK);
+    CHECK(handle_insert_new(&first, port, &number) == STATUS_OK);
+    CHECK(handle_insert_new(&second, client, &other) == STATUS_OK);
+    spinlock_acquire(&first.lock);
+    CHECK(grant_derive(handle_grant(&first, number), RIGHTS_ALL, false, NULL, &loan) == STATUS_OK);
+    spinlock_release(&first.lock);
+    CHECK(grant_derive(loan, RIGHTS_ALL, true, NULL, &lent) == STATUS_OK);
+    CHECK(handle_close(&first, number) == STATUS_OK);
+    CHECK(!(object_signals(client) & SIGNAL_PEER_CLOSED));
+    grant_revoke(loan);
+    CHECK(object_signals(client) & SIGNAL_PEER_CLOSED);
+    grant_drop(loan);
+    grant_drop(lent);
+    end();
+    CHECK(object_count(OBJECT_PORT) == 0);
+}
+
 /* ---- Several CPUs ---- */
 
 #define USERS  3
@@ -406,6 +431,7 @@ int main(int argc, char **argv)
         revocation();
         undone = 0;
         mappings();
+        last_by_revoking();
         moving();
         parallel();
         for (unsigned seed = 1; seed <= 20; seed++)

@@ -10,9 +10,9 @@
 #include "tests/kernel/check.h"
 #include "tests/kernel/guest.h"
 
-static struct launch_service service;
-static uint8_t *client;
-static size_t client_size;
+static struct launch_service service, things[2];
+static uint8_t *client, *things_client;
+static size_t client_size, things_client_size;
 
 static int run(const char *how, uint64_t timeout)
 {
@@ -52,6 +52,34 @@ static void programs(void)
     CHECK(run("8", 50000000) == 124);
 }
 
+/* The same with resources, which a client has in every state when it is killed: made, lent, moving, kept by the
+ * service; and with a service that ends while others have what it made. */
+static int run_things(const char *how, uint64_t timeout)
+{
+    const char *arguments[] = {"client", how};
+    struct launch launch = {.name = "client",
+                            .module_bytes = things_client,
+                            .module_size = things_client_size,
+                            .argument_count = how ? 2 : 1,
+                            .arguments = arguments,
+                            .timeout_nanoseconds = timeout,
+                            .service_count = 2,
+                            .services = things};
+    struct launch_result result;
+    launch_run(&launch, &result);
+    return launch_exit_status(&result);
+}
+
+static void resources(void)
+{
+    CHECK(run_things(NULL, 0) == 0);
+    CHECK(run_things("leave", 0) == 0 && run_things("end", 0) == 0 && run_things("forget", 0) == 0);
+    CHECK(run_things("type", 0) == 134 && run_things("many", 0) == 134 && run_things("4", 0) == 0);
+    for (uint64_t i = 1; i <= 30; i++) {
+        CHECK(run_things("race", 2000000 + i * 97000) == 124);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct heap_statistics heap[2];
@@ -62,8 +90,14 @@ int main(int argc, char **argv)
     service.name = "service";
     service.module_bytes = guest_bytes("../services/service", &service.module_size);
     client = guest_bytes("../services/client", &client_size);
+    things[0].name = "things";
+    things[0].module_bytes = guest_bytes("../services/things_service", &things[0].module_size);
+    things[1].name = "visitor";
+    things[1].module_bytes = guest_bytes("../services/things_visitor", &things[1].module_size);
+    things_client = guest_bytes("../services/things_client", &things_client_size);
     for (int round = 0; round < 2; round++) {
         programs();
+        resources();
         system_trim();
         kernel_heap_statistics(&heap[round]);
         platform_memory_statistics(&memory[round]);
@@ -72,7 +106,11 @@ int main(int argc, char **argv)
     CHECK(memory[0].frames_used == memory[1].frames_used);
     CHECK(object_count(OBJECT_PORT) == 0 && object_count(OBJECT_PORT_CLIENT) == 0);
     CHECK(object_count(OBJECT_EVENT) == 0 && object_count(OBJECT_REPLY) == 0);
+    CHECK(object_count(OBJECT_RESOURCE) == 0 && object_count(OBJECT_CHANNEL) == 0);
     free((void *)service.module_bytes);
+    free((void *)things[0].module_bytes);
+    free((void *)things[1].module_bytes);
+    free(things_client);
     free(client);
     return checks_report();
 }

@@ -19,6 +19,13 @@ $(BUILD)/services/older.wasm: tests/services/older.c tests/services/generated/gr
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
+# The same of things.wit.
+THINGS_TESTS := $(addprefix $(BUILD)/services/things_,client.wasm service.wasm visitor.wasm)
+$(THINGS_TESTS): $(BUILD)/services/%.wasm: tests/services/%.c tests/services/generated/%.c tests/services/generated/%.h \
+                 sdk/tessera.h sdk/service/start.c | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+
 THREADED_SERVICE_TESTS := $(BUILD)/services/threads_client.wasm $(BUILD)/services/threads_service.wasm
 $(THREADED_SERVICE_TESTS): $(BUILD)/services/threads_%.wasm: tests/services/threads_%.c tests/services/service.c \
                            tests/services/generated/exchange_%.c sdk/service/start.c $(wildcard sdk/threads/*) | setup-build
@@ -34,4 +41,4 @@ $(BUILD)/services/creator.wasm: tests/services/creator.c sdk/tessera.h | setup-b
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $< -o $@
 
-TEST_FILES += $(BUILD)/services/creator.wasm $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+TEST_FILES += $(THINGS_TESTS) $(BUILD)/services/creator.wasm $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
