@@ -411,6 +411,7 @@ static void give_up(const struct service_call *call)
     if (call->guest.trap != TRAP_NONE) {
         thread_pass_trap_on(call->guest.trap);
     }
+    thread_end_if_asked(); /* by the end of the process's time, too, which can show as a call that timed out */
     if (!call->is_fault && function->has_unavailable) {
         write_unavailable(call);
         return;
@@ -534,13 +535,8 @@ uint64_t service_import_called(struct instance *instance, const struct argument_
     service_guest_begin(&call.guest, instance);
     gather(import->function->core, registers, flat);
     if (lift(&call, flat) && make_room(&call)) {
-        enum status status = exchange(&call);
-        if (status == STATUS_OK) {
+        if (exchange(&call) == STATUS_OK) {
             lower(&call, &result);
-        } else if (status == STATUS_ENDING) {
-            release(&call);
-            thread_end_if_asked();
-            instance_trap(instance, TRAP_SERVICE, NULL); /* not reached */
         }
     }
     release(&call);
