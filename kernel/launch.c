@@ -167,14 +167,6 @@ static bool give_handles(struct process *process, const struct launch_job *job)
            launch_services_give(job->services, job->service_count, process) == STATUS_OK;
 }
 
-static void end_process(struct process *process, const struct launch_job *job)
-{
-    if (job->program) {
-        program_leave(job->program);
-    }
-    process_destroy(process);
-}
-
 static void drop_grants(const struct launch_job *job)
 {
     if (job->port) {
@@ -185,9 +177,9 @@ static void drop_grants(const struct launch_job *job)
     }
 }
 
-void launch_job_run(void *argument)
+/* `program` is that of the process. */
+static void run_job(const struct launch_job *job, struct program *program)
 {
-    const struct launch_job *job = argument;
     const struct launch *launch = job->launch;
     struct process *process;
     if (process_create(launch->name, launch->memory_limit, &process) != STATUS_OK) {
@@ -201,22 +193,37 @@ void launch_job_run(void *argument)
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
     }
     bool given = give_handles(process, job);
-    given = (!job->program || program_enter(job->program, process) == STATUS_OK) && given;
-    if (!given) {
+    given = program_enter(program, process) == STATUS_OK && given;
+    if (given) {
+        thread_set_process(thread_current(), process);
+        if (job->foreground) {
+            foreground_enter(process);
+        }
+        run_process(process, job);
+        if (job->foreground) {
+            foreground_leave(process);
+        }
+        thread_set_process(thread_current(), NULL);
+    } else {
         refuse(job->result, "its handles could not be given to it: memory or a limit");
-        end_process(process, job);
-        return;
     }
-    thread_set_process(thread_current(), process);
-    if (job->foreground) {
-        foreground_enter(process);
+    program_leave(program);
+    process_destroy(process);
+}
+
+void launch_job_run(void *argument)
+{
+    const struct launch_job *job = argument;
+    struct program *program;
+    if (job->program) {
+        run_job(job, job->program);
+    } else if (program_attach(job->result, &program) == STATUS_OK) {
+        run_job(job, program);
+        program_detach(program);
+    } else {
+        refuse(job->result, "out of memory");
+        drop_grants(job);
     }
-    run_process(process, job);
-    if (job->foreground) {
-        foreground_leave(process);
-    }
-    thread_set_process(thread_current(), NULL);
-    end_process(process, job);
 }
 
 void launch_run(const struct launch *launch, struct launch_result *result)

@@ -31,6 +31,7 @@ struct program {
     struct account *account; /* of the starter, that pays for its objects */
     struct program_budget lent;
     bool budgeted; /* by a starter, who may be gone */
+    bool attached; /* to a process that is not made of it: `result` is all that it has of the last part */
 
     /* Written before EXITED is signaled. */
     enum launch_outcome outcome;
@@ -329,12 +330,24 @@ static void log_refusal(const struct program *program)
     }
 }
 
-/* There is no process (any more): all but the object goes, and who waits for the end hears of it. */
+/* What became of it; who waits for the end hears of that. */
+static void tell_end(struct program *program, const struct launch_result *result)
+{
+    program->outcome = result->outcome;
+    program->exit_status = result->exit_status;
+    program->trap = result->trap;
+    spinlock_acquire(&program->object.lock);
+    program->state = PROGRAM_ENDED;
+    object_signal_locked(&program->object, 0, SIGNAL_EXITED);
+    spinlock_release(&program->object.lock);
+}
+
+/* There is no process (any more): all but the object goes. */
 static void end(struct program *program)
 {
-    program->outcome = program->result->outcome;
-    program->exit_status = program->result->exit_status;
-    program->trap = program->result->trap;
+    struct launch_result result = {.outcome = program->result->outcome,
+                                   .exit_status = program->result->exit_status,
+                                   .trap = program->result->trap};
     log_refusal(program);
     drop_grants(program);
     for (uint32_t i = 0; i < program->launch->directory_count; i++) {
@@ -343,10 +356,7 @@ static void end(struct program *program)
     compiled_module_release(program->module);
     arena_release(&program->arena);
     leave_family(program);
-    spinlock_acquire(&program->object.lock);
-    program->state = PROGRAM_ENDED;
-    object_signal_locked(&program->object, 0, SIGNAL_EXITED);
-    spinlock_release(&program->object.lock);
+    tell_end(program, &result);
 }
 
 static void run(void *argument)
@@ -459,8 +469,8 @@ enum status program_enter(struct program *program, struct process *process)
         process->thread_limit = (uint32_t)budget->threads;
         process->weight = (uint32_t)max_u64(budget->share, 1);
     }
-    process->program = program;
     enum status status = give_handles(program, process);
+    __atomic_store_n(&process->program, program, __ATOMIC_RELEASE);
     spinlock_acquire(&program->object.lock);
     program->process = process;
     program->id = process->id;
@@ -476,6 +486,42 @@ void program_leave(struct program *program)
     spinlock_acquire(&program->object.lock);
     program->process = NULL;
     spinlock_release(&program->object.lock);
+}
+
+enum status program_attach(struct launch_result *result, struct program **program)
+{
+    struct object *object;
+    enum status status = object_allocate(OBJECT_PROCESS, sizeof(**program), NULL, 0, &object);
+    if (status == STATUS_OK) {
+        *program = program_of(object);
+        (*program)->attached = true;
+        (*program)->state = PROGRAM_RUNNING;
+        (*program)->result = result;
+    }
+    return status;
+}
+
+void program_detach(struct program *program)
+{
+    tell_end(program, program->result);
+    object_release(&program->object);
+}
+
+/* The thread that runs the process has a reference until the process is no longer in the table. */
+static void acquire_program(struct process *process, void *context)
+{
+    struct program *program = __atomic_load_n(&process->program, __ATOMIC_ACQUIRE);
+    if (program) {
+        object_acquire(&program->object);
+        *(struct object **)context = &program->object;
+    }
+}
+
+enum status program_find(uint32_t id, struct object **result)
+{
+    *result = NULL;
+    process_table_find(id, acquire_program, result);
+    return *result ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 void program_status(struct object *object, struct program_status *status)
@@ -506,7 +552,9 @@ uint32_t process_named_handle(const struct process *process, const char *name, s
 
 void process_object_closed(struct object *object)
 {
-    program_kill(object);
+    if (!program_of(object)->attached) {
+        program_kill(object);
+    }
 }
 
 void process_object_destroy(struct object *object)

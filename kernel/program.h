@@ -56,7 +56,16 @@ struct program_status {
 };
 void program_status(struct object *object, struct program_status *status);
 
+/* The object of a process in the table, for those who may control all of them; the reference is the caller's.
+ * STATUS_NOT_FOUND: there is none with this number, or it has not quite begun. */
+enum status program_find(uint32_t id, struct object **result);
+
 /* ---- For launch.c ---- */
+/* An object for a process that nobody made as a program, so that it can be found. It lives on without handles.
+ * STATUS_NO_MEMORY. */
+enum status program_attach(struct launch_result *result, struct program **program);
+/* Its process is gone, `result` is what became of it; gives up the reference. */
+void program_detach(struct program *program);
 /* The process is there, and runs nothing yet: it gets limits and handles. */
 enum status program_enter(struct program *program, struct process *process);
 /* The process is about to be destroyed. */

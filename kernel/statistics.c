@@ -82,6 +82,36 @@ void process_table_leave(struct process *process)
     spinlock_release(&table_lock);
 }
 
+/* The process with this number in the chunk, or NULL. */
+static struct process *find_in_chunk(const struct chunk *chunk, uint32_t id)
+{
+    for (uint32_t word = 0; word < MAP_WORDS; word++) {
+        for (uint64_t map = chunk->map[word]; map; map &= map - 1) {
+            struct process *process = chunk->places[word * MAP_BITS + (uint32_t)__builtin_ctzll(map)];
+            if (process->id == id) {
+                return process;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The lock is given back after each chunk. A process does not change its place. */
+void process_table_find(uint32_t id, void (*function)(struct process *process, void *context), void *context)
+{
+    struct process *process = NULL;
+    bool more = true;
+    for (uint32_t i = 0; more && !process; i++) {
+        spinlock_acquire(&table_lock);
+        more = i < chunk_count;
+        process = more ? find_in_chunk(chunks[i], id) : NULL;
+        if (process) {
+            function(process, context);
+        }
+        spinlock_release(&table_lock);
+    }
+}
+
 /* ---- Reading ---- */
 
 static void add_counters(struct thread_counters *sum, const struct thread_counters *counters)

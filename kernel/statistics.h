@@ -50,6 +50,9 @@ struct process_statistics {
 /* Into the table, with a new number; STATUS_NO_MEMORY. And out of it: nobody looks at it any more. */
 enum status process_table_enter(struct process *process);
 void process_table_leave(struct process *process);
+/* Call `function` for the process with this number, if there is one, which stays in the table meanwhile. It may take
+ * locks of ranks above PROCESS_TABLE. */
+void process_table_find(uint32_t id, void (*function)(struct process *process, void *context), void *context);
 
 /* What it uses now; who calls keeps the process alive. */
 void process_statistics_read(struct process *process, struct process_statistics *statistics);

@@ -406,6 +406,12 @@ TESSERA_IMPORT(process_list)
 int32_t tessera_process_list(uint32_t handle, uint64_t *position, struct tessera_process_information *buffer,
                              uint32_t count);
 
+/* A handle, with all rights, to a process of that list: whoever has this right of the system's controls all programs.
+ * Closing the handle ends nothing that somebody else controls. Needs MANAGE. -TESSERA_ENOTFOUND: there is no such
+ * process, or it has not quite begun; -TESSERA_ELIMIT, -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(process_open)
+int32_t tessera_process_open(uint32_t handle, uint32_t id);
+
 struct tessera_trace_record {
     uint64_t time; /* monotonic nanoseconds */
     uint64_t argument;

@@ -155,6 +155,16 @@ int32_t host_process_kill(struct instance *instance, uint32_t handle)
     return tessera_result(status);
 }
 
+int32_t host_process_open(struct instance *instance, uint32_t handle, uint32_t id)
+{
+    struct object *program = NULL;
+    enum status status = caller_check(instance, handle, NEEDS(process_open));
+    if (status == STATUS_OK) {
+        status = program_find(id, &program);
+    }
+    return caller_give(instance, status, program);
+}
+
 static void describe(const struct program_status *status, struct tessera_process_status *described)
 {
     static const uint32_t ends[] = {[LAUNCH_EXITED] = TESSERA_PROCESS_EXITED,

@@ -108,21 +108,18 @@ static int run(int count, char **words)
 
 /* ---- The tools of the system ---- */
 
-#define TOOL_HANDLES 3
+#define TOOL_HANDLES 4
 
 static const struct tool {
     const char *name, *module;
-    const char *handles[TOOL_HANDLES]; /* of the tour's own, that it gets duplicates of; all rights but these: */
-    uint32_t rights;
+    const char *handles[TOOL_HANDLES]; /* of the tour's own, that it gets duplicates of */
+    uint32_t rights;                   /* to the system; to the others: all */
 } tools[] = {
-    {"svc",
-     "/system/svc.wasm",
-     {"tessera:init/status", "tessera:init/control", "tessera:log/reader"},
-     TESSERA_RIGHTS_SAME},
+    {"svc", "/system/svc.wasm", {"tessera:init/status", "tessera:init/control", "tessera:log/reader"}, 0},
     {"kill",
      "/system/svc.wasm",
-     {"tessera:init/status", "tessera:init/control", "tessera:log/reader"},
-     TESSERA_RIGHTS_SAME},
+     {"tessera:init/status", "tessera:init/control", "system"},
+     TESSERA_RIGHT_MANAGE | TESSERA_RIGHT_TRANSFER},
     {"ps", EXAMPLES "/ps.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_TRANSFER},
 };
 
@@ -143,7 +140,9 @@ static int32_t make_tool(const struct tool *tool, int count, char **words)
     for (int i = 0; i < TOOL_HANDLES && tool->handles[i] && result >= 0; i++) {
         result = tessera_handle_named(tool->handles[i], (uint32_t)strlen(tool->handles[i]));
         if (result > 0)
-            result = tessera_handle_duplicate((uint32_t)result, tool->rights);
+            result = tessera_handle_duplicate((uint32_t)result, strcmp(tool->handles[i], "system") == 0
+                                                                    ? tool->rights
+                                                                    : TESSERA_RIGHTS_SAME);
         if (result > 0) {
             handles[handle_count++] = (uint32_t)result;
             fprintf(stream, "handle=%s%c", tool->handles[i], 0);
@@ -191,7 +190,7 @@ static const struct command {
     {"run", "run NAME with arguments: run hello world, run primes 1000000, run crash divide", run},
     {"ps", "what runs, and what it uses; ps 1 says so every second", run_tool},
     {"svc", "services: svc; svc log; svc start, stop, restart, kill UNIT; svc replace UNIT MODULE", run_tool},
-    {"kill", "kill a service, by its name or the number of its process: see what svc says then", run_tool},
+    {"kill", "kill a service by its name, or any process by its number: see what ps and svc say", run_tool},
     {"exit", "power off", NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

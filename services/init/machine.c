@@ -106,11 +106,13 @@ static void add_handle(struct launch *launch, const char *name, int32_t handle)
 
 static void add_granted_handle(struct launch *launch, const char *what)
 {
-    const uint32_t pass_on = TESSERA_RIGHT_DUPLICATE | TESSERA_RIGHT_TRANSFER | TESSERA_RIGHT_MANAGE;
+    const uint32_t pass_on = TESSERA_RIGHT_DUPLICATE | TESSERA_RIGHT_TRANSFER;
     if (strcmp(what, "clock") == 0) {
-        add_handle(launch, "clock", tessera_handle_duplicate(TESSERA_CLOCK, TESSERA_RIGHT_READ | pass_on));
-    } else {
-        uint32_t rights = TESSERA_RIGHT_INSPECT | (strcmp(what, "system") == 0 ? TESSERA_RIGHT_EXECUTE : 0);
+        uint32_t rights = TESSERA_RIGHT_READ | TESSERA_RIGHT_MANAGE;
+        add_handle(launch, "clock", tessera_handle_duplicate(TESSERA_CLOCK, rights | pass_on));
+    } else { /* MANAGE is control over all processes */
+        uint32_t all = TESSERA_RIGHT_EXECUTE | TESSERA_RIGHT_MANAGE;
+        uint32_t rights = TESSERA_RIGHT_INSPECT | (strcmp(what, "system") == 0 ? all : 0);
         add_handle(launch, "system", tessera_handle_duplicate(TESSERA_SYSTEM, rights | pass_on));
     }
 }

@@ -7,7 +7,8 @@
  *     svc shutdown [STATUS]
  *
  * It needs client ends of tessera:init/status and control, and for `log` of tessera:log/reader. Under the name `kill`
- * it takes a unit only, or the number of its process. */
+ * it takes a unit, or the number of any process; for one that is no unit's it needs the system's handle with the right
+ * MANAGE. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #include "interfaces/generated/init_client.h"
 #include "interfaces/generated/log_reader.h"
+#include "sdk/tessera.h"
 
 static const char *const states[] = {"down", "idle", "waiting", "running", "stopping", "delayed", "ended", "failed"};
 static const char *const levels[] = {"debug", "info", "warning", "error"};
@@ -129,8 +131,22 @@ static int run_command(simple_command *command, char *unit)
     return result(command(&name, &problem), problem, unit);
 }
 
-/* `kill` WHAT: a unit, or the number of its process. */
-static int kill_unit(char *what)
+/* Any process, by the system's handle. */
+static int kill_process(uint32_t number)
+{
+    int32_t process = tessera_process_open(TESSERA_SYSTEM, number);
+    if (process < 0) {
+        fprintf(stderr, "kill: process %u: %s\n", (unsigned)number,
+                process == -TESSERA_ENOTFOUND ? "there is none" : "we may not");
+        return 1;
+    }
+    tessera_process_kill((uint32_t)process);
+    tessera_handle_close((uint32_t)process);
+    return 0;
+}
+
+/* `kill` WHAT: a unit, or the number of a process. The manager is told of one of its units'. */
+static int kill_named(char *what)
 {
     char *end, name[64];
     status_list_unit_t units;
@@ -138,7 +154,7 @@ static int kill_unit(char *what)
     if (*end || !process) {
         return run_command(control_kill, what);
     }
-    if (!get_units(&units)) {
+    if (process > UINT32_MAX || !get_units(&units)) {
         return 1;
     }
     for (size_t i = 0; i < units.len; i++) {
@@ -147,8 +163,8 @@ static int kill_unit(char *what)
             return run_command(control_kill, name);
         }
     }
-    fprintf(stderr, "kill: process %lu is none of the service manager's\n", process);
-    return 1;
+    status_list_unit_free(&units);
+    return kill_process((uint32_t)process);
 }
 
 static bool named_kill(const char *path)
@@ -169,7 +185,7 @@ int main(int count, char **words)
 {
     control_problem_t problem;
     if (count && named_kill(words[0])) {
-        return count == 2 ? kill_unit(words[1]) : usage();
+        return count == 2 ? kill_named(words[1]) : usage();
     }
     if (count < 2) {
         return show_units();

@@ -1,5 +1,6 @@
 /* Processes behind handles, from the side of a program: it starts itself, from its own file in /bin, with other
  * arguments. Without argument: all tests; prints what is wrong, its status is the number of that. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #define MILLISECOND INT64_C(1000000)
 
 static int failures;
+static int32_t module;
 static uint8_t pages[8][PAGE] __attribute__((aligned(PAGE)));
 
 #define EXPECT(condition)                                                                                              \
@@ -27,6 +29,8 @@ static int32_t named(const char *name)
 {
     return tessera_handle_named(name, (uint32_t)strlen(name));
 }
+
+static int run_loop(bool by_system);
 
 static int child(int argc, char **argv)
 {
@@ -55,6 +59,9 @@ static int child(int argc, char **argv)
                        strcmp(value, "some=thing") == 0 && named("nothing") == -TESSERA_ENOTFOUND
                    ? 7
                    : 1;
+    }
+    if (strcmp(what, "starter") == 0) { /* run another one that loops; by a handle, or else by the system */
+        return run_loop(argc > 2);
     }
     if (strcmp(what, "grow") == 0) { /* how many MiB it gets */
         int got = 0;
@@ -88,8 +95,6 @@ static int child(int argc, char **argv)
 }
 
 /* ---- Starting ---- */
-
-static int32_t module;
 
 struct description {
     char text[512];
@@ -143,6 +148,21 @@ static uint32_t run(const char *what, const char *argument)
 {
     struct description description = describe(what, argument);
     return finish(create(&description, NULL, 0)).conventional_status;
+}
+
+static int run_loop(bool by_system)
+{
+    static const char path[] = "/bin/guest.wasm";
+    if (by_system) {
+        static const char text[] = "module=/bin/guest.wasm\0name=victim\0argument=child\0argument=loop";
+        return tessera_process_run(TESSERA_SYSTEM, text, sizeof(text));
+    }
+    module = tessera_module_load(path, sizeof(path) - 1);
+    struct description description = {.length = 0};
+    add(&description, "name", "victim");
+    add(&description, "argument", "child");
+    add(&description, "argument", "loop");
+    return (int)finish(create(&description, NULL, 0)).conventional_status;
 }
 
 static void ends(void)
@@ -388,6 +408,61 @@ static void revocation(void)
     }
 }
 
+/* The number of the process with this name; 0: there is none. */
+static uint32_t find_process(const char *name)
+{
+    struct tessera_process_information list[8];
+    uint64_t position = 0;
+    for (int32_t count; (count = tessera_process_list(TESSERA_SYSTEM, &position, list, 8)) > 0;) {
+        for (int32_t i = 0; i < count; i++) {
+            const char *slash = strrchr(list[i].name, '/');
+            if (strcmp(slash ? slash + 1 : list[i].name, name) == 0) {
+                return list[i].id;
+            }
+        }
+    }
+    return 0;
+}
+
+/* A grandchild, to which this program has no handle, is found and killed; its parent sees how it ended. */
+static void opens(void)
+{
+    for (int i = 0; i < 2; i++) {
+        uint32_t handle = duplicate(TESSERA_SYSTEM), number = 0;
+        struct description description = describe("starter", i ? "system" : NULL);
+        add(&description, "handle", "system");
+        add(&description, "directory", "/bin");
+        int32_t process = create(&description, &handle, 1);
+        EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
+        while (!number) {
+            number = find_process("victim");
+        }
+        int32_t victim = tessera_process_open(TESSERA_SYSTEM, number), same;
+        while (victim == -TESSERA_ENOTFOUND) { /* it has just begun */
+            victim = tessera_process_open(TESSERA_SYSTEM, number);
+        }
+        EXPECT(victim > 0 && status_of(victim).id == number && status_of(victim).state == TESSERA_PROCESS_RUNNING);
+        same = tessera_process_open(TESSERA_SYSTEM, number);
+        EXPECT(same > 0 && tessera_handle_close((uint32_t)same) == 0);
+        EXPECT(tessera_wait_one((uint32_t)victim, TESSERA_SIGNAL_EXITED, 0) == -TESSERA_ETIMEOUT);
+        EXPECT(tessera_process_start((uint32_t)victim) == -TESSERA_EBUSY);
+        EXPECT(tessera_process_kill((uint32_t)victim) == 0);
+        EXPECT(tessera_wait_one((uint32_t)victim, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
+        EXPECT(status_of(victim).conventional_status == 137);
+        tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER);
+        EXPECT(status_of(process).exit_status == 137);
+        EXPECT(tessera_process_open(TESSERA_SYSTEM, number) == -TESSERA_ENOTFOUND);
+        tessera_handle_close((uint32_t)process);
+        tessera_handle_close((uint32_t)victim);
+    }
+    int32_t weak = tessera_handle_duplicate(TESSERA_SYSTEM, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_EXECUTE);
+    EXPECT(tessera_process_open((uint32_t)weak, 1) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_open(TESSERA_SYSTEM, 0) == -TESSERA_ENOTFOUND);
+    int32_t self = tessera_process_open(TESSERA_SYSTEM, find_process("guest.wasm"));
+    EXPECT(self > 0 && tessera_handle_close((uint32_t)self) == 0); /* and it lives on */
+    tessera_handle_close((uint32_t)weak);
+}
+
 /* Programs that wait, at once: what the machine uses for each, its own pages included. Needs the system's handle. */
 static void alive(int count)
 {
@@ -441,6 +516,10 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "alive") == 0) {
         alive(atoi(argv[2]));
+        return failures;
+    }
+    if (argc > 1 && strcmp(argv[1], "open") == 0) {
+        opens();
         return failures;
     }
     ends();
