@@ -1,6 +1,5 @@
 """The CPU programs: what they are made of, how they are built, what they must print."""
 import pathlib
-import shutil
 
 from . import process
 
@@ -36,41 +35,6 @@ def names():
     return sorted(path.stem for path in HERE.glob("programs/*.c") if path.stem not in NOT_MEASURED)
 
 
-def fetch_source(package, folder):
-    """Debian's source of `package`, unpacked; apt's own state is not touched."""
-    target = folder / package
-    if target.exists():
-        return target
-    apt = folder / "apt"
-    for sub in ("lists/partial", "parts"):
-        (apt / sub).mkdir(parents=True, exist_ok=True)
-    written = 0
-    for path in pathlib.Path("/etc/apt").glob("sources.list.d/debian.sources"):
-        (apt / "parts" / path.name).write_text(path.read_text().replace("Types: deb\n", "Types: deb-src\n"))
-        written += 1
-    for path in pathlib.Path("/etc/apt").glob("sources.list"):
-        lines = [line.replace("deb ", "deb-src ", 1) for line in path.read_text().splitlines() if line.startswith("deb ")]
-        (apt / "parts" / path.name.replace("sources.list", "main.list")).write_text("\n".join(lines) + "\n")
-        written += len(lines)
-    if not written:
-        raise process.Failed("no Debian package source is configured here")
-    options = ["-q", "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={apt}/parts",
-               "-o", f"Dir::State::lists={apt}/lists", "-o", "APT::Get::List-Cleanup=0", "-o", "APT::Sandbox::User=root"]
-    process.run_once(["apt-get", *options, "update"])
-    download = folder / (package + ".download")
-    shutil.rmtree(download, ignore_errors=True)
-    download.mkdir()
-    process.run_once(["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", download,
-                      "apt-get", *options, "source", "--download-only", "--tar-only", package])
-    archives = list(download.glob("*.orig.tar.*"))
-    if len(archives) != 1:
-        raise process.Failed(f"no source archive of {package}")
-    process.run_once(["tar", "-C", download, "-xf", archives[0]])
-    next(path for path in download.iterdir() if path.is_dir()).rename(target)
-    (target / ".version").write_text(archives[0].name.split("_")[1].split(".orig")[0])
-    return target
-
-
 class Program:
     """A program, built for the host and for wasm32-wasi on demand."""
 
@@ -82,7 +46,8 @@ class Program:
         sources, flags = [HERE / "programs" / (self.name + ".c")], []
         if self.name in FOREIGN:
             package, sub, files, flags = FOREIGN[self.name]
-            source = fetch_source(package, self.folder / "source") / sub
+            folder, _ = process.run_once([HERE.parent / "scripts/debian_source", self.folder / "debian", package])
+            source = pathlib.Path(folder.strip()) / sub
             sources += [source / (file + ".c") for file in files]
             flags = ["-I", source, *flags]
         inputs = [*sources, HERE / "programs/bench.h", pathlib.Path(__file__)]

@@ -68,35 +68,16 @@ def npm(build, package, version, sums):
     return folder
 
 
-def debian_source(build, package, tarball):
-    """The unpacked upstream source of a Debian 12 package. Uses the mirror that this machine uses, and a list of
-    sources of its own: the system's stays as it is."""
-    private = os.path.abspath(f"{build}/programs/apt")
-    options = ["-o", f"Dir::Etc::sourcelist={private}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
-               "-o", f"Dir::State::lists={private}/lists", "-o", f"Dir::Cache={private}/cache", "-q"]
-
-    def make_lists(folder):
-        mirrors = command(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
-                           "Codename: bookworm", "Component: main"]).split()
-        if not mirrors:
-            raise Missing("apt knows no mirror of Debian 12")
-        for name in ("lists/partial", "cache/archives/partial"):
-            os.makedirs(f"{folder}/{name}")
-        with open(f"{folder}/sources.list", "w") as file:
-            key = "/usr/share/keyrings/debian-archive-keyring.gpg"
-            file.write(f"deb-src [signed-by={key}] {mirrors[0]} bookworm main\n")
-        command(["apt-get"] + [word.replace(private, folder) for word in options] + ["update"])
-
-    def make(folder):
-        once(private, lambda temporary: make_lists(os.path.abspath(temporary)))
-        command(["apt-get", *options, "source", "--download-only", package], cwd=folder)
-        if not os.path.exists(f"{folder}/{tarball}"):
-            raise Missing(f"Debian's {package} is no longer {tarball}")
-        with tarfile.open(f"{folder}/{tarball}") as archive:
-            archive.extractall(folder)
-
-    folder = once(f"{build}/programs/{package}", make)
-    return next(path for path in glob.glob(f"{folder}/*") if os.path.isdir(path))
+def debian_source(build, package, archive):
+    """The unpacked upstream source of a Debian 12 package, of just this version."""
+    key = f"Debian's {package}"
+    if key in failures:
+        raise Missing(failures[key])
+    try:
+        return command(["scripts/debian_source", f"{build}/programs/debian", package, archive]).strip()
+    except Missing as reason:
+        failures[key] = str(reason)
+        raise
 
 
 def pypi_source(build, package, version):
