@@ -56,7 +56,7 @@ struct thread {
     struct thread_area area;          /* what compiled code sees; first, so that its address is the thread's */
     struct machine_state interrupted; /* of wasm code, by the timer or a trap */
     void *extended_state;             /* its xsave area, 64-byte aligned */
-    uint64_t saved_rsp;               /* of the kernel stack, while not running */
+    uint64_t saved_rsp;               /* of the kernel stack, while not running (kernel/hand_over.h) */
     uint64_t saved_gs_base;           /* the same; 0: not in wasm */
 
     uint32_t id;            /* of no other thread; 0: the one of the boot */
@@ -197,6 +197,13 @@ static inline uint64_t running_gs_base(void)
     __asm__ volatile("movq %%gs:%c1, %0" : "=r"(base) : "i"(HEADER_OFFSET(gs_base)));
     return base;
 }
+/* thread_current, where that works. */
+static inline struct thread *running_thread(void)
+{
+    struct thread *thread;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(thread) : "i"(HEADER_OFFSET(thread)));
+    return thread;
+}
 
 /* Must the guest that runs on this thread end: asked for, or past its time limit? And with which trap? */
 bool thread_end_is_due(const struct thread *thread);
@@ -210,8 +217,6 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument);
 /* As thread_start, for certain CPUs (thread_set_affinity). */
 enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result);
 void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
-/* For the scheduler: leave the current thread, whose state is set, for another one. */
-void thread_switch_to(struct cpu *cpu, struct thread *next);
 /* It was left for the last time. */
 void thread_died(struct thread *thread);
 void thread_interruption_initialize(void); /* interrupt.c */
@@ -237,9 +242,8 @@ void scheduler_handle_pending(enum guest_position position);
 /* What is to be done for the one that was left: first thing after each switch, on the stack of the one that runs now.
  */
 void scheduler_switched(void);
-/* Give the CPU to a thread that was claimed (thread_claim), and sleep, as scheduler_block(THREAD_WAITING). That one
- * goes on in the rest of this thread's time slice, on its share; CPU time is charged to whichever of both runs when it
- * is taken. */
+/* Give the CPU to a thread that was claimed (thread_claim), and sleep, as scheduler_block(THREAD_WAITING); that one goes
+ * on in the rest of this thread's time slice (kernel/hand_over.h). */
 void scheduler_hand_over(struct thread *next);
 /* Run with this priority if the own one is lower; back to the own one. It counts at once, in a queue as well. */
 void scheduler_lend_priority(struct thread *thread, uint32_t priority);
@@ -265,8 +269,8 @@ bool sleep_end(struct thread *thread, enum wait_state why);
 bool thread_claim(struct thread *thread);
 /* Let it sleep on. `deadline` is that of its wait; what came meanwhile ends the wait now. */
 void thread_unclaim(struct thread *thread, uint64_t deadline);
-/* As thread_wait_finish, giving the CPU to a thread that was claimed. A lock was taken after thread_wait_begin. */
-enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline);
+/* thread_wait_hand_over (kernel/hand_over.h), whatever has to be looked at on the way. */
+enum wait_result sleep_hand_over(struct thread *next, uint64_t deadline);
 /* Wake those of this CPU whose time has come, and those whose streams are ready. */
 void sleep_expire(struct cpu *cpu);
 /* Does anybody wait for a stream? */

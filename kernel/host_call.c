@@ -61,7 +61,7 @@ __attribute__((naked, used)) static void host_call_common(void)
             "1: callq *(%%r11)\n"
             "movq %%gs:%c[thread], %%r10\n"
             "movq %c[wasm_rsp](%%r10), %%rsp\n"
-            "cmpl $0, %c[pending](%%r10)\n"
+            "cmpq $0, %c[pending](%%r10)\n" /* and `switched` */
             "jne 4f\n"
             "retq\n"
 
@@ -74,8 +74,16 @@ __attribute__((naked, used)) static void host_call_common(void)
             "jnz 3b\n"
             "jmp 1b\n"
 
+            /* The CPU takes a `ret` for the return to the last call that it saw, which was another thread's, and it would
+             * be wrong; where a jump leads it learns. */
+            "4: movl $0, %c[switched](%%r10)\n"
+            "cmpl $0, %c[pending](%%r10)\n"
+            "jne 7f\n"
+            "popq %%r10\n"
+            "jmpq *%%r10\n"
+
             /* keep the one result, whichever it is */
-            "4: movq %c[kernel_rsp](%%r10), %%rsp\n"
+            "7: movq %c[kernel_rsp](%%r10), %%rsp\n"
             "subq $16, %%rsp\n"
             "movq %%rax, (%%rsp)\n"
             "movsd %%xmm0, 8(%%rsp)\n"
@@ -103,7 +111,7 @@ __attribute__((naked, used)) static void host_call_common(void)
             "jmp 6b\n"
             :
             : [thread] "i"(HEADER(thread)), [instance] "i"(HEADER(kernel_instance)), [wasm_rsp] "i"(AREA(wasm_rsp)),
-              [kernel_rsp] "i"(AREA(kernel_rsp)), [pending] "i"(AREA(pending)),
+              [kernel_rsp] "i"(AREA(kernel_rsp)), [pending] "i"(AREA(pending)), [switched] "i"(AREA(switched)),
               [host_function] "i"(AREA(host_function)), [stack_words] "i"(offsetof(struct host_entry, stack_words)),
               [unlocked] "i"(offsetof(struct host_entry, unlocked)), [shares] "i"(offsetof(struct thread, shares)));
 }

@@ -597,8 +597,7 @@ bool instance_find_export(struct instance *instance, const char *name, size_t le
 
 void *instance_memory(struct instance *instance, uint64_t address, uint64_t bytes)
 {
-    uint64_t size = instance->header->memory.bytes;
-    return address <= size && bytes <= size - address ? instance->gs_base + address : NULL;
+    return instance_memory_here(instance, address, bytes);
 }
 
 void *instance_memory_required(struct instance *instance, uint64_t address, uint64_t bytes, const char *what)

@@ -91,6 +91,13 @@ struct instance {
     uint8_t *dropped_data;
 };
 
+/* instance_memory, for what happens often. */
+static inline void *instance_memory_here(const struct instance *instance, uint64_t address, uint64_t bytes)
+{
+    uint64_t size = instance->header->memory.bytes;
+    return address <= size && bytes <= size - address ? instance->gs_base + address : NULL;
+}
+
 /* The funcref of a host function. */
 struct host_reference {
     uint32_t number;

@@ -49,12 +49,10 @@ void object_free(struct object *object)
     account_credit(account, bytes);
 }
 
-void object_release(struct object *object)
+void object_end(struct object *object)
 {
-    if (atomic_add_u32(&object->references, -1) == 1) {
-        atomic_add_u32(&counts[object->type].live, -1);
-        object_types[object->type].destroy(object);
-    }
+    atomic_add_u32(&counts[object->type].live, -1);
+    object_types[object->type].destroy(object);
 }
 
 uint64_t object_count(enum object_type type)

@@ -125,9 +125,15 @@ static inline void object_acquire(struct object *object)
 {
     atomic_add_u32(&object->references, 1);
 }
+void object_end(struct object *object); /* there is no reference any more */
 /* Gives up a reference; with the last one the object is destroyed. No lock may be held but for those that the type's
  * destroy function allows. */
-void object_release(struct object *object);
+static inline void object_release(struct object *object)
+{
+    if (atomic_add_u32(&object->references, -1) == 1) {
+        object_end(object);
+    }
+}
 
 static inline uint32_t object_signals(const struct object *object)
 {

@@ -15,7 +15,7 @@
  *
  * Further CPUs are started late, when a thread waited for START_NANOSECONDS: a short program never needs one. */
 #include "engine/base.h"
-#include "kernel/cpu.h"
+#include "kernel/hand_over.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/process_lock.h"
@@ -486,7 +486,8 @@ static void switch_to(struct thread *next)
         __atomic_store_n(&cpu->idle_state, next == cpu->idle_thread ? IDLE_LOOKS : IDLE_NONE, __ATOMIC_SEQ_CST);
     }
     arm_timer(cpu, next);
-    thread_switch_to(cpu, next);
+    thread_switch(cpu, cpu->current, next);
+    scheduler_switched();
 }
 
 void scheduler_block(enum thread_state state)
@@ -520,7 +521,8 @@ void scheduler_hand_over(struct thread *next)
         cpu->timer_armed = next->process->deadline;
         platform_timer_arm(cpu->timer_armed);
     }
-    thread_switch_to(cpu, next);
+    thread_switch(cpu, thread, next);
+    scheduler_switched();
     thread->lends = false;
 }
 

@@ -6,7 +6,7 @@
  * runs again, under the same lock under which its wait is ended by the time: so no wake of an old wait hits a new one.
  */
 #include "engine/base.h"
-#include "kernel/cpu.h"
+#include "kernel/hand_over.h"
 #include "kernel/instance_parts.h"
 #include "kernel/process_lock.h"
 #include "kernel/trace.h"
@@ -138,9 +138,7 @@ static void stream_leave(struct thread *thread)
 
 void thread_wait_begin(void)
 {
-    struct thread *thread = thread_current();
-    thread->wait_ends = true;
-    __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_RELEASE);
+    thread_wait_begin_here(thread_current());
 }
 
 void thread_wait_cancel(void)
@@ -252,19 +250,9 @@ void sleep_finish_locked(void)
     finish_here(thread, NULL, UINT64_MAX);
 }
 
-enum wait_result thread_wait_hand_over(struct thread *next, uint64_t deadline)
+enum wait_result sleep_hand_over(struct thread *next, uint64_t deadline)
 {
-    struct thread *thread = thread_current();
-    const struct process *process = thread->process;
-    bool plain = deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
-                 !process->end_request;
-    if (!plain || __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) != WAIT_BEGUN) {
-        return finish(thread, next, deadline);
-    }
-    scheduler_hand_over(next);
-    bool woken = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_OVER_WOKEN;
-    __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
-    return woken ? WAIT_WOKEN : WAIT_ENDS; /* there was no deadline */
+    return finish(thread_current(), next, deadline);
 }
 
 void thread_sleep_until(uint64_t deadline)

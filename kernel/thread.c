@@ -99,35 +99,7 @@ void thread_destroy(struct thread *thread)
     kernel_free(thread, sizeof(*thread));
 }
 
-/* ---- Changing threads ---- */
-
-/* Keep the callee-saved registers on this stack, its rsp in *save, and go on with what was kept on the other. */
-__attribute__((naked)) static void switch_stack(__attribute__((unused)) uint64_t *save,
-                                                __attribute__((unused)) uint64_t load)
-{
-    __asm__("pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
-            "movq %rsp, (%rdi)\n"
-            "movq %rsi, %rsp\n"
-            "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n"
-            "retq\n");
-}
-#define SWITCH_STACK_WORDS 7 /* six registers and the return address */
-
-void thread_switch_to(struct cpu *cpu, struct thread *next)
-{
-    struct thread *previous = cpu->current;
-    previous->saved_gs_base = previous->activation && !previous->activation->without_gs ? running_gs_base() : 0;
-    __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
-    cpu->current = next;
-    cpu->previous = previous;
-    next->counters.switches++;
-    TRACE(SWITCH, previous->id, previous->state);
-    if (next->saved_gs_base) {
-        platform_set_gs(next->saved_gs_base);
-    }
-    switch_stack(&previous->saved_rsp, next->saved_rsp);
-    scheduler_switched();
-}
+/* ---- Threads of the kernel ---- */
 
 _Noreturn static void thread_begin(void)
 {
@@ -152,10 +124,10 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
     thread->kernel_stack = stack;
     thread->entry = entry;
     thread->argument = argument;
-    /* As switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
+    /* As thread_switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
     uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_BYTES) - 1;
     *--top = (uintptr_t)thread_begin;
-    thread->saved_rsp = (uintptr_t)(top - (SWITCH_STACK_WORDS - 1));
+    thread->saved_rsp = (uintptr_t)top;
     return thread;
 }
 

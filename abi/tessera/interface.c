@@ -58,11 +58,6 @@ int32_t tessera_error(enum status status)
     }
 }
 
-uint64_t caller_deadline(struct instance *instance, uint64_t deadline)
-{
-    return process_visible_deadline(instance->process, deadline);
-}
-
 int32_t caller_give(struct instance *instance, enum status status, struct object *object)
 {
     uint32_t number = 0;

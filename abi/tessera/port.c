@@ -1,11 +1,10 @@
 /* Ports: calls from one program into another. First everything that the caller's memory holds is checked and copied;
  * then the objects are looked up; then numbers of handles are turned into grants, which a message owns, and back on the
  * other side. The bytes go from memory to memory (kernel/port.h). */
-#include "kernel/port.h"
+#include "kernel/port_parts.h"
 
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
-#include "kernel/cpu.h"
 
 /* What the caller sends: `message` has its grants from take_handles on. */
 struct outgoing {
@@ -143,6 +142,20 @@ int32_t host_port_client_create(struct instance *instance, uint32_t handle, uint
 
 /* ---- Calling ---- */
 
+/* As handle_find. */
+static enum status find_client(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
+                               struct object **client)
+{
+    struct handle_table *table = caller_handles(instance);
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, handle, type, rights, client);
+    if (LIKELY(status == STATUS_OK)) {
+        object_acquire(*client);
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
 int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t address)
 {
     struct tessera_call call;
@@ -155,20 +168,21 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
     enum status status = decode_message(instance, call.request, call.request_bytes, call.request_handles,
                                         call.request_handle_count, &request, "port_call: request");
     if (status == STATUS_OK) {
-        status = handle_find(caller_handles(instance), handle, NEEDS(port_call), &client);
+        status = find_client(instance, handle, NEEDS(port_call), &client);
     }
-    if (status != STATUS_OK) {
+    if (UNLIKELY(status != STATUS_OK)) {
         return tessera_result(status);
     }
     status = take_handles(instance, &request);
-    if (status == STATUS_OK) {
-        status = port_call(client, &request.message, &answer, caller_deadline(instance, call.deadline));
+    if (LIKELY(status == STATUS_OK)) {
+        status = port_call_here(running_thread(), (const struct port_client *)client, &request.message, &answer,
+                                caller_deadline(instance, call.deadline));
     }
     object_release(client);
-    if (status == STATUS_OK) {
+    if (LIKELY(status == STATUS_OK)) {
         status = give_handles(instance, &answer, call.answer_handles);
     }
-    if (status == STATUS_OK) {
+    if (LIKELY(status == STATUS_OK)) {
         call.answer_bytes = answer.length;
         call.answer_handle_count = answer.grant_count;
         write_results(instance, address, &call, sizeof(call), offsetof(struct tessera_call, answer_bytes),
@@ -292,24 +306,23 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     if (status == STATUS_OK) {
         status = find_port(instance, handle, NEEDS(port_reply_receive), &port, &buffer.revocations, &taken);
     }
-    if (status != STATUS_OK) {
+    if (UNLIKELY(status != STATUS_OK)) {
         return tessera_result(status);
     }
     status = take_handles(instance, &answer);
-    if (status != STATUS_OK) {
-        if (taken) {
-            object_release(port);
+    if (LIKELY(status == STATUS_OK)) {
+        uint64_t deadline = caller_deadline(instance, request.deadline);
+        status = LIKELY(!taken) ? port_reply_receive_here(running_thread(), (struct port *)port, &answer.message,
+                                                          &answered, &buffer, deadline)
+                                : port_reply_receive(port, &answer.message, &answered, &buffer, deadline);
+        if (UNLIKELY(status == STATUS_AGAIN)) {
+            status = receive(instance, handle, &buffer, deadline);
         }
-        return tessera_result(status);
     }
-    status = port_reply_receive(port, &answer.message, &answered, &buffer, caller_deadline(instance, request.deadline));
-    if (taken) {
+    if (UNLIKELY(taken)) {
         object_release(port);
     }
-    if (status == STATUS_AGAIN) {
-        status = receive(instance, handle, &buffer, caller_deadline(instance, request.deadline));
-    }
-    return result_or_end(status == STATUS_OK
+    return result_or_end(LIKELY(status == STATUS_OK)
                              ? received(instance, request_address, &request, &buffer, tessera_result(answered))
                              : status);
 }

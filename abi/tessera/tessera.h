@@ -45,15 +45,18 @@ enum status caller_finish(enum status status);
 /* As instance_memory_required, for what happens often. */
 static inline void *caller_memory(struct instance *instance, uint32_t address, uint64_t bytes, const char *what)
 {
-    uint64_t size = instance->header->memory.bytes;
-    if (address > size || bytes > size - address) {
+    void *memory = instance_memory_here(instance, address, bytes);
+    if (!memory) {
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, what);
     }
-    return instance->gs_base + address;
+    return memory;
 }
 
 /* When a wait of the caller ends: not between the ticks of the time that it can see. */
-uint64_t caller_deadline(struct instance *instance, uint64_t deadline);
+static inline uint64_t caller_deadline(struct instance *instance, uint64_t deadline)
+{
+    return deadline == UINT64_MAX ? deadline : process_visible_deadline(instance->process, deadline);
+}
 /* What the description's fields `interface` mean for a program that the process starts: `bindings` has room for all,
  * and then a grant each. On failure there is none. */
 struct launch_binding;

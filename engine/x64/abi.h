@@ -35,10 +35,16 @@ struct thread_area {
                              and nested entries; 0 outside of wasm_enter, where the kernel starts it */
     uint64_t stack_limit; /* lowest usable address of the wasm stack */
     uint64_t stack_base;  /* highest */
-    uint32_t pending;     /* not 0: something waits for this thread; looked at when a host call returns */
-    uint32_t host_function; /* number of the host function that was called last, for backtraces */
+    /* Both are looked at when a host call returns, in one step: */
+    uint32_t pending;       /* not 0: something waits for this thread */
+    uint32_t switched;      /* not 0: others ran meanwhile, and the CPU would predict their returns */
     uint64_t payload;       /* address of ABI_PAYLOAD_VALUES values: where `throw` leaves what it throws */
+    uint32_t host_function; /* number of the host function that was called last, for backtraces */
 };
+
+_Static_assert(offsetof(struct thread_area, switched) == offsetof(struct thread_area, pending) + 4 &&
+                   offsetof(struct thread_area, pending) % 8 == 0,
+               "compared as one word");
 
 /* The values of an exception lie in 16 bytes each. A tag has at most as many as a function type has parameters. */
 #define ABI_PAYLOAD_VALUES      1000
