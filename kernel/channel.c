@@ -297,6 +297,11 @@ void channel_unread(struct object *object, struct message *message)
     }
 }
 
+uint32_t channel_room(const struct object *end)
+{
+    return (uint32_t)min_u64(((const struct channel *)end)->pair->bytes_maximum, MESSAGE_BYTES_MAXIMUM);
+}
+
 enum status channel_next(struct object *object, uint32_t *bytes, uint32_t *handle_count)
 {
     struct channel *end = (struct channel *)object;

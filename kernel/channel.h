@@ -62,6 +62,9 @@ void channel_unread(struct object *end, struct message *message);
 void channel_collect(void);
 void channel_collect_if_due(void);
 
+/* Bytes that may wait to be read in one direction: no message can be longer. */
+uint32_t channel_room(const struct object *end);
+
 /* Size of the first message. STATUS_AGAIN, STATUS_CLOSED. */
 enum status channel_next(struct object *end, uint32_t *bytes, uint32_t *handle_count);
 

@@ -206,6 +206,20 @@ enum status handle_find(struct handle_table *table, uint32_t number, enum object
     return status;
 }
 
+enum status handle_hold(struct handle_table *table, uint32_t number, enum object_type type, uint32_t rights,
+                        struct grant **result)
+{
+    struct object *object;
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, number, type, rights, &object);
+    if (status == STATUS_OK) {
+        *result = handle_grant(table, number);
+        grant_acquire(*result);
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
 enum status handle_close(struct handle_table *table, uint32_t number)
 {
     spinlock_acquire(&table->lock);

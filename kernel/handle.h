@@ -137,6 +137,10 @@ static inline enum status handle_find_locked(const struct handle_table *table, u
 enum status handle_find(struct handle_table *table, uint32_t number, enum object_type type, uint32_t rights,
                         struct object **result) EXCLUDES(table->lock);
 
+/* The grant behind such a number, for who waits: held until grant_release. */
+enum status handle_hold(struct handle_table *table, uint32_t number, enum object_type type, uint32_t rights,
+                        struct grant **result) EXCLUDES(table->lock);
+
 enum status handle_close(struct handle_table *table, uint32_t number) EXCLUDES(table->lock);
 /* STATUS_DENIED without RIGHT_DUPLICATE, or when `rights` (RIGHTS_SAME: all of the handle's) has one that the handle
  * does not have. */

@@ -109,8 +109,9 @@ void sleep_expire(struct cpu *cpu)
     }
 }
 
-static void stream_enter(struct thread *thread, enum stream stream)
+void thread_stream_enter(enum stream stream)
 {
+    struct thread *thread = thread_current();
     spinlock_acquire(&streams_lock);
     thread->wait_stream = stream;
     thread->stream_next = stream_waiters;
@@ -122,8 +123,9 @@ static void stream_enter(struct thread *thread, enum stream stream)
     }
 }
 
-static void stream_leave(struct thread *thread)
+void thread_stream_leave(void)
 {
+    struct thread *thread = thread_current();
     spinlock_acquire(&streams_lock);
     struct thread **link = &stream_waiters;
     while (*link != thread) {
@@ -265,13 +267,12 @@ void thread_sleep_until(uint64_t deadline)
 
 bool thread_wait_stream(enum stream stream, uint64_t deadline)
 {
-    struct thread *thread = thread_current();
     if (!platform_stream_readable(stream)) {
         TRACE(WAIT_STREAM, deadline, stream);
         thread_wait_begin();
-        stream_enter(thread, stream);
+        thread_stream_enter(stream);
         thread_wait_finish(deadline);
-        stream_leave(thread);
+        thread_stream_leave();
         thread_end_if_asked();
     }
     return platform_stream_readable(stream);

@@ -43,6 +43,9 @@ void thread_wait_cancel(void);
  * 0: do not sleep), or until its guest is to end: WAIT_ENDS, and the guest still has to be ended, thread_end_if_asked.
  */
 enum wait_result thread_wait_finish(uint64_t deadline);
+/* The queue of the machine's streams: a thread in it is woken when its stream can be read. */
+void thread_stream_enter(enum stream stream);
+void thread_stream_leave(void);
 /* End the wait of a thread that is between thread_wait_begin and thread_wait_finish. True: it was this call that did.
  * False: it does not wait, or its wait is over already (the time, another wake). With locks held up to rank STREAMS.
  * The caller knows that the thread lives: its lock keeps it in the queue. */

@@ -76,17 +76,23 @@ static void leave_all(struct sleeper *sleepers, uint32_t count)
     }
 }
 
-static enum status wait_once(struct wait_item *items, struct sleeper *sleepers, uint32_t count, uint64_t deadline,
-                             uint32_t *ready)
+static enum status wait_once(struct wait_item *items, struct sleeper *sleepers, uint32_t count,
+                             const enum stream *stream, uint64_t deadline, uint32_t *ready)
 {
     uint64_t next = UINT64_MAX;
     thread_wait_begin();
+    if (stream) {
+        thread_stream_enter(*stream);
+    }
     enum status status = look_at_all(items, sleepers, count, true, &next, ready);
     enum wait_result result = WAIT_WOKEN;
     if (status != STATUS_OK || *ready) {
         thread_wait_cancel();
     } else {
         result = thread_wait_finish(min_u64(deadline, next));
+    }
+    if (stream) {
+        thread_stream_leave();
     }
     leave_all(sleepers, count);
     return status == STATUS_OK && result == WAIT_ENDS ? STATUS_ENDING : status;
@@ -102,7 +108,17 @@ enum status wait_change(struct grant *grant, uint32_t wanted, uint64_t deadline)
     struct wait_item item = {.grant = grant, .wanted = wanted};
     struct sleeper sleeper = {.waiter.notify = wake_sleeper, .thread = thread_current()};
     uint32_t ready;
-    return is_over(deadline) ? STATUS_TIMED_OUT : wait_once(&item, &sleeper, 1, deadline, &ready);
+    return is_over(deadline) ? STATUS_TIMED_OUT : wait_once(&item, &sleeper, 1, NULL, deadline, &ready);
+}
+
+enum status wait_changes(struct wait_item *items, uint32_t count, const enum stream *stream, uint64_t deadline)
+{
+    struct sleeper sleepers[WAIT_CHANGES_MAXIMUM];
+    uint32_t ready;
+    for (uint32_t i = 0; i < count; i++) {
+        sleepers[i] = (struct sleeper){.waiter.notify = wake_sleeper, .thread = thread_current()};
+    }
+    return is_over(deadline) ? STATUS_TIMED_OUT : wait_once(items, sleepers, count, stream, deadline, &ready);
 }
 
 enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline, uint32_t *ready)
@@ -121,7 +137,7 @@ enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline
         if (is_over(deadline)) {
             return STATUS_TIMED_OUT;
         }
-        status = wait_once(items, sleepers, count, deadline, ready);
+        status = wait_once(items, sleepers, count, NULL, deadline, ready);
     }
     return status;
 }

@@ -14,6 +14,7 @@
 #define KERNEL_WAIT_H
 
 #include "kernel/handle.h"
+#include "kernel/platform.h"
 
 /* The signals that are set now, a timer's included; when nothing is, *deadline becomes the time at which to look again,
  * if that is earlier. `wanted` are those that the caller will act on: an exclusive object's are cleared. */
@@ -36,6 +37,11 @@ enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline
 /* For those who have just looked themselves, and look again when it returns: sleep until one of the signals may have
  * been set, once. Statuses as above. */
 enum status wait_change(struct grant *grant, uint32_t wanted, uint64_t deadline);
+
+/* The same for a few (WAIT_CHANGES_MAXIMUM), and for one of the machine's streams to be readable unless `stream` is
+ * NULL. */
+#define WAIT_CHANGES_MAXIMUM 4
+enum status wait_changes(struct wait_item *items, uint32_t count, const enum stream *stream, uint64_t deadline);
 
 /* ---- Wait sets ---- */
 #define WAIT_SET_ENTRIES_MAXIMUM (UINT32_C(1) << 20)

@@ -484,13 +484,23 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *     argument=TEXT      one for each, argv[0] first
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
- *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order.
- * Imports of an interface are bound to a client end of a port that is called as the interface; "system", "clock" and
- * "port" are also TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT timeout=NANOSECONDS  time limit and what it may use at
- * most, which this program may use no more, until the other one has ended: memory=BYTES       of linear memories and
- * large tables; else half of what is left objects=BYTES      of the kernel, for its objects; else a quarter of what is
- * left handles=COUNT      at a time; else a quarter threads=COUNT      at a time; else a quarter share=NUMBER       of
- * the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left */
+ *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order
+ *     timeout=NANOSECONDS  time limit
+ * and what it may use at most, which this program may use no more, until the other one has ended:
+ *     memory=BYTES       of linear memories and large tables; else half of what is left
+ *     objects=BYTES      of the kernel, for its objects; else a quarter of what is left
+ *     handles=COUNT      at a time; else a quarter
+ *     threads=COUNT      at a time; else a quarter
+ *     share=NUMBER       of the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left
+ *
+ * Names of handles that mean something: "system", "clock" and "port" are TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT,
+ * too. To a client end of a port that is called as an interface, imports of that interface are bound. "stdin", "stdout"
+ * and "stderr", ends of channels, are the program's standard streams; else it has this program's.
+ *
+ * What is written to such a stream arrives as messages, in pieces of a quarter of the channel's room at most, and waits
+ * when there is none; what is read are the bytes of the messages, one behind the other, whatever their length. When the
+ * other end is gone, a read has come to the end and a write fails with EPIPE. Handles in messages are closed. The handle
+ * is the file descriptor's, and closed with it. So a pipe between two programs is a channel of which each has one end. */
 TESSERA_IMPORT(process_create)
 int32_t tessera_process_create(uint32_t module, const char *description, uint32_t bytes, const uint32_t *handles,
                                uint32_t count);

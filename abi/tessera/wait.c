@@ -11,16 +11,7 @@
 enum status caller_hold(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
                         struct grant **result)
 {
-    struct object *object;
-    struct handle_table *table = caller_handles(instance);
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, type, rights, &object);
-    if (status == STATUS_OK) {
-        *result = handle_grant(table, handle);
-        grant_acquire(*result);
-    }
-    spinlock_release(&table->lock);
-    return status;
+    return handle_hold(caller_handles(instance), handle, type, rights, result);
 }
 
 enum status caller_wait(struct grant *grant, uint32_t signals, uint64_t deadline)

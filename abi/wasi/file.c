@@ -55,7 +55,7 @@ static enum wasi_errno check_transfer(const struct transfer *transfer)
         return WASI_EBADF;
     if (descriptor->kind == WASI_NODE && descriptor->node->type == VFS_DIRECTORY)
         return WASI_EISDIR;
-    if (transfer->positioned && descriptor->kind == WASI_STREAM)
+    if (transfer->positioned && descriptor->kind != WASI_NODE)
         return WASI_ESPIPE;
     /* As POSIX has it, and as C programs expect it, not ENOTCAPABLE. */
     if (!(descriptor->rights & transfer_right(transfer)))
@@ -94,10 +94,15 @@ static enum wasi_errno transfer_node(struct transfer *transfer, struct wasi_desc
 }
 
 /* WASI_EAGAIN without waiting; the caller decides. */
-static enum wasi_errno transfer_stream(const struct transfer *transfer, enum stream stream, void *memory,
+static enum wasi_errno transfer_stream(const struct transfer *transfer, struct wasi_descriptor *descriptor, void *memory,
                                        uint32_t bytes, size_t *done)
 {
+    struct wasi *wasi = wasi_of(transfer->instance);
+    enum stream stream = descriptor->stream;
     *done = 0;
+    if (descriptor->kind == WASI_CHANNEL)
+        return transfer->write ? wasi_channel_write(wasi, descriptor, memory, bytes, done)
+                               : wasi_channel_read(wasi, descriptor, memory, bytes, done);
     return wasi_errno_of(transfer->write ? platform_stream_write(stream, memory, bytes, done)
                                          : platform_stream_read(stream, memory, bytes, done));
 }
@@ -113,10 +118,13 @@ static enum wasi_errno transfer_chunk(struct transfer *transfer, uint64_t addres
             return WASI_EBADF;
         if (descriptor->kind == WASI_NODE)
             return transfer_node(transfer, descriptor, memory, bytes, done);
-        enum wasi_errno error = transfer_stream(transfer, descriptor->stream, memory, bytes, done);
+        enum wasi_errno error = transfer_stream(transfer, descriptor, memory, bytes, done);
         if (error != WASI_EAGAIN || !may_wait || (descriptor->flags & WASI_FDFLAG_NONBLOCK))
             return error;
-        thread_wait_stream(descriptor->stream, UINT64_MAX);
+        if (descriptor->kind == WASI_CHANNEL)
+            wasi_channel_wait(wasi_of(transfer->instance), descriptor);
+        else
+            thread_wait_stream(descriptor->stream, UINT64_MAX);
     }
 }
 

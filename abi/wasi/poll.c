@@ -23,6 +23,8 @@ struct poll {
     uint64_t start;       /* monotonic, not rounded: what relative timeouts count from */
     uint64_t deadline;    /* monotonic: the earliest of all clocks */
     bool awaits_input;    /* somebody waits for input that is not there */
+    uint32_t channels[STREAM_COUNT]; /* descriptors that have to be waited for, too */
+    uint32_t channel_count;
     uint32_t event_count; /* stored */
 };
 
@@ -44,14 +46,23 @@ static struct wish load_wish(const struct poll *poll, uint32_t index)
                          raw.clock_or_descriptor, raw.timeout, raw.flags & WASI_SUBSCRIPTION_ABSOLUTE};
 }
 
-static void store_event(struct poll *poll, const struct wish *wish, enum wasi_errno error, uint64_t bytes)
+static void store_event_flags(struct poll *poll, const struct wish *wish, enum wasi_errno error, uint64_t bytes,
+                              uint16_t flags)
 {
-    struct wasi_event event = {
-        .user_data = wish->user_data, .error = (uint16_t)error, .type = wish->type, .bytes = bytes};
+    struct wasi_event event = {.user_data = wish->user_data,
+                               .error = (uint16_t)error,
+                               .type = wish->type,
+                               .bytes = bytes,
+                               .flags = flags};
     uint64_t address = poll->events + (uint64_t)poll->event_count * sizeof event;
     memcpy(instance_memory_required(poll->instance, address, sizeof event, "poll_oneoff: events"), &event,
            sizeof event);
     poll->event_count++;
+}
+
+static void store_event(struct poll *poll, const struct wish *wish, enum wasi_errno error, uint64_t bytes)
+{
+    store_event_flags(poll, wish, error, bytes, 0);
 }
 
 static uint64_t add_saturating(uint64_t a, uint64_t b)
@@ -89,9 +100,31 @@ static void look_at_clock(struct poll *poll, const struct wish *wish)
         poll->deadline = min_u64(poll->deadline, deadline);
 }
 
+/* Once, however many ask for it; a process has no more than the standard ones. */
+static void await_channel(struct poll *poll, uint32_t fd)
+{
+    for (uint32_t i = 0; i < poll->channel_count; i++) {
+        if (poll->channels[i] == fd)
+            return;
+    }
+    if (poll->channel_count < STREAM_COUNT)
+        poll->channels[poll->channel_count++] = fd;
+}
+
+static void look_at_channel(struct poll *poll, const struct wish *wish, struct wasi_descriptor *descriptor)
+{
+    uint64_t bytes = 0;
+    bool hangup = false;
+    enum wasi_errno error = wasi_channel_look(wasi_of(poll->instance), descriptor, &bytes, &hangup);
+    if (error == WASI_EAGAIN)
+        await_channel(poll, wish->fd);
+    else
+        store_event_flags(poll, wish, error, bytes, hangup ? WASI_EVENT_HANGUP : 0);
+}
+
 static void look_at_descriptor(struct poll *poll, const struct wish *wish)
 {
-    const struct wasi_descriptor *descriptor = wasi_descriptor(wasi_of(poll->instance), wish->fd);
+    struct wasi_descriptor *descriptor = wasi_descriptor(wasi_of(poll->instance), wish->fd);
     bool reads = wish->type == WASI_EVENT_FD_READ;
     uint64_t bytes = 1; /* of a stream: at least */
     enum wasi_errno error = WASI_SUCCESS;
@@ -105,6 +138,9 @@ static void look_at_descriptor(struct poll *poll, const struct wish *wish)
             bytes = stat.size > descriptor->offset ? stat.size - descriptor->offset : 0;
     } else if (reads != (descriptor->stream == STREAM_INPUT)) {
         error = WASI_EBADF;
+    } else if (descriptor->kind == WASI_CHANNEL) {
+        look_at_channel(poll, wish, descriptor);
+        return;
     } else if (reads && !platform_stream_readable(STREAM_INPUT)) {
         poll->awaits_input = true;
         return;
@@ -117,6 +153,7 @@ static void look_at_all(struct poll *poll)
 {
     poll->deadline = UINT64_MAX;
     poll->awaits_input = false;
+    poll->channel_count = 0;
     for (uint32_t i = 0; i < poll->count; i++) {
         struct wish wish = load_wish(poll, i);
         if (wish.type == WASI_EVENT_CLOCK)
@@ -128,6 +165,22 @@ static void look_at_all(struct poll *poll)
         if (i % SUBSCRIPTIONS_PER_STEP == SUBSCRIPTIONS_PER_STEP - 1)
             thread_checkpoint();
     }
+}
+
+static void wait_for_channels(struct poll *poll)
+{
+    static const enum stream input = STREAM_INPUT;
+    struct wait_item items[STREAM_COUNT];
+    struct wasi *wasi = wasi_of(poll->instance);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < poll->channel_count; i++)
+        count += wasi_channel_hold(wasi, wasi_descriptor(wasi, poll->channels[i]), &items[count]) == WASI_SUCCESS;
+    if (count == poll->channel_count) /* else one was closed as a handle, and the next look finds that */
+        wait_changes(items, count, poll->awaits_input ? &input : NULL, poll->deadline);
+    while (count)
+        grant_release(items[--count].grant);
+    thread_checkpoint();
+    thread_end_if_asked();
 }
 
 static uint32_t run_poll(struct poll *poll, uint32_t result)
@@ -144,7 +197,9 @@ static uint32_t run_poll(struct poll *poll, uint32_t result)
         look_at_all(poll);
         if (poll->event_count)
             break;
-        if (poll->awaits_input)
+        if (poll->channel_count)
+            wait_for_channels(poll);
+        else if (poll->awaits_input)
             thread_wait_stream(STREAM_INPUT, poll->deadline);
         else
             thread_sleep_until(poll->deadline);

@@ -7,10 +7,12 @@
 
 #define DESCRIPTORS_START 16
 
-static void close_descriptor(struct wasi_descriptor *descriptor)
+static void close_descriptor(struct wasi *wasi, struct wasi_descriptor *descriptor)
 {
     if (descriptor->kind == WASI_NODE)
         vfs_release(descriptor->node);
+    if (descriptor->kind == WASI_CHANNEL)
+        wasi_channel_close(wasi, descriptor);
     wasi_cookies_release(&descriptor->cookies);
     *descriptor = (struct wasi_descriptor){.kind = WASI_FREE};
 }
@@ -20,7 +22,7 @@ static void destroy(struct process *process, void *state)
     (void)process;
     struct wasi *wasi = state;
     for (uint32_t fd = 0; fd < wasi->capacity; fd++)
-        close_descriptor(&wasi->descriptors[fd]);
+        close_descriptor(wasi, &wasi->descriptors[fd]);
     kernel_free(wasi->descriptors, wasi->capacity * sizeof *wasi->descriptors);
     kernel_free(wasi->path, sizeof *wasi->path);
     kernel_free(wasi, sizeof *wasi);
@@ -57,7 +59,7 @@ void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descr
     wasi->lowest_free = fd + 1;
 }
 
-/* stdio 0 to 2, then the directories of the launch description in its order; nothing for a process that was not
+/* stdio 0 to 2, the machine's or channels, then the directories of the launch description in its order; nothing for a process that was not
  * launched. */
 static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct launch *launch)
 {
@@ -66,6 +68,9 @@ static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct l
     for (enum stream stream = STREAM_INPUT; launch && stream < STREAM_COUNT && error == WASI_SUCCESS; stream++) {
         uint64_t rights = stream == STREAM_INPUT ? WASI_RIGHTS_INPUT : WASI_RIGHTS_OUTPUT;
         struct wasi_descriptor descriptor = {.kind = WASI_STREAM, .stream = stream, .rights = rights};
+        descriptor.handle = wasi_stream_handle(wasi->process, stream);
+        if (descriptor.handle)
+            descriptor.kind = WASI_CHANNEL;
         error = wasi_descriptor_reserve(wasi, &fd);
         if (error == WASI_SUCCESS)
             wasi_descriptor_set(wasi, fd, &descriptor);
@@ -95,6 +100,7 @@ struct wasi *wasi_of(struct instance *instance)
         return wasi;
     wasi = kernel_allocate_zeroed(sizeof *wasi);
     if (wasi) {
+        wasi->process = process;
         wasi->start_time = platform_monotonic_nanoseconds();
         if (add_initial_descriptors(wasi, process_launch(process)) == WASI_SUCCESS) {
             process_set_personality(process, PERSONALITY_WASI, wasi, destroy);
@@ -146,7 +152,7 @@ uint32_t wasi_fd_close(struct instance *instance, uint32_t fd)
     struct wasi_descriptor *descriptor = wasi_descriptor(wasi, fd);
     if (!descriptor)
         return WASI_EBADF;
-    close_descriptor(descriptor);
+    close_descriptor(wasi, descriptor);
     wasi->lowest_free = (uint32_t)min_u64(wasi->lowest_free, fd);
     return WASI_SUCCESS;
 }
@@ -159,7 +165,7 @@ uint32_t wasi_fd_renumber(struct instance *instance, uint32_t from, uint32_t to)
         return WASI_EBADF;
     if (source == target)
         return WASI_SUCCESS;
-    close_descriptor(target);
+    close_descriptor(wasi, target);
     *target = *source;
     *source = (struct wasi_descriptor){.kind = WASI_FREE};
     wasi->lowest_free = (uint32_t)min_u64(wasi->lowest_free, from);
@@ -256,6 +262,8 @@ uint8_t wasi_descriptor_filetype(const struct wasi_descriptor *descriptor)
 {
     if (descriptor->kind == WASI_NODE)
         return wasi_filetype(descriptor->node->type);
+    if (descriptor->kind == WASI_CHANNEL)
+        return WASI_FILETYPE_UNKNOWN;
     return platform_stream_is_terminal(descriptor->stream) ? WASI_FILETYPE_CHARACTER_DEVICE : WASI_FILETYPE_UNKNOWN;
 }
 

@@ -14,6 +14,7 @@
 #include "kernel/instance.h"
 #include "kernel/platform.h"
 #include "kernel/vfs.h"
+#include "kernel/wait.h"
 
 /* ---- Prototypes of all functions ---- */
 #define CALLER                                             struct instance *instance
@@ -31,8 +32,9 @@
 /* ---- Descriptors ---- */
 enum wasi_descriptor_kind {
     WASI_FREE,
-    WASI_STREAM, /* one of the machine's streams */
-    WASI_NODE,   /* file or directory */
+    WASI_STREAM,  /* one of the machine's streams */
+    WASI_CHANNEL, /* a standard stream that is the end of a channel: channel.c */
+    WASI_NODE,    /* file or directory */
 };
 
 /* What a directory's descriptor remembers of its listing: see listing.c. */
@@ -44,7 +46,10 @@ void wasi_cookies_release(struct wasi_cookies *cookies);
 
 struct wasi_descriptor {
     enum wasi_descriptor_kind kind;
-    enum stream stream;    /* WASI_STREAM */
+    enum stream stream;    /* WASI_STREAM; WASI_CHANNEL: which it stands for */
+    uint32_t handle;       /* WASI_CHANNEL */
+    struct message *message; /* WASI_CHANNEL: that was read up to message_offset, or NULL */
+    uint32_t message_offset;
     struct vfs_node *node; /* WASI_NODE: a reference */
     const char *preopen;   /* its name if it was there at the start; belongs to the launch description */
     uint64_t rights, inheriting;
@@ -60,6 +65,7 @@ struct wasi_path {
 };
 
 struct wasi {
+    struct process *process;
     struct wasi_descriptor *descriptors;
     uint32_t capacity;
     uint32_t lowest_free; /* no free descriptor is below; a hint */
@@ -104,10 +110,29 @@ void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descr
     (WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |              \
      WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_POLL_FD_READWRITE)
 
+/* ---- Standard streams that are ends of channels: channel.c ---- */
+/* The handle that the process was given for a stream, or 0. */
+uint32_t wasi_stream_handle(const struct process *process, enum stream stream);
+void wasi_channel_close(struct wasi *wasi, struct wasi_descriptor *descriptor);
+/* What is there, or what fits, without waiting: WASI_EAGAIN when that is nothing. A read of nothing is the end; WASI_EPIPE
+ * for a write when the other end is gone. */
+enum wasi_errno wasi_channel_read(struct wasi *wasi, struct wasi_descriptor *descriptor, void *memory, uint32_t bytes,
+                                  size_t *done);
+enum wasi_errno wasi_channel_write(struct wasi *wasi, struct wasi_descriptor *descriptor, const void *memory,
+                                   uint32_t bytes, size_t *done);
+/* Would one of them do something (WASI_SUCCESS), or not yet (WASI_EAGAIN)? With how many bytes, and whether the other end
+ * is gone. */
+enum wasi_errno wasi_channel_look(struct wasi *wasi, struct wasi_descriptor *descriptor, uint64_t *bytes, bool *hangup);
+/* What to wait for until that changes; the grant is held. */
+enum wasi_errno wasi_channel_hold(struct wasi *wasi, const struct wasi_descriptor *descriptor, struct wait_item *item);
+/* Wait for that. Ends the guest. The descriptor may be another one afterwards. */
+void wasi_channel_wait(struct wasi *wasi, const struct wasi_descriptor *descriptor);
+
 /* ---- Translations ---- */
 enum wasi_errno wasi_errno_of(enum status status);
 uint8_t wasi_filetype(enum vfs_type type);
-/* Of what `descriptor` is; a stream is a character device when it is a terminal, and of unknown type if not. */
+/* Of what `descriptor` is; a stream is a character device when it is a terminal, and of unknown type if not, as the end
+ * of a channel is. */
 uint8_t wasi_descriptor_filetype(const struct wasi_descriptor *descriptor);
 /* For fd_filestat_get and path_filestat_get of both interfaces. */
 enum wasi_errno wasi_stat_descriptor(struct instance *instance, uint32_t fd, struct vfs_stat *stat, uint8_t *filetype);

@@ -11,7 +11,7 @@ $(BUILD)/process-scale: $(call objects,linux,tests/process/scale.c) $(LINUX_LIBR
 TEST_FILES += $(BUILD)/process-scale
 TEST_FILES += $(BUILD)/process-cost
 
-TEST_FILES += $(BUILD)/process/guest.wasm
-$(BUILD)/process/guest.wasm: tests/process/guest.c sdk/tessera.h | setup-build
+TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/pipeline.wasm
+$(BUILD)/process/guest.wasm $(BUILD)/process/pipeline.wasm: $(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@
