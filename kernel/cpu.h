@@ -50,6 +50,7 @@ struct activation {
     uint64_t outer_gs_base; /* of the instance that called the host function that makes this call; 0: none */
     uint32_t outer_host_function;
     bool without_gs; /* it runs kernel code, and GS is nobody's */
+    uint64_t service_deadline; /* of its calls to services; 0: none */
 };
 
 struct thread {

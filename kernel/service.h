@@ -18,7 +18,8 @@
  *
  * Who is to blame ends with a trap: the caller whose arguments are none, the server whose result is none. When the
  * service cannot be reached (it is gone, it has no such function, the handle is revoked), the caller's result is the
- * error "unavailable" if the function's result type has that case, else the caller ends. */
+ * error "unavailable" if the function's result type has that case, else the caller ends. When the caller's deadline
+ * comes first, it is "timed-out" if there is that case, else the same. */
 #ifndef KERNEL_SERVICE_H
 #define KERNEL_SERVICE_H
 
@@ -57,6 +58,10 @@ enum status service_bind_exports(struct process *process, const struct compiled_
  * STATUS_INVALID: it cannot be bound, and `message` says why; STATUS_LIMIT, STATUS_NO_MEMORY. */
 enum status service_link(struct process *process, const struct compiled_module *module, uint32_t import,
                          struct external *result, char *message, size_t size);
+
+/* Calls to services that the current thread makes from now on end with an error at this time (UINT64_MAX: never), until
+ * the guest's function that the kernel called returns. */
+void service_set_deadline(uint64_t deadline);
 
 /* Give back to the platform what is only kept for the next calls. */
 void service_buffers_trim(void);

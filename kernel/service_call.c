@@ -250,12 +250,14 @@ struct service_call {
     uint64_t short_answer[32]; /* where no answer can be longer */
     const char *complaint;     /* why there is no result; NULL: there is one */
     bool is_fault;             /* it is the caller's, which ends */
+    uint32_t error_case;       /* what else the result is; SERVICE_NO_CASE: the caller ends */
 };
 
 static void complain(struct service_call *call, bool is_fault, const char *complaint)
 {
     call->complaint = complaint;
     call->is_fault = is_fault;
+    call->error_case = call->import->function->unavailable;
 }
 
 /* Flat values in registers and on the wasm stack, each as 64 bits; with the pointer for the result, if there is one. */
@@ -322,28 +324,42 @@ static bool make_room(struct service_call *call)
     return call->answer.bytes != NULL;
 }
 
-/* Through the port. False: there is no answer. */
-static enum status exchange(struct service_call *call)
+void service_set_deadline(uint64_t deadline)
+{
+    thread_current()->activation->service_deadline = deadline == UINT64_MAX ? 0 : max_u64(deadline, 1);
+}
+
+/* The call itself; `client` is where it goes. */
+static enum status send_and_wait(struct service_call *call, struct object *client, uint64_t deadline)
 {
     struct port_message message = {.bytes = call->request.side.base, .length = call->request.used};
+    enum status status = service_send_handles(&call->sending, &message);
+    if (status != STATUS_OK) {
+        complain(call, true, component_status_text(COMPONENT_HANDLE));
+        return status;
+    }
+    status = port_call(client, &message, &call->answer, deadline);
+    service_end_loans(&call->sending);
+    return status;
+}
+
+/* Through the port. STATUS_OK: there is an answer. A call whose time has come already is not made. */
+static enum status exchange(struct service_call *call)
+{
+    uint64_t deadline = thread_current()->activation->service_deadline;
     struct object *client;
     enum status status = handle_find(&call->guest.instance->process->handles, call->import->handle, OBJECT_PORT_CLIENT,
                                      RIGHT_EXECUTE, &client);
-    if (status != STATUS_OK) {
+    if (status == STATUS_OK) {
+        bool is_late = deadline && platform_monotonic_nanoseconds() >= deadline;
+        status = is_late ? STATUS_TIMED_OUT : send_and_wait(call, client, deadline ? deadline : UINT64_MAX);
+        object_release(client);
+    }
+    if (status != STATUS_OK && !call->complaint) {
         complain(call, false, status_text(status));
-        return status;
+        call->error_case =
+            status == STATUS_TIMED_OUT ? call->import->function->timed_out : call->import->function->unavailable;
     }
-    status = service_send_handles(&call->sending, &message);
-    if (status != STATUS_OK) {
-        complain(call, true, component_status_text(COMPONENT_HANDLE));
-    } else {
-        status = port_call(client, &message, &call->answer, UINT64_MAX);
-        if (status != STATUS_OK) {
-            complain(call, false, status_text(status));
-        }
-        service_end_loans(&call->sending);
-    }
-    object_release(client);
     return status;
 }
 
@@ -392,14 +408,14 @@ static void release(struct service_call *call)
     }
 }
 
-/* The error "unavailable" as the result; the place was checked before. */
-static void write_unavailable(const struct service_call *call)
+/* The error as the result; the place was checked before. */
+static void write_error_case(const struct service_call *call)
 {
     const struct service_function *function = call->import->function;
     uint8_t *to = call->guest.side.base + call->result_address;
-    uint32_t number = function->unavailable;
+    uint32_t number = call->error_case;
     to[0] = 1; /* the second case of a result */
-    memcpy(to + function->unavailable_offset, &number, function->unavailable_bytes);
+    memcpy(to + function->case_offset, &number, function->case_bytes);
 }
 
 /* There is no result: the caller ends, or hears that the service is unavailable. The kernel holds nothing any more. */
@@ -412,8 +428,8 @@ static void give_up(const struct service_call *call)
         thread_pass_trap_on(call->guest.trap);
     }
     thread_end_if_asked(); /* by the end of the process's time, too, which can show as a call that timed out */
-    if (!call->is_fault && function->has_unavailable) {
-        write_unavailable(call);
+    if (!call->is_fault && call->error_case != SERVICE_NO_CASE) {
+        write_error_case(call);
         return;
     }
     format_text(text, sizeof(text), "%.*s.%.*s: %s", (int)min_u64(interface.length, 40), interface.text,

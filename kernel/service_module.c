@@ -87,19 +87,29 @@ static const char *check_function(const struct module *module, const struct serv
     return NULL;
 }
 
-/* Has the result's error a case for a service that does not answer? */
-static void find_unavailable(struct service_function *function)
+/* A case without a value. */
+static uint32_t find_case(const struct component_type *type, const char *text, uint32_t length)
+{
+    for (uint32_t i = 0; type && component_kind_has_cases(type->kind) && i < type->field_count; i++) {
+        if (component_name_equal(type->fields[i].name, (struct name){text, length}) && !type->fields[i].type) {
+            return i;
+        }
+    }
+    return SERVICE_NO_CASE;
+}
+
+/* Has the result's error cases for a service that does not answer? */
+static void find_error_cases(struct service_function *function)
 {
     const struct component_type *result = function->function->result;
     const struct component_type *error = result && result->kind == COMPONENT_RESULT ? result->fields[1].type : NULL;
-    for (uint32_t i = 0; error && component_kind_has_cases(error->kind) && i < error->field_count; i++) {
-        if (component_name_equal(error->fields[i].name, (struct name){"unavailable", 11}) && !error->fields[i].type) {
-            function->has_unavailable = true;
-            function->unavailable = i;
-            function->unavailable_bytes = component_discriminant_bytes(error);
-            function->unavailable_offset = component_payload_offset(result);
-        }
+    function->unavailable = find_case(error, "unavailable", 11);
+    function->timed_out = find_case(error, "timed-out", 9);
+    if (function->timed_out == SERVICE_NO_CASE) {
+        function->timed_out = function->unavailable;
     }
+    function->case_bytes = error ? component_discriminant_bytes(error) : 0;
+    function->case_offset = result ? component_payload_offset(result) : 0;
 }
 
 /* What the making of one needs. */
@@ -128,7 +138,7 @@ static enum status complete(struct maker *maker, struct service_function *functi
     } else if (status == ENGINE_OK && services->reallocate == UINT32_MAX && needs_room(&function->call, role)) {
         function->refusal = "the module has no cabi_realloc";
     }
-    find_unavailable(function);
+    find_error_cases(function);
     return status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;
 }
 

@@ -24,12 +24,13 @@ struct service_function {
     const struct function_type *core;
     const char *refusal; /* why it cannot be called; NULL: it can */
     struct component_call call;
-    /* Imports: the result's error has a case "unavailable", which is given when the service does not answer. */
-    bool has_unavailable;
-    uint32_t unavailable;        /* number of the case */
-    uint32_t unavailable_bytes;  /* of that number, */
-    uint32_t unavailable_offset; /* at this place of the result */
+    /* Imports: the cases of the result's error that are given when the service does not answer. NO_CASE: there is none.
+     */
+    uint32_t unavailable, timed_out;
+    uint32_t case_bytes;  /* of their numbers, */
+    uint32_t case_offset; /* at this place of the result */
 };
+#define SERVICE_NO_CASE UINT32_MAX
 
 /* A resource of an interface that the module exports. */
 struct service_resource {

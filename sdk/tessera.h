@@ -355,6 +355,13 @@ int32_t tessera_port_serve(uint32_t port);
 TESSERA_IMPORT(port_serve_until)
 int32_t tessera_port_serve_until(uint32_t port, uint64_t deadline);
 
+/* Calls to services that this thread makes from now on, as functions of interfaces, end at `deadline` (TESSERA_FOREVER:
+ * never), until it is set again or the function returns that the kernel called: main, that of a thread, or a service's.
+ * Then their result is the error "timed-out", "unavailable" if they have no such case, and else the program ends. A call
+ * that was not made in time is not made. Returns 0. */
+TESSERA_IMPORT(service_deadline)
+int32_t tessera_service_deadline(uint64_t deadline);
+
 /* Keep the call that this thread received for later. Returns a handle with the right WRITE, for reply_send; when it is
  * closed unused, the call fails with -TESSERA_EPEER. Needs READ of a port. -TESSERA_ENOTFOUND: there is no call. */
 TESSERA_IMPORT(port_defer)

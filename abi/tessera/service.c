@@ -19,6 +19,12 @@ int32_t host_port_serve_until(struct instance *instance, uint32_t handle, uint64
     return tessera_result(status == STATUS_OK ? service_serve(instance, handle, deadline) : status);
 }
 
+int32_t host_service_deadline(struct instance *instance, uint64_t deadline)
+{
+    service_set_deadline(caller_deadline(instance, deadline));
+    return 0;
+}
+
 int32_t host_interface_handle(struct instance *instance, uint32_t name, uint32_t bytes)
 {
     const char *text = instance_memory_required(instance, name, bytes, "interface_handle: name");

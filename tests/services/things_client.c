@@ -123,6 +123,38 @@ static void check_visitor(void)
     CHECK(visitor_take(thing, &seen_number, &problem) && seen_number == 9 && alive() == 0);
 }
 
+/* ---- Deadlines ---- */
+
+static uint64_t in_milliseconds(uint64_t time)
+{
+    return (uint64_t)tessera_time_coarse() + time * 1000000;
+}
+
+static void check_deadline(void)
+{
+    things_problem_t problem;
+    things_plain_t plain;
+    uint32_t answer;
+    things_own_thing_t thing = things_constructor_thing(6), other = things_constructor_thing(1);
+    CHECK(tessera_service_deadline(in_milliseconds(20)) == 0);
+    CHECK(number(thing) == 6);
+    CHECK(!things_method_thing_linger(lend(thing), 60, &answer, &problem) && problem == THINGS_PROBLEM_TIMED_OUT);
+    /* its time has come: it is not made */
+    CHECK(!things_method_thing_ask(lend(thing), &answer, &problem) && problem == THINGS_PROBLEM_TIMED_OUT);
+    CHECK(tessera_service_deadline(in_milliseconds(20)) == 0);
+    CHECK(!things_method_thing_linger_plainly(lend(thing), 100, &answer, &plain) && plain == THINGS_PLAIN_UNAVAILABLE);
+    CHECK(tessera_service_deadline(TESSERA_FOREVER) == 0);
+    CHECK(number(thing) == 6 && alive() == 2); /* waits until the service is through with that */
+    things_thing_drop_own(thing);              /* while the service is at it */
+    tessera_service_deadline(in_milliseconds(10));
+    CHECK(!things_method_thing_linger(lend(other), 50, &answer, &problem));
+    tessera_service_deadline(0);
+    CHECK(!things_method_thing_ask(lend(other), &answer, &problem) && problem == THINGS_PROBLEM_TIMED_OUT);
+    things_thing_drop_own(other);
+    tessera_service_deadline(TESSERA_FOREVER);
+    CHECK(alive() == 0);
+}
+
 /* ---- What ends badly ---- */
 
 __attribute__((import_module("tests:things/things"), import_name("[method]thing.number"))) extern uint32_t
@@ -180,6 +212,10 @@ static void end_badly(const char *how)
         raw_number((uint32_t)tessera_handle_duplicate((uint32_t)thing.__handle, TESSERA_RIGHT_TRANSFER));
     } else if (strcmp(how, "drop") == 0) {
         raw_drop((uint32_t)tessera_event_create(0));
+    } else if (strcmp(how, "late") == 0) { /* has no error to say so */
+        thing = things_constructor_thing(1);
+        tessera_service_deadline(1);
+        number(thing);
     } else if (strcmp(how, "twice") == 0) {
         thing = things_constructor_thing(1);
         things_keep(thing);
@@ -223,6 +259,7 @@ int main(int argument_count, char **arguments)
         check_handles();
         check_visitor();
     }
+    check_deadline();
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
 }

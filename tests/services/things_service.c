@@ -85,6 +85,14 @@ bool exports_things_method_thing_linger(exports_things_borrow_thing_t self, uint
     return exports_things_method_thing_ask(self, ret, err);
 }
 
+bool exports_things_method_thing_linger_plainly(exports_things_borrow_thing_t self, uint32_t time, uint32_t *ret,
+                                                exports_things_plain_t *err)
+{
+    (void)err;
+    exports_things_problem_t problem;
+    return exports_things_method_thing_linger(self, time, ret, &problem);
+}
+
 exports_things_own_thing_t exports_things_method_thing_sum(exports_things_borrow_thing_t self,
                                                            exports_things_own_thing_t other)
 {

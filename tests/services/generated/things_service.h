@@ -18,6 +18,11 @@ typedef uint8_t exports_things_problem_t;
 
 #define EXPORTS_THINGS_PROBLEM_REFUSED 0
 #define EXPORTS_THINGS_PROBLEM_UNAVAILABLE 1
+#define EXPORTS_THINGS_PROBLEM_TIMED_OUT 2
+
+typedef uint8_t exports_things_plain_t;
+
+#define EXPORTS_THINGS_PLAIN_UNAVAILABLE 0
 
 typedef struct exports_things_own_thing_t {
   int32_t __handle;
@@ -57,6 +62,14 @@ typedef struct {
 } exports_things_result_u32_problem_t;
 
 typedef struct {
+  bool is_err;
+  union {
+    uint32_t ok;
+    exports_things_plain_t err;
+  } val;
+} exports_things_result_u32_plain_t;
+
+typedef struct {
   exports_things_own_thing_t *ptr;
   size_t len;
 } exports_things_list_own_thing_t;
@@ -86,6 +99,7 @@ bool exports_things_static_thing_open(uint32_t number, exports_things_own_thing_
 uint32_t exports_things_method_thing_number(exports_things_borrow_thing_t self);
 bool exports_things_method_thing_ask(exports_things_borrow_thing_t self, uint32_t *ret, exports_things_problem_t *err);
 bool exports_things_method_thing_linger(exports_things_borrow_thing_t self, uint32_t time, uint32_t *ret, exports_things_problem_t *err);
+bool exports_things_method_thing_linger_plainly(exports_things_borrow_thing_t self, uint32_t time, uint32_t *ret, exports_things_plain_t *err);
 exports_things_own_thing_t exports_things_method_thing_sum(exports_things_borrow_thing_t self, exports_things_own_thing_t other);
 void exports_things_static_thing_larger(exports_things_borrow_thing_t a, exports_things_borrow_thing_t b, exports_things_borrowed_t *ret);
 exports_things_own_other_t exports_things_constructor_other(void);
@@ -114,6 +128,8 @@ void exports_things_other_destructor(exports_things_other_t *rep);
 void exports_things_result_own_thing_problem_free(exports_things_result_own_thing_problem_t *ptr);
 
 void exports_things_result_u32_problem_free(exports_things_result_u32_problem_t *ptr);
+
+void exports_things_result_u32_plain_free(exports_things_result_u32_plain_t *ptr);
 
 void exports_things_list_own_thing_free(exports_things_list_own_thing_t *ptr);
 

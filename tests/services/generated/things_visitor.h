@@ -18,6 +18,11 @@ typedef uint8_t things_problem_t;
 
 #define THINGS_PROBLEM_REFUSED 0
 #define THINGS_PROBLEM_UNAVAILABLE 1
+#define THINGS_PROBLEM_TIMED_OUT 2
+
+typedef uint8_t things_plain_t;
+
+#define THINGS_PLAIN_UNAVAILABLE 0
 
 typedef struct things_own_thing_t {
   int32_t __handle;
@@ -55,6 +60,14 @@ typedef struct {
     things_problem_t err;
   } val;
 } things_result_u32_problem_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint32_t ok;
+    things_plain_t err;
+  } val;
+} things_result_u32_plain_t;
 
 typedef struct {
   things_own_thing_t *ptr;
@@ -114,6 +127,7 @@ extern uint32_t things_method_thing_number(things_borrow_thing_t self);
 extern bool things_method_thing_ask(things_borrow_thing_t self, uint32_t *ret, things_problem_t *err);
 // Takes so long, in milliseconds.
 extern bool things_method_thing_linger(things_borrow_thing_t self, uint32_t time, uint32_t *ret, things_problem_t *err);
+extern bool things_method_thing_linger_plainly(things_borrow_thing_t self, uint32_t time, uint32_t *ret, things_plain_t *err);
 // The other one moves to the service; what comes back is a new one with both numbers.
 extern things_own_thing_t things_method_thing_sum(things_borrow_thing_t self, things_own_thing_t other);
 extern void things_static_thing_larger(things_borrow_thing_t a, things_borrow_thing_t b, things_borrowed_t *ret);
@@ -152,6 +166,8 @@ extern things_borrow_other_t things_borrow_other(things_own_other_t handle);
 void things_result_own_thing_problem_free(things_result_own_thing_problem_t *ptr);
 
 void things_result_u32_problem_free(things_result_u32_problem_t *ptr);
+
+void things_result_u32_plain_free(things_result_u32_plain_t *ptr);
 
 void things_list_own_thing_free(things_list_own_thing_t *ptr);
 
