@@ -22,6 +22,28 @@ static bool finished(void)
     return result;
 }
 
+/* A session goes on where it was, or is gone for good: then there is a new one. */
+static bool use_session(void)
+{
+    static work_own_session_t session;
+    static uint32_t count;
+    uint32_t answer;
+    work_problem_t problem;
+    if (!session.__handle) {
+        count = 0;
+        if (!work_static_session_open(&session, &problem)) {
+            session.__handle = 0;
+            return true;
+        }
+    }
+    if (work_method_session_next(work_borrow_session(session), &answer, &problem)) {
+        return answer == ++count;
+    }
+    work_session_drop_own(session);
+    session.__handle = 0;
+    return true;
+}
+
 int main(int count, char **words)
 {
     bool slow = count > 1;
@@ -35,6 +57,7 @@ int main(int count, char **words)
             answered++;
             wrong += answer != 1 && answer != 2;
         }
+        wrong += !use_session();
     }
     printf("%s: %u answered, %u unavailable, %u wrong\n", words[0], answered, unavailable, wrong);
     return 0;

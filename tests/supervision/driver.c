@@ -93,6 +93,26 @@ static int64_t work(work_task_t task, uint32_t argument)
 
 /* ---- Tests ---- */
 
+/* What a process made dies with it: its handles say so, and its successor never hears of them. */
+static void resources(void)
+{
+    work_own_session_t old, new;
+    work_problem_t problem;
+    uint32_t count;
+    CHECK(work_static_session_open(&old, &problem));
+    CHECK(work_method_session_next(work_borrow_session(old), &count, &problem) && count == 1);
+    CHECK(work_method_session_next(work_borrow_session(old), &count, &problem) && count == 2);
+    CHECK(work(WORK_TASK_SESSIONS, 0) == 1 && work(WORK_TASK_TRAP, 0) == -1);
+    CHECK(work_static_session_open(&new, &problem)); /* the first of the next process, as the old one was */
+    CHECK(tessera_wait_one((uint32_t)old.__handle, TESSERA_SIGNAL_PEER_CLOSED, 0) == TESSERA_SIGNAL_PEER_CLOSED);
+    CHECK(!work_method_session_next(work_borrow_session(old), &count, &problem) && problem == WORK_PROBLEM_UNAVAILABLE);
+    CHECK(work_method_session_next(work_borrow_session(new), &count, &problem) && count == 1);
+    work_session_drop_own(old);
+    CHECK(work(WORK_TASK_SESSIONS, 0) == 1);
+    work_session_drop_own(new);
+    CHECK(work(WORK_TASK_SESSIONS, 0) == 0);
+}
+
 /* The worker is started on demand; it dies in several ways and is back each time. */
 static void restart(void)
 {
@@ -111,6 +131,7 @@ static void restart(void)
     CHECK(work(WORK_TASK_COUNT, 0) >= 1);
     CHECK(unit("work").starts == 4 && unit("work").last_status == 137);
     CHECK(!tell(control_kill, "nobody") && !tell(control_start, ""));
+    resources();
 }
 
 /* One that dies at once, always: later and later, and then it has failed. Its callers do not hang. */
@@ -201,6 +222,7 @@ static void kills(unsigned count)
     }
     CHECK(unit("work").starts == count + 1);
     finish_clients();
+    CHECK(work(WORK_TASK_SESSIONS, 0) == 0); /* the clients' ended with them */
     fprintf(stderr, "back after %" PRIu64 " us on average, at most %" PRIu64 " us\n", sum / (count ? count : 1), worst);
 }
 

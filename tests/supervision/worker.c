@@ -6,8 +6,33 @@
 #include "sdk/tessera.h"
 #include "tests/supervision/generated/work_service.h"
 
-static uint32_t calls;
+struct exports_work_session_t {
+    uint32_t count;
+};
+static uint32_t calls, sessions;
 static int64_t first_call;
+
+bool exports_work_static_session_open(exports_work_own_session_t *session, exports_work_problem_t *problem)
+{
+    (void)problem;
+    sessions++;
+    *session = exports_work_session_new(calloc(1, sizeof(exports_work_session_t)));
+    return true;
+}
+
+void exports_work_session_destructor(exports_work_session_t *session)
+{
+    sessions--;
+    session->count = UINT32_MAX / 2; /* a use from now on would show */
+    free(session);
+}
+
+bool exports_work_method_session_next(exports_work_session_t *session, uint32_t *count, exports_work_problem_t *problem)
+{
+    (void)problem;
+    *count = ++session->count;
+    return true;
+}
 
 bool exports_work_do(exports_work_task_t task, uint32_t argument, uint32_t *answer, exports_work_problem_t *problem)
 {
@@ -22,6 +47,9 @@ bool exports_work_do(exports_work_task_t task, uint32_t argument, uint32_t *answ
         break;
     case EXPORTS_WORK_TASK_FIRST:
         *answer = (uint32_t)(first_call / 1000);
+        break;
+    case EXPORTS_WORK_TASK_SESSIONS:
+        *answer = sessions;
         break;
     case EXPORTS_WORK_TASK_SLEEP:
         usleep(argument * 1000);

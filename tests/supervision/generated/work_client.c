@@ -4,6 +4,12 @@
 
 // Imported Functions from `test:work/work`
 
+__attribute__((__import_module__("test:work/work"), __import_name__("[static]session.open")))
+extern void __wasm_import_work_static_session_open(uint8_t *);
+
+__attribute__((__import_module__("test:work/work"), __import_name__("[method]session.next")))
+extern void __wasm_import_work_method_session_next(int32_t, uint8_t *);
+
 __attribute__((__import_module__("test:work/work"), __import_name__("do")))
 extern void __wasm_import_work_do(int32_t, int32_t, uint8_t *);
 
@@ -20,6 +26,27 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 
 // Helper Functions
 
+__attribute__((__import_module__("test:work/work"), __import_name__("[resource-drop]session")))
+extern void __wasm_import_work_session_drop(int32_t handle);
+
+void work_session_drop_own(work_own_session_t handle) {
+  __wasm_import_work_session_drop(handle.__handle);
+}
+
+void work_session_drop_borrow(work_borrow_session_t handle) {
+  __wasm_import_work_session_drop(handle.__handle);
+}
+
+work_borrow_session_t work_borrow_session(work_own_session_t arg) {
+  return (work_borrow_session_t) { arg.__handle };
+}
+
+void work_result_own_session_problem_free(work_result_own_session_problem_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+  }
+}
+
 void work_result_u32_problem_free(work_result_u32_problem_t *ptr) {
   if (!ptr->is_err) {
   } else {
@@ -27,6 +54,60 @@ void work_result_u32_problem_free(work_result_u32_problem_t *ptr) {
 }
 
 // Component Adapters
+
+bool work_static_session_open(work_own_session_t *ret, work_problem_t *err) {
+  __attribute__((__aligned__(4)))
+  uint8_t ret_area[8];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_work_static_session_open(ptr);
+  work_result_own_session_problem_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (work_own_session_t) { *((int32_t*) (ptr + 4)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 4));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool work_method_session_next(work_borrow_session_t self, uint32_t *ret, work_problem_t *err) {
+  __attribute__((__aligned__(4)))
+  uint8_t ret_area[8];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_work_method_session_next((self).__handle, ptr);
+  work_result_u32_problem_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 4)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 4));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
 
 bool work_do(work_task_t task, uint32_t argument, uint32_t *ret, work_problem_t *err) {
   __attribute__((__aligned__(4)))
@@ -58,17 +139,22 @@ bool work_do(work_task_t task, uint32_t argument, uint32_t *ret, work_problem_t 
 // The types of the world, for the kernel.
 __asm__(".section \".custom_section.component-type:work-client\",\"\",@\n"
         ".byte 0, 97, 115, 109, 13, 0, 1, 0, 0, 25, 22, 119, 105, 116, 45, 99, 111, 109, 112, 111\n"
-        ".byte 110, 101, 110, 116, 45, 101, 110, 99, 111, 100, 105, 110, 103, 4, 0, 7, 165, 1, 1, 65\n"
-        ".byte 2, 1, 65, 2, 1, 66, 7, 1, 109, 1, 11, 117, 110, 97, 118, 97, 105, 108, 97, 98\n"
-        ".byte 108, 101, 4, 0, 7, 112, 114, 111, 98, 108, 101, 109, 3, 0, 0, 1, 109, 6, 7, 118\n"
+        ".byte 110, 101, 110, 116, 45, 101, 110, 99, 111, 100, 105, 110, 103, 4, 0, 7, 136, 2, 1, 65\n"
+        ".byte 2, 1, 65, 2, 1, 66, 15, 1, 109, 1, 11, 117, 110, 97, 118, 97, 105, 108, 97, 98\n"
+        ".byte 108, 101, 4, 0, 7, 112, 114, 111, 98, 108, 101, 109, 3, 0, 0, 1, 109, 7, 7, 118\n"
         ".byte 101, 114, 115, 105, 111, 110, 5, 99, 111, 117, 110, 116, 5, 102, 105, 114, 115, 116, 5, 115\n"
-        ".byte 108, 101, 101, 112, 4, 116, 114, 97, 112, 4, 101, 120, 105, 116, 4, 0, 4, 116, 97, 115\n"
-        ".byte 107, 3, 0, 2, 1, 106, 1, 121, 1, 1, 1, 64, 2, 4, 116, 97, 115, 107, 3, 8\n"
-        ".byte 97, 114, 103, 117, 109, 101, 110, 116, 121, 0, 4, 4, 0, 2, 100, 111, 1, 5, 3, 0\n"
-        ".byte 14, 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 5, 0, 4, 0, 21\n"
-        ".byte 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 45, 99, 108, 105, 101, 110\n"
-        ".byte 116, 4, 0, 11, 17, 1, 0, 11, 119, 111, 114, 107, 45, 99, 108, 105, 101, 110, 116, 3\n"
-        ".byte 0, 0, 0, 68, 9, 112, 114, 111, 100, 117, 99, 101, 114, 115, 1, 12, 112, 114, 111, 99\n"
-        ".byte 101, 115, 115, 101, 100, 45, 98, 121, 2, 13, 119, 105, 116, 45, 99, 111, 109, 112, 111, 110\n"
-        ".byte 101, 110, 116, 7, 48, 46, 50, 54, 50, 46, 48, 13, 119, 105, 116, 45, 98, 105, 110, 100\n"
-        ".byte 103, 101, 110, 45, 99, 6, 48, 46, 54, 51, 46, 48\n");
+        ".byte 108, 101, 101, 112, 8, 115, 101, 115, 115, 105, 111, 110, 115, 4, 116, 114, 97, 112, 4, 101\n"
+        ".byte 120, 105, 116, 4, 0, 4, 116, 97, 115, 107, 3, 0, 2, 4, 0, 7, 115, 101, 115, 115\n"
+        ".byte 105, 111, 110, 3, 1, 1, 105, 4, 1, 106, 1, 5, 1, 1, 1, 64, 0, 0, 6, 4\n"
+        ".byte 0, 20, 91, 115, 116, 97, 116, 105, 99, 93, 115, 101, 115, 115, 105, 111, 110, 46, 111, 112\n"
+        ".byte 101, 110, 1, 7, 1, 104, 4, 1, 106, 1, 121, 1, 1, 1, 64, 1, 4, 115, 101, 108\n"
+        ".byte 102, 8, 0, 9, 4, 0, 20, 91, 109, 101, 116, 104, 111, 100, 93, 115, 101, 115, 115, 105\n"
+        ".byte 111, 110, 46, 110, 101, 120, 116, 1, 10, 1, 64, 2, 4, 116, 97, 115, 107, 3, 8, 97\n"
+        ".byte 114, 103, 117, 109, 101, 110, 116, 121, 0, 9, 4, 0, 2, 100, 111, 1, 11, 3, 0, 14\n"
+        ".byte 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 5, 0, 4, 0, 21, 116\n"
+        ".byte 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 45, 99, 108, 105, 101, 110, 116\n"
+        ".byte 4, 0, 11, 17, 1, 0, 11, 119, 111, 114, 107, 45, 99, 108, 105, 101, 110, 116, 3, 0\n"
+        ".byte 0, 0, 68, 9, 112, 114, 111, 100, 117, 99, 101, 114, 115, 1, 12, 112, 114, 111, 99, 101\n"
+        ".byte 115, 115, 101, 100, 45, 98, 121, 2, 13, 119, 105, 116, 45, 99, 111, 109, 112, 111, 110, 101\n"
+        ".byte 110, 116, 7, 48, 46, 50, 54, 50, 46, 48, 13, 119, 105, 116, 45, 98, 105, 110, 100, 103\n"
+        ".byte 101, 110, 45, 99, 6, 48, 46, 54, 51, 46, 48\n");

@@ -23,10 +23,28 @@ typedef uint8_t work_task_t;
 #define WORK_TASK_FIRST 2
 // Answers after so many milliseconds.
 #define WORK_TASK_SLEEP 3
+// Answers with the number of sessions that this process has.
+#define WORK_TASK_SESSIONS 4
 // Traps.
-#define WORK_TASK_TRAP 4
+#define WORK_TASK_TRAP 5
 // Ends with that status, without an answer.
-#define WORK_TASK_EXIT 5
+#define WORK_TASK_EXIT 6
+
+typedef struct work_own_session_t {
+  int32_t __handle;
+} work_own_session_t;
+
+typedef struct work_borrow_session_t {
+  int32_t __handle;
+} work_borrow_session_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    work_own_session_t ok;
+    work_problem_t err;
+  } val;
+} work_result_own_session_problem_t;
 
 typedef struct {
   bool is_err;
@@ -37,9 +55,19 @@ typedef struct {
 } work_result_u32_problem_t;
 
 // Imported Functions from `test:work/work`
+extern bool work_static_session_open(work_own_session_t *ret, work_problem_t *err);
+extern bool work_method_session_next(work_borrow_session_t self, uint32_t *ret, work_problem_t *err);
 extern bool work_do(work_task_t task, uint32_t argument, uint32_t *ret, work_problem_t *err);
 
 // Helper Functions
+
+extern void work_session_drop_own(work_own_session_t handle);
+
+extern void work_session_drop_borrow(work_borrow_session_t handle);
+
+extern work_borrow_session_t work_borrow_session(work_own_session_t handle);
+
+void work_result_own_session_problem_free(work_result_own_session_problem_t *ptr);
 
 void work_result_u32_problem_free(work_result_u32_problem_t *ptr);
 

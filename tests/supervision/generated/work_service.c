@@ -5,6 +5,8 @@
 // Exported Functions from `test:work/work`
 
 
+
+
 // Canonical ABI intrinsics
 
 __attribute__((__weak__, __export_name__("cabi_realloc")))
@@ -21,6 +23,38 @@ static _Thread_local uint8_t RET_AREA[8];
 
 // Helper Functions
 
+__attribute__((__import_module__("[export]test:work/work"), __import_name__("[resource-drop]session")))
+extern void __wasm_import_exports_work_session_drop(int32_t handle);
+
+void exports_work_session_drop_own(exports_work_own_session_t handle) {
+  __wasm_import_exports_work_session_drop(handle.__handle);
+}
+
+__attribute__(( __import_module__("[export]test:work/work"), __import_name__("[resource-new]session")))
+extern int32_t __wasm_import_exports_work_session_new(int32_t);
+
+__attribute__((__import_module__("[export]test:work/work"), __import_name__("[resource-rep]session")))
+extern int32_t __wasm_import_exports_work_session_rep(int32_t);
+
+exports_work_own_session_t exports_work_session_new(exports_work_session_t *rep) {
+  return (exports_work_own_session_t) { __wasm_import_exports_work_session_new((int32_t) rep) };
+}
+
+exports_work_session_t* exports_work_session_rep(exports_work_own_session_t handle) {
+  return (exports_work_session_t*) __wasm_import_exports_work_session_rep(handle.__handle);
+}
+
+__attribute__((__export_name__("test:work/work#[dtor]session")))
+void __wasm_export_exports_work_session_dtor(exports_work_session_t* arg) {
+  exports_work_session_destructor(arg);
+}
+
+void exports_work_result_own_session_problem_free(exports_work_result_own_session_problem_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+  }
+}
+
 void exports_work_result_u32_problem_free(exports_work_result_u32_problem_t *ptr) {
   if (!ptr->is_err) {
   } else {
@@ -28,6 +62,52 @@ void exports_work_result_u32_problem_free(exports_work_result_u32_problem_t *ptr
 }
 
 // Component Adapters
+
+__attribute__((__export_name__("test:work/work#[static]session.open")))
+uint8_t * __wasm_export_exports_work_static_session_open(void) {
+  exports_work_result_own_session_problem_t ret;
+  exports_work_own_session_t ok;
+  exports_work_problem_t err;
+  ret.is_err = !exports_work_static_session_open(&ok, &err);
+  if (ret.is_err) {
+    ret.val.err = err;
+  }
+  if (!ret.is_err) {
+    ret.val.ok = ok;
+  }
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  if ((ret).is_err) {
+    const exports_work_problem_t *payload0 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((int8_t*)(ptr + 4)) = (int32_t) *payload0;
+  } else {
+    const exports_work_own_session_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
+    *((int32_t*)(ptr + 4)) = (*payload).__handle;
+  }
+  return ptr;
+}
+
+__attribute__((__export_name__("test:work/work#[method]session.next")))
+uint8_t * __wasm_export_exports_work_method_session_next(uint8_t * arg) {
+  exports_work_result_u32_problem_t ret;
+  uint32_t ok;
+  exports_work_problem_t err;
+  ret.is_err = !exports_work_method_session_next(((exports_work_session_t*) arg), &ok, &err);
+  if (ret.is_err) {
+    ret.val.err = err;
+  }
+  if (!ret.is_err) {
+    ret.val.ok = ok;
+  }
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  if ((ret).is_err) {
+    const exports_work_problem_t *payload0 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((int8_t*)(ptr + 4)) = (int32_t) *payload0;
+  } else {
+    const uint32_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
+    *((int32_t*)(ptr + 4)) = (int32_t) (*payload);
+  }
+  return ptr;
+}
 
 __attribute__((__export_name__("test:work/work#do")))
 uint8_t * __wasm_export_exports_work_do(int32_t arg, int32_t arg0) {
@@ -55,17 +135,22 @@ uint8_t * __wasm_export_exports_work_do(int32_t arg, int32_t arg0) {
 // The types of the world, for the kernel.
 __asm__(".section \".custom_section.component-type:work-service\",\"\",@\n"
         ".byte 0, 97, 115, 109, 13, 0, 1, 0, 0, 25, 22, 119, 105, 116, 45, 99, 111, 109, 112, 111\n"
-        ".byte 110, 101, 110, 116, 45, 101, 110, 99, 111, 100, 105, 110, 103, 4, 0, 7, 166, 1, 1, 65\n"
-        ".byte 2, 1, 65, 2, 1, 66, 7, 1, 109, 1, 11, 117, 110, 97, 118, 97, 105, 108, 97, 98\n"
-        ".byte 108, 101, 4, 0, 7, 112, 114, 111, 98, 108, 101, 109, 3, 0, 0, 1, 109, 6, 7, 118\n"
+        ".byte 110, 101, 110, 116, 45, 101, 110, 99, 111, 100, 105, 110, 103, 4, 0, 7, 137, 2, 1, 65\n"
+        ".byte 2, 1, 65, 2, 1, 66, 15, 1, 109, 1, 11, 117, 110, 97, 118, 97, 105, 108, 97, 98\n"
+        ".byte 108, 101, 4, 0, 7, 112, 114, 111, 98, 108, 101, 109, 3, 0, 0, 1, 109, 7, 7, 118\n"
         ".byte 101, 114, 115, 105, 111, 110, 5, 99, 111, 117, 110, 116, 5, 102, 105, 114, 115, 116, 5, 115\n"
-        ".byte 108, 101, 101, 112, 4, 116, 114, 97, 112, 4, 101, 120, 105, 116, 4, 0, 4, 116, 97, 115\n"
-        ".byte 107, 3, 0, 2, 1, 106, 1, 121, 1, 1, 1, 64, 2, 4, 116, 97, 115, 107, 3, 8\n"
-        ".byte 97, 114, 103, 117, 109, 101, 110, 116, 121, 0, 4, 4, 0, 2, 100, 111, 1, 5, 4, 0\n"
-        ".byte 14, 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 5, 0, 4, 0, 22\n"
-        ".byte 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 45, 115, 101, 114, 118, 105\n"
-        ".byte 99, 101, 4, 0, 11, 18, 1, 0, 12, 119, 111, 114, 107, 45, 115, 101, 114, 118, 105, 99\n"
-        ".byte 101, 3, 0, 0, 0, 68, 9, 112, 114, 111, 100, 117, 99, 101, 114, 115, 1, 12, 112, 114\n"
-        ".byte 111, 99, 101, 115, 115, 101, 100, 45, 98, 121, 2, 13, 119, 105, 116, 45, 99, 111, 109, 112\n"
-        ".byte 111, 110, 101, 110, 116, 7, 48, 46, 50, 54, 50, 46, 48, 13, 119, 105, 116, 45, 98, 105\n"
-        ".byte 110, 100, 103, 101, 110, 45, 99, 6, 48, 46, 54, 51, 46, 48\n");
+        ".byte 108, 101, 101, 112, 8, 115, 101, 115, 115, 105, 111, 110, 115, 4, 116, 114, 97, 112, 4, 101\n"
+        ".byte 120, 105, 116, 4, 0, 4, 116, 97, 115, 107, 3, 0, 2, 4, 0, 7, 115, 101, 115, 115\n"
+        ".byte 105, 111, 110, 3, 1, 1, 105, 4, 1, 106, 1, 5, 1, 1, 1, 64, 0, 0, 6, 4\n"
+        ".byte 0, 20, 91, 115, 116, 97, 116, 105, 99, 93, 115, 101, 115, 115, 105, 111, 110, 46, 111, 112\n"
+        ".byte 101, 110, 1, 7, 1, 104, 4, 1, 106, 1, 121, 1, 1, 1, 64, 1, 4, 115, 101, 108\n"
+        ".byte 102, 8, 0, 9, 4, 0, 20, 91, 109, 101, 116, 104, 111, 100, 93, 115, 101, 115, 115, 105\n"
+        ".byte 111, 110, 46, 110, 101, 120, 116, 1, 10, 1, 64, 2, 4, 116, 97, 115, 107, 3, 8, 97\n"
+        ".byte 114, 103, 117, 109, 101, 110, 116, 121, 0, 9, 4, 0, 2, 100, 111, 1, 11, 4, 0, 14\n"
+        ".byte 116, 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 5, 0, 4, 0, 22, 116\n"
+        ".byte 101, 115, 116, 58, 119, 111, 114, 107, 47, 119, 111, 114, 107, 45, 115, 101, 114, 118, 105, 99\n"
+        ".byte 101, 4, 0, 11, 18, 1, 0, 12, 119, 111, 114, 107, 45, 115, 101, 114, 118, 105, 99, 101\n"
+        ".byte 3, 0, 0, 0, 68, 9, 112, 114, 111, 100, 117, 99, 101, 114, 115, 1, 12, 112, 114, 111\n"
+        ".byte 99, 101, 115, 115, 101, 100, 45, 98, 121, 2, 13, 119, 105, 116, 45, 99, 111, 109, 112, 111\n"
+        ".byte 110, 101, 110, 116, 7, 48, 46, 50, 54, 50, 46, 48, 13, 119, 105, 116, 45, 98, 105, 110\n"
+        ".byte 100, 103, 101, 110, 45, 99, 6, 48, 46, 54, 51, 46, 48\n");

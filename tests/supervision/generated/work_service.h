@@ -23,10 +23,28 @@ typedef uint8_t exports_work_task_t;
 #define EXPORTS_WORK_TASK_FIRST 2
 // Answers after so many milliseconds.
 #define EXPORTS_WORK_TASK_SLEEP 3
+// Answers with the number of sessions that this process has.
+#define EXPORTS_WORK_TASK_SESSIONS 4
 // Traps.
-#define EXPORTS_WORK_TASK_TRAP 4
+#define EXPORTS_WORK_TASK_TRAP 5
 // Ends with that status, without an answer.
-#define EXPORTS_WORK_TASK_EXIT 5
+#define EXPORTS_WORK_TASK_EXIT 6
+
+typedef struct exports_work_own_session_t {
+  int32_t __handle;
+} exports_work_own_session_t;
+
+typedef struct exports_work_session_t exports_work_session_t;
+
+typedef exports_work_session_t* exports_work_borrow_session_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    exports_work_own_session_t ok;
+    exports_work_problem_t err;
+  } val;
+} exports_work_result_own_session_problem_t;
 
 typedef struct {
   bool is_err;
@@ -37,9 +55,19 @@ typedef struct {
 } exports_work_result_u32_problem_t;
 
 // Exported Functions from `test:work/work`
+bool exports_work_static_session_open(exports_work_own_session_t *ret, exports_work_problem_t *err);
+bool exports_work_method_session_next(exports_work_borrow_session_t self, uint32_t *ret, exports_work_problem_t *err);
 bool exports_work_do(exports_work_task_t task, uint32_t argument, uint32_t *ret, exports_work_problem_t *err);
 
 // Helper Functions
+
+extern void exports_work_session_drop_own(exports_work_own_session_t handle);
+
+extern exports_work_own_session_t exports_work_session_new(exports_work_session_t *rep);
+extern exports_work_session_t* exports_work_session_rep(exports_work_own_session_t handle);
+void exports_work_session_destructor(exports_work_session_t *rep);
+
+void exports_work_result_own_session_problem_free(exports_work_result_own_session_problem_t *ptr);
 
 void exports_work_result_u32_problem_free(exports_work_result_u32_problem_t *ptr);
 
