@@ -1,9 +1,10 @@
 # Tessera: see README.md. `make help` lists the targets.
 #
-# Three builds of the same sources, each in its own folder:
+# Four builds of the same sources, each in its own folder:
 #   build/linux     engine, kernel, platform/linux and the `tessera` command, as a Linux program
 #   build/pc        engine, kernel and platform/pc, freestanding: build/kernel.elf
 #   build/sanitize  as build/linux with ASan and UBSan
+#   build/tsan      as build/linux with TSan
 # and build/guests for WebAssembly. There is no list of files: a .c file in a room belongs to that room.
 
 BUILD ?= build
@@ -26,6 +27,9 @@ PC_CFLAGS := $(COMMON) -O2 --target=x86_64-unknown-none-elf -ffreestanding -fno-
              -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
 SANITIZE_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -DKERNEL_CHECKS=1 -march=x86-64-v2 -fsanitize=address,undefined \
                    -fsanitize-address-use-after-return=never -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Without entry and exit of functions, of which TSan keeps a stack: the kernel leaves frames that it does not return to.
+TSAN_CFLAGS := $(COMMON) -O1 -D_GNU_SOURCE -DKERNEL_CHECKS=1 -march=x86-64-v2 -fsanitize=thread -fno-omit-frame-pointer \
+               -mllvm -tsan-instrument-func-entry-exit=0
 
 ENGINE := $(wildcard engine/*.c engine/*/*.c engine/*/*.S)
 KERNEL := $(wildcard kernel/*.c kernel/*/*.c kernel/*.S) $(wildcard abi/*.c abi/*/*.c)
@@ -56,6 +60,9 @@ $(BUILD)/linux/%.o: % | setup-build
 $(BUILD)/sanitize/%.o: % | setup-build
 	$(call SAY,CC  )
 	$(Q)$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
+$(BUILD)/tsan/%.o: % | setup-build
+	$(call SAY,CC  )
+	$(Q)$(CC) $(TSAN_CFLAGS) -c $< -o $@
 $(BUILD)/pc/%.o: % | setup-build
 	$(call SAY,CC  )
 	$(Q)$(CC) $(PC_CFLAGS) -c $< -o $@
@@ -63,12 +70,14 @@ $(BUILD)/pc/%.o: % | setup-build
 # ---- The kernel as a library, the command, the image ----
 LINUX_LIBRARY := $(BUILD)/linux/libtessera.a
 SANITIZE_LIBRARY := $(BUILD)/sanitize/libtessera.a
+TSAN_LIBRARY := $(BUILD)/tsan/libtessera.a
 PC_LIBRARY := $(BUILD)/pc/libtessera.a
 
 $(LINUX_LIBRARY): $(call objects,linux,$(ENGINE) $(KERNEL) $(LINUX))
 $(SANITIZE_LIBRARY): $(call objects,sanitize,$(ENGINE) $(KERNEL) $(LINUX))
+$(TSAN_LIBRARY): $(call objects,tsan,$(ENGINE) $(KERNEL) $(LINUX))
 $(PC_LIBRARY): $(call objects,pc,$(ENGINE) $(KERNEL))
-$(LINUX_LIBRARY) $(SANITIZE_LIBRARY) $(PC_LIBRARY):
+$(LINUX_LIBRARY) $(SANITIZE_LIBRARY) $(TSAN_LIBRARY) $(PC_LIBRARY):
 	$(call SAY,AR  )
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -78,6 +87,10 @@ $(BUILD)/tessera: $(call objects,linux,$(TOOLS)) $(LINUX_LIBRARY)
 $(BUILD)/sanitize/tessera: $(call objects,sanitize,$(TOOLS)) $(SANITIZE_LIBRARY)
 	$(call SAY,LINK)
 	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=address,undefined -o $@ $^
+
+$(BUILD)/tsan/tessera: $(call objects,tsan,$(TOOLS)) $(TSAN_LIBRARY)
+	$(call SAY,LINK)
+	$(Q)$(CC) -fuse-ld=lld-22 -fsanitize=thread -o $@ $^
 
 # An image from all of $^; NAME.debug beside it is the same with what gdb wants. An object before the kernel's library
 # replaces what the library has of the same names.

@@ -16,6 +16,7 @@
 #include "kernel/platform.h"
 #include "kernel/process.h"
 #include "kernel/queue.h"
+#include "kernel/sanitizer.h"
 #include "kernel/statistics.h"
 #include "kernel/thread.h"
 
@@ -131,6 +132,7 @@ struct thread {
     uint64_t small_stack_rsp;   /* then: from here on the kernel stack is in use */
     struct place *wasm_stack;   /* from the first call on */
     void *extended_state_block; /* as allocated */
+    struct sanitizer_fiber fiber;
 };
 
 struct cpu {

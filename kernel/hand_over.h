@@ -50,6 +50,7 @@ static inline void thread_switch(struct cpu *cpu, struct thread *previous, struc
     if (next->saved_gs_base) {
         platform_set_gs(next->saved_gs_base);
     }
+    sanitizer_fiber_switch(&next->fiber);
     thread_switch_stack(&previous->saved_rsp, next->saved_rsp);
 }
 

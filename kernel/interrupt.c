@@ -71,7 +71,7 @@ __attribute__((naked, used)) static void preemption_entry(void)
 }
 
 /* Continue at `entry` on the thread's kernel stack, `used` bytes below the innermost wasm_enter's record. */
-static void redirect(struct machine_state *state, struct thread *thread, void (*entry)(void), uint64_t used)
+SANITIZER_AT_INTERRUPT static void redirect(struct machine_state *state, struct thread *thread, void (*entry)(void), uint64_t used)
 {
     thread->interrupted = *state;
     state->rip = (uintptr_t)entry;
@@ -80,7 +80,7 @@ static void redirect(struct machine_state *state, struct thread *thread, void (*
 }
 
 /* Let the running thread handle what is pending, now or when it is about to leave the kernel. */
-static void interrupt(struct machine_state *state, struct cpu *cpu)
+SANITIZER_AT_INTERRUPT static void interrupt(struct machine_state *state, struct cpu *cpu)
 {
     struct thread *thread = cpu->current;
     cpu->noted = true;
@@ -96,7 +96,7 @@ static void interrupt(struct machine_state *state, struct cpu *cpu)
     }
 }
 
-void kernel_timer_interrupt(struct machine_state *state)
+SANITIZER_AT_INTERRUPT void kernel_timer_interrupt(struct machine_state *state)
 {
     struct cpu *cpu = platform_cpu();
     if (cpu) {
@@ -107,7 +107,7 @@ void kernel_timer_interrupt(struct machine_state *state)
     }
 }
 
-void kernel_cpu_interrupt(struct machine_state *state)
+SANITIZER_AT_INTERRUPT void kernel_cpu_interrupt(struct machine_state *state)
 {
     struct cpu *cpu = platform_cpu();
     if (cpu) {
@@ -115,7 +115,7 @@ void kernel_cpu_interrupt(struct machine_state *state)
     }
 }
 
-void kernel_interrupt_request(struct machine_state *state)
+SANITIZER_AT_INTERRUPT void kernel_interrupt_request(struct machine_state *state)
 {
     scheduler_note_interrupt_request();
     kernel_cpu_interrupt(state);

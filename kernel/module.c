@@ -42,7 +42,7 @@ static size_t text_map_bytes(uint32_t count)
 }
 
 /* How many ranges start at or below `pc`. */
-static uint32_t text_ranges_below(const struct text_map *map, uintptr_t pc)
+SANITIZER_AT_INTERRUPT static uint32_t text_ranges_below(const struct text_map *map, uintptr_t pc)
 {
     uint32_t low = 0, high = map->count;
     while (low < high) {
@@ -56,7 +56,7 @@ static uint32_t text_ranges_below(const struct text_map *map, uintptr_t pc)
     return low;
 }
 
-struct compiled_module *text_find(uintptr_t pc)
+SANITIZER_AT_INTERRUPT struct compiled_module *text_find(uintptr_t pc)
 {
     struct cpu *cpu = platform_cpu();
     if (!cpu) {

@@ -12,13 +12,13 @@ static uint32_t no_process; /* samples in kernel code that works for none; count
 
 /* ---- When ---- */
 
-static uint64_t current_period(void)
+SANITIZER_AT_INTERRUPT static uint64_t current_period(void)
 {
     return __atomic_load_n(&period, __ATOMIC_RELAXED);
 }
 
 /* Of a CPU that may be another one; it looks when it arms its timer next. */
-static void set_next(struct cpu *cpu, uint64_t next)
+SANITIZER_AT_INTERRUPT static void set_next(struct cpu *cpu, uint64_t next)
 {
     __atomic_store_n(&cpu->profile_next, next, __ATOMIC_RELAXED);
 }
@@ -45,7 +45,7 @@ void profile_start(uint32_t hertz)
 }
 
 /* One sample at most for an interrupt that came late: nobody knows whose the time was that the machine stood still. */
-void profile_interrupt_due(struct cpu *cpu, const struct machine_state *state)
+SANITIZER_AT_INTERRUPT void profile_interrupt_due(struct cpu *cpu, const struct machine_state *state)
 {
     uint64_t now = platform_monotonic_nanoseconds();
     struct thread *thread = cpu->current;

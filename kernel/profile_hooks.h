@@ -4,13 +4,14 @@
 
 #include "kernel/cpu.h"
 #include "kernel/profile.h"
+#include "kernel/sanitizer.h"
 
 /* A CPU's record is made. */
 void profile_cpu_begin(struct cpu *cpu);
 
 /* At a timer interrupt, before anything else is done. */
 void profile_interrupt_due(struct cpu *cpu, const struct machine_state *state);
-static inline void profile_interrupt(struct cpu *cpu, const struct machine_state *state)
+SANITIZER_AT_INTERRUPT static inline void profile_interrupt(struct cpu *cpu, const struct machine_state *state)
 {
     if (cpu->profile_next != UINT64_MAX) {
         profile_interrupt_due(cpu, state);

@@ -84,7 +84,7 @@ static void account(struct cpu *cpu, uint64_t now)
     struct thread *thread = cpu->current;
     struct process *process = thread->process;
     uint64_t time = now - cpu->run_start, charge = time;
-    cpu->run_start = now;
+    __atomic_store_n(&cpu->run_start, now, __ATOMIC_RELAXED);
     if (thread == cpu->idle_thread) {
         return;
     }
@@ -300,7 +300,9 @@ static void start_cpu(void)
         cpu->idle_thread = idle;
         cpu->current = idle;
         uint8_t *stack_top = (uint8_t *)idle->kernel_stack + KERNEL_STACK_BYTES;
-        __atomic_store_n(&kernel_has_cpus, true, __ATOMIC_SEQ_CST);
+        if (!kernel_has_cpus) {
+            __atomic_store_n(&kernel_has_cpus, true, __ATOMIC_SEQ_CST);
+        }
         if (platform_start_cpu(number, cpu, stack_top) == STATUS_OK) {
             __atomic_store_n(&started_count, number + 1, __ATOMIC_RELEASE);
             wake_cpu(cpu); /* it may have looked around before it was counted */
@@ -317,7 +319,7 @@ static void start_cpu(void)
  * and fro are better off here: one queued thread is waiting only if nothing was switched since the last look. */
 static void balance(struct cpu *cpu)
 {
-    bool waits = cpu->ready_count > 1 || cpu->switches == cpu->switches_seen;
+    bool waits = __atomic_load_n(&cpu->ready_count, __ATOMIC_RELAXED) > 1 || cpu->switches == cpu->switches_seen;
     cpu->switches_seen = cpu->switches;
     if (waits && __atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED) && !wake_one_of(~cpu_bit(cpu)) &&
         cpus_started() < platform_cpu_count() &&
@@ -529,7 +531,8 @@ void scheduler_hand_over(struct thread *next)
 /* The slice is over: this CPU may have more to do than another one, or be behind it. */
 static void hand_off(struct cpu *cpu)
 {
-    uint32_t own = cpu->movable_count ? cpu->ready_count : 0, count = cpus_started();
+    uint32_t movable = __atomic_load_n(&cpu->movable_count, __ATOMIC_RELAXED), count = cpus_started();
+    uint32_t own = movable ? __atomic_load_n(&cpu->ready_count, __ATOMIC_RELAXED) : 0;
     for (uint32_t i = 0; i < count && own; i++) {
         struct cpu *other = kernel_cpus[i];
         uint32_t ready = __atomic_load_n(&other->ready_count, __ATOMIC_RELAXED);
@@ -693,7 +696,8 @@ void scheduler_start_idle_thread(void)
 
 _Noreturn void kernel_cpu_main(struct cpu *cpu)
 {
-    cpu->run_start = platform_monotonic_nanoseconds();
+    __atomic_store_n(&cpu->run_start, platform_monotonic_nanoseconds(), __ATOMIC_RELAXED);
+    sanitizer_fiber_adopt(&cpu->idle_thread->fiber);
     idle_loop(NULL);
 }
 
@@ -710,7 +714,7 @@ void scheduler_serve(void)
     }
 }
 
-void scheduler_note_interrupt_request(void)
+SANITIZER_AT_INTERRUPT void scheduler_note_interrupt_request(void)
 {
     __atomic_store_n(&interrupt_requested, 1, __ATOMIC_SEQ_CST);
 }

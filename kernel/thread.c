@@ -39,6 +39,7 @@ void cpu_initialize(void)
     thread_initialize(boot);
     boot->cpu = &boot_cpu;
     boot->affinity = 1; /* its stack is the platform's */
+    sanitizer_fiber_adopt(&boot->fiber);
     platform_set_cpu(&boot_cpu);
     host_calls_initialize();
     thread_interruption_initialize();
@@ -96,6 +97,7 @@ void thread_destroy(struct thread *thread)
         place_leave_stack(thread->wasm_stack);
     }
     kernel_stack_give(thread->kernel_stack);
+    sanitizer_fiber_end(&thread->fiber);
     kernel_free(thread, sizeof(*thread));
 }
 

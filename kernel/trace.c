@@ -10,6 +10,7 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/lock.h"
+#include "kernel/sanitizer.h"
 
 #define NAMES_MAXIMUM 1024 /* a power of two */
 
@@ -26,7 +27,7 @@ static uint64_t name_count; /* of all times; names_lock */
 
 /* ---- Noting ---- */
 
-static void write_record(struct trace_record *record, const struct trace_record *from)
+SANITIZER_AT_INTERRUPT static void write_record(struct trace_record *record, const struct trace_record *from)
 {
     __atomic_store_n(&record->event, TRACE_NONE, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
@@ -39,12 +40,12 @@ static void write_record(struct trace_record *record, const struct trace_record 
     __atomic_store_n(&record->event, from->event, __ATOMIC_RELEASE);
 }
 
-static uint16_t lap_of(uint64_t number)
+SANITIZER_AT_INTERRUPT static uint16_t lap_of(uint64_t number)
 {
     return (uint16_t)(number / ring_count + 1);
 }
 
-void trace_note(enum trace_event event, uint64_t argument, uint32_t second)
+SANITIZER_AT_INTERRUPT void trace_note(enum trace_event event, uint64_t argument, uint32_t second)
 {
     const struct cpu *cpu = platform_cpu();
     const struct thread *thread = cpu->current;

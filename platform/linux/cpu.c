@@ -5,6 +5,7 @@
  * of the name exist on every x86-64 CPU. */
 #include "platform/linux/linux.h"
 #include "kernel/platform.h"
+#include "kernel/sanitizer.h"
 #include "engine/base.h"
 #include "engine/compile.h"
 
@@ -29,7 +30,7 @@ static uint32_t features;
 static uint64_t xsave_mask;
 static size_t xsave_bytes;
 
-struct cpu *platform_cpu(void)
+SANITIZER_AT_INTERRUPT struct cpu *platform_cpu(void)
 {
     return current_cpu;
 }

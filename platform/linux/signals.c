@@ -5,6 +5,7 @@
  * is. GS is not part of the frame: what the kernel sets in a handler stays. */
 #include "platform/linux/linux.h"
 #include "kernel/platform.h"
+#include "kernel/sanitizer.h"
 #include "engine/base.h"
 #include "engine/format.h"
 
@@ -23,14 +24,14 @@ __thread uint32_t linux_cpu_number;
 
 static uint8_t boot_signal_stack[LINUX_SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
 static int interrupt_requests; /* atomic */
-static __thread timer_t timer;
+static __thread int timer; /* as Linux numbers them */
 static __thread bool timer_exists;
 
 /* By hardware number. */
 static const int context_registers[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                           REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 
-static void state_from_context(struct machine_state *state, const ucontext_t *context)
+SANITIZER_AT_INTERRUPT static void state_from_context(struct machine_state *state, const ucontext_t *context)
 {
     for (size_t i = 0; i < ARRAY_COUNT(context_registers); i++)
         state->registers[i] = (uint64_t)context->uc_mcontext.gregs[context_registers[i]];
@@ -38,7 +39,7 @@ static void state_from_context(struct machine_state *state, const ucontext_t *co
     state->rflags = (uint64_t)context->uc_mcontext.gregs[REG_EFL];
 }
 
-static void state_to_context(const struct machine_state *state, ucontext_t *context)
+SANITIZER_AT_INTERRUPT static void state_to_context(const struct machine_state *state, ucontext_t *context)
 {
     for (size_t i = 0; i < ARRAY_COUNT(context_registers); i++)
         context->uc_mcontext.gregs[context_registers[i]] = (greg_t)state->registers[i];
@@ -94,7 +95,7 @@ static void exception_handler(int signal, siginfo_t *information, void *frame)
     state_to_context(&state, context);
 }
 
-static void timer_handler(int signal, siginfo_t *information, void *frame)
+SANITIZER_AT_INTERRUPT static void timer_handler(int signal, siginfo_t *information, void *frame)
 {
     (void)signal, (void)information;
     struct machine_state state;
@@ -104,7 +105,7 @@ static void timer_handler(int signal, siginfo_t *information, void *frame)
     state_to_context(&state, frame);
 }
 
-static void cpu_handler(int signal, siginfo_t *information, void *frame)
+SANITIZER_AT_INTERRUPT static void cpu_handler(int signal, siginfo_t *information, void *frame)
 {
     (void)signal, (void)information;
     struct machine_state state;
@@ -115,7 +116,7 @@ static void cpu_handler(int signal, siginfo_t *information, void *frame)
 }
 
 /* The first request asks the program to end, the second one ends everything. */
-static void request_handler(int signal, siginfo_t *information, void *frame)
+SANITIZER_AT_INTERRUPT static void request_handler(int signal, siginfo_t *information, void *frame)
 {
     (void)information;
     struct machine_state state;
@@ -136,13 +137,41 @@ void linux_interrupt_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
 }
 
+/* No SA_RESTART: a note for the kernel must end whatever wait it came into. */
+#define HANDLER_FLAGS (SA_SIGINFO | SA_ONSTACK)
+
+#if __has_feature(thread_sanitizer)
+/* The sanitizer would keep signals back until the next call of the C library, and drop what handlers do to the
+ * interrupted registers. So it does not hear of them. */
+__attribute__((naked)) static void signal_return(void)
+{
+    __asm__("movl %0, %%eax\n"
+            "syscall\n"
+            :
+            : "i"(SYS_rt_sigreturn));
+}
+
 static void handle(int signal, void (*handler)(int, siginfo_t *, void *))
 {
-    /* No SA_RESTART: a note for the kernel must end whatever wait it came into. */
-    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct {
+        void (*handler)(int, siginfo_t *, void *);
+        unsigned long flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } action = {.handler = handler, .flags = HANDLER_FLAGS | 0x04000000 /* SA_RESTORER */, .restorer = signal_return};
+    sigset_t mask;
+    linux_interrupt_signals(&mask);
+    memcpy(&action.mask, &mask, sizeof(action.mask));
+    syscall(SYS_rt_sigaction, signal, &action, NULL, sizeof(action.mask));
+}
+#else
+static void handle(int signal, void (*handler)(int, siginfo_t *, void *))
+{
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = HANDLER_FLAGS};
     linux_interrupt_signals(&action.sa_mask);
     sigaction(signal, &action, NULL);
 }
+#endif
 
 /* A request that our parent had switched off (nohup, a background job) stays off. */
 static void handle_request(int signal)
@@ -173,14 +202,15 @@ void linux_signals_initialize(void)
     sigprocmask(SIG_UNBLOCK, &interrupts, NULL);
 }
 
-void platform_timer_arm(uint64_t monotonic_nanoseconds)
+/* By system calls: at interrupt time no sanitizer may stand between. */
+SANITIZER_AT_INTERRUPT void platform_timer_arm(uint64_t monotonic_nanoseconds)
 {
     if (!timer_exists) {
         if (monotonic_nanoseconds == UINT64_MAX)
             return;
         struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
         event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-        if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
+        if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0)
             platform_panic("no timer");
         timer_exists = true;
     }
@@ -191,5 +221,5 @@ void platform_timer_arm(uint64_t monotonic_nanoseconds)
         time.it_value.tv_sec = (time_t)(monotonic_nanoseconds / 1000000000);
         time.it_value.tv_nsec = (long)(monotonic_nanoseconds % 1000000000);
     }
-    timer_settime(timer, TIMER_ABSTIME, &time, NULL);
+    syscall(SYS_timer_settime, timer, TIMER_ABSTIME, &time, NULL);
 }

@@ -93,7 +93,7 @@ enum status platform_start_cpu(uint32_t number, struct cpu *cpu, void *stack_top
     (void)stack_top;
     pthread_t thread;
     pthread_attr_t attributes;
-    thread_numbers[0] = getpid();
+    __atomic_store_n(&thread_numbers[0], getpid(), __ATOMIC_RELAXED);
     starts[number] = (struct start){cpu, number};
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
