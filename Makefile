@@ -197,6 +197,7 @@ help:
 	@echo "make spec       the official WebAssembly suite, on Linux and in the booted kernel"
 	@echo "make bench      speed against rivals"
 	@echo "make bench-ipc  what processes pay to talk to each other, against Linux"
+	@echo "make tsan       the kernel with several CPUs under the thread sanitizer"
 	@echo "make fuzz       random modules against other engines, then libFuzzer on decode, validate and compile"
 	@echo "make soak       minutes of everything at once, both platforms: SECONDS=60 CPUS=8 SEED=1"
 	@echo "make clean      remove $(BUILD)/"

@@ -9,7 +9,7 @@
 static uint8_t *memory_range(struct instance *instance, uint32_t memory, uint64_t start, uint64_t count)
 {
     struct memory_object *object = instance->memories[memory];
-    if (!range_is_inside(start, count, object->bytes)) {
+    if (!range_is_inside(start, count, memory_object_bytes(object))) {
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
     }
     return object->base + start;

@@ -19,7 +19,8 @@ static struct memory_object *checked_memory(struct instance *instance, uint32_t 
     if (address % bytes) { /* first, as at the other atomic instructions */
         instance_trap(instance, TRAP_UNALIGNED_ATOMIC, NULL);
     }
-    if (address > object->bytes || bytes > object->bytes - address) {
+    uint64_t size = memory_object_bytes(object);
+    if (address > size || bytes > size - address) {
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, NULL);
     }
     return object;

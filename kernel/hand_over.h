@@ -43,9 +43,9 @@ static inline void thread_switch(struct cpu *cpu, struct thread *previous, struc
     previous->area.switched = 1;
     previous->saved_gs_base = activation && !activation->without_gs ? running_gs_base() : 0;
     __atomic_store_n(&next->state, THREAD_RUNNING, __ATOMIC_RELAXED);
-    cpu->current = next;
+    __atomic_store_n(&cpu->current, next, __ATOMIC_RELAXED);
     cpu->previous = previous;
-    next->counters.switches++;
+    COUNT_OF(next, switches);
     TRACE(SWITCH, previous->id, previous->state);
     if (next->saved_gs_base) {
         platform_set_gs(next->saved_gs_base);
@@ -57,7 +57,7 @@ static inline void thread_switch(struct cpu *cpu, struct thread *previous, struc
 /* thread_wait_begin, for who knows the current thread. */
 static inline void thread_wait_begin_here(struct thread *thread)
 {
-    thread->wait_ends = true;
+    __atomic_store_n(&thread->wait_ends, true, __ATOMIC_RELAXED);
     __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_RELEASE);
 }
 
@@ -75,8 +75,8 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
     const struct process *process = thread->process, *next_process = next->process;
     const struct cpu *cpu = thread->cpu;
     return deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
-           !process->end_request && __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN && next_process &&
-           next_process->deadline == UINT64_MAX && next->cpu == cpu && (next->affinity >> cpu->number & 1);
+           !process_end_request(process) && __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN &&
+           next_process && next_process->deadline == UINT64_MAX && __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
 }
 
 /* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time
@@ -90,7 +90,7 @@ INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thr
         return sleep_hand_over(next, deadline);
     }
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
     thread_switch(cpu, thread, next);
     thread->lends = false;

@@ -56,14 +56,14 @@ static void slot_free(struct handle_table *table, struct handle_slot *slot) REQU
     if (index >= HANDLES_KNOWN) {
         append_free(table, index);
     }
-    table->count--;
+    __atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 }
 
 static void slot_fill(struct handle_table *table, struct handle_slot *slot, struct grant *grant) REQUIRES(table->lock)
 {
     slot->grant = grant;
     slot->number = slot->own_number;
-    table->count++;
+    __atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELAXED);
     if (grant->object->type == OBJECT_CLOCK) {
         table->clock = slot->number;
     }

@@ -260,7 +260,7 @@ bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t s
     const struct data_segment *segment = &instance->types->data_segments[segment_index];
     struct memory_object *object = instance->memories[memory];
     uint64_t available = instance->dropped_data[segment_index] ? 0 : segment->size;
-    if (!range_is_inside(from, count, available) || !range_is_inside(to, count, object->bytes)) {
+    if (!range_is_inside(from, count, available) || !range_is_inside(to, count, memory_object_bytes(object))) {
         return false;
     }
     memcpy(object->base + to, segment->bytes + from, count);

@@ -41,7 +41,7 @@ struct memory_object {
     struct memory_object *next; /* of the process */
     struct process *process;
     struct memory_type type; /* as declared; maximum UINT64_MAX without one */
-    uint64_t bytes;
+    uint64_t bytes;    /* atomic; what is read without the kernel lock is memory_object_bytes */
     uint64_t capacity; /* bytes that fit */
     uint8_t *base;     /* the home: where pages are committed */
     struct place *place;
@@ -50,6 +50,12 @@ struct memory_object {
     struct spinlock waiting_lock;                /* rank FUTEX */
     struct thread *waiting_first, *waiting_last; /* memory.atomic.wait; by thread.futex_next, first come first */
 };
+
+/* It may be growing at the moment. */
+static inline uint64_t memory_object_bytes(const struct memory_object *memory)
+{
+    return __atomic_load_n(&memory->bytes, __ATOMIC_RELAXED);
+}
 
 struct table_object {
     struct table_object *next;
@@ -163,11 +169,17 @@ struct process {
     void *personality[PERSONALITY_COUNT];
     void (*personality_destroy[PERSONALITY_COUNT])(struct process *process, void *state);
 
-    volatile uint32_t end_request; /* enum trap; atomic */
+    uint32_t end_request;          /* enum trap; atomic */
     uint64_t deadline;             /* time limit, monotonic; UINT64_MAX: none */
     uint32_t exit_status;
     struct trap_report report;
 };
+
+/* TRAP_NONE, or what it is to end with. */
+static inline enum trap process_end_request(const struct process *process)
+{
+    return (enum trap)__atomic_load_n(&process->end_request, __ATOMIC_RELAXED);
+}
 
 /* ---- module.c ---- */
 void compiled_module_destroy(struct compiled_module *module);

@@ -123,10 +123,10 @@ uint64_t memory_object_grow(struct memory_object *memory, uint64_t pages)
         process_credit_memory(memory->process, bytes);
         return UINT64_MAX;
     }
-    memory->bytes += bytes;
+    __atomic_store_n(&memory->bytes, memory->bytes + bytes, __ATOMIC_RELAXED);
     TRACE(MEMORY_GROW, memory->bytes, 0);
     for (struct memory_viewer *viewer = memory->viewers; viewer; viewer = viewer->next) {
-        viewer->slot->bytes = memory->bytes;
+        __atomic_store_n(&viewer->slot->bytes, memory->bytes, __ATOMIC_RELAXED);
     }
     return old;
 }
@@ -152,7 +152,7 @@ bool memory_object_contains(const struct memory_object *memory, uint64_t address
         }
         base = window->base;
     }
-    *committed = address < (uintptr_t)base + memory->bytes;
+    *committed = address < (uintptr_t)base + memory_object_bytes(memory);
     return true;
 }
 

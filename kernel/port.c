@@ -19,7 +19,7 @@ static void queue_remove_call(struct port *port, struct call *call) REQUIRES(por
 static void queue_insert_call(struct port *port, struct call *call) REQUIRES(port->object.lock)
 {
     struct call *previous = port->queue_last;
-    while (previous && previous->caller->priority < call->caller->priority) {
+    while (previous && thread_priority(previous->caller) < thread_priority(call->caller)) {
         previous = previous->previous;
     }
     call->state = CALL_QUEUED;
@@ -95,7 +95,7 @@ void port_put_back(struct port *port, struct receiver *receiver)
 static void inherit_all(struct port *port, uint32_t priority) REQUIRES(port->object.lock)
 {
     for (struct call *call = port->accepted; call; call = call->next) {
-        if (call->server && call->server->priority < priority) {
+        if (call->server && thread_priority(call->server) < priority) {
             scheduler_lend_priority(call->server, priority);
         }
     }
@@ -107,7 +107,7 @@ enum status port_queue_call(struct port *port, struct call *call)
         return STATUS_CLOSED;
     }
     queue_insert_call(port, call);
-    inherit_all(port, call->caller->priority);
+    inherit_all(port, thread_priority(call->caller));
     object_signal_locked(&port->object, 0, SIGNAL_READABLE);
     return STATUS_OK;
 }

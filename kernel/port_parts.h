@@ -94,8 +94,9 @@ static inline void port_accept(struct port *port, struct call *call, struct thre
     port->accepted = call;
     server->call = call;
     /* It works for the caller: with no less than that one's priority, until it receives the next time. */
-    if (UNLIKELY(server->priority < call->caller->priority)) {
-        scheduler_lend_priority(server, call->caller->priority);
+    uint32_t priority = __atomic_load_n(&call->caller->priority, __ATOMIC_RELAXED);
+    if (UNLIKELY(__atomic_load_n(&server->priority, __ATOMIC_RELAXED) < priority)) {
+        scheduler_lend_priority(server, priority);
     }
 }
 
@@ -176,7 +177,7 @@ static inline enum status port_call_here(struct thread *thread, const struct por
     call.deadline = deadline;
     call.has_grants = request->grant_count != 0;
     TRACE(CALL_BEGIN, client->badge, request->length);
-    thread->counters.calls_made++;
+    COUNT_OF(thread, calls_made);
     thread_wait_begin_here(thread);
     enum status status;
     spinlock_acquire(&port->object.lock);
@@ -245,7 +246,9 @@ static inline enum status port_reply_receive_here(struct thread *thread, struct 
     thread_wait_begin_here(thread);
     spinlock_acquire(&port->object.lock);
     struct thread *caller = port_answer(port, thread->call, message, replied);
-    thread->counters.calls_served += caller != NULL;
+    if (caller) {
+        COUNT_OF(thread, calls_served);
+    }
     enum status status = port_receive_here(thread, port, &receiver, caller);
     if (UNLIKELY(*replied != STATUS_OK)) {
         port_drop_grants(message);

@@ -319,7 +319,7 @@ void process_request_end(struct process *process, enum trap trap)
     spinlock_acquire(&process->threads_lock);
     for (struct thread *thread = process->running; thread; thread = thread->process_next) {
         __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
-        bool woken = thread->wait_ends && sleep_end(thread, WAIT_OVER_END);
+        bool woken = __atomic_load_n(&thread->wait_ends, __ATOMIC_RELAXED) && sleep_end(thread, WAIT_OVER_END);
         const struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
         if (!woken && cpu != platform_cpu()) {
             platform_interrupt_cpu(cpu->number);

@@ -20,7 +20,7 @@ NO_LOCK_ANALYSIS void process_lock_enter(void)
 {
     struct thread *thread = thread_current();
     struct process *process = thread->shares;
-    if (!process || thread->area.pending & PENDING_LOCKED) {
+    if (!process || __atomic_load_n(&thread->area.pending, __ATOMIC_RELAXED) & PENDING_LOCKED) {
         return;
     }
     mutex_acquire(&process->kernel_lock);
@@ -35,7 +35,7 @@ NO_LOCK_ANALYSIS void process_lock_enter(void)
 NO_LOCK_ANALYSIS void process_lock_leave(void)
 {
     struct thread *thread = thread_current();
-    if (thread->area.pending & PENDING_LOCKED) {
+    if (__atomic_load_n(&thread->area.pending, __ATOMIC_RELAXED) & PENDING_LOCKED) {
         __atomic_and_fetch(&thread->area.pending, ~PENDING_LOCKED, __ATOMIC_RELAXED);
         mutex_release(&thread->shares->kernel_lock);
     }
@@ -43,7 +43,7 @@ NO_LOCK_ANALYSIS void process_lock_leave(void)
 
 bool process_lock_pause(void)
 {
-    bool held = thread_current()->area.pending & PENDING_LOCKED;
+    bool held = __atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_LOCKED;
     process_lock_leave();
     return held;
 }

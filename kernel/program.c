@@ -104,12 +104,17 @@ static bool lend_threads(struct process *starter, uint64_t *wanted)
 /* A starter with next to nothing left lends nothing, and the child gets as little. */
 static bool lend_share(struct process *starter, uint64_t *wanted)
 {
-    uint32_t weight = starter->weight ? starter->weight : PROCESS_WEIGHT;
-    *wanted = *wanted ? *wanted : weight / 16;
-    if (*wanted >= weight) {
-        return false;
-    }
-    starter->weight = (uint32_t)(weight - *wanted);
+    /* Others that end give back meanwhile. */
+    uint32_t before = __atomic_load_n(&starter->weight, __ATOMIC_RELAXED), weight;
+    uint64_t share;
+    do {
+        weight = before ? before : PROCESS_WEIGHT;
+        share = *wanted ? *wanted : weight / 16;
+        if (share >= weight) {
+            return false;
+        }
+    } while (!atomic_change_u32(&starter->weight, &before, (uint32_t)(weight - share)));
+    *wanted = share;
     return true;
 }
 
@@ -135,7 +140,7 @@ static void give_back(struct process *starter, const struct program_budget *lent
         process_credit_memory(starter, lent->memory);
     }
     if (lent->share) {
-        starter->weight += (uint32_t)lent->share;
+        __atomic_add_fetch(&starter->weight, (uint32_t)lent->share, __ATOMIC_RELAXED);
     }
 }
 

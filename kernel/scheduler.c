@@ -91,8 +91,9 @@ static void account(struct cpu *cpu, uint64_t now)
     if (process) {
         uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
         charge *= runnable > 1 ? runnable : 1;
-        if (process->weight) {
-            charge = charge * PROCESS_WEIGHT / process->weight;
+        uint32_t weight = __atomic_load_n(&process->weight, __ATOMIC_RELAXED);
+        if (weight) {
+            charge = charge * PROCESS_WEIGHT / weight;
         }
         __atomic_add_fetch(&process->run_time, time, __ATOMIC_RELAXED);
     }
@@ -136,11 +137,11 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 {
     spinlock_acquire(&cpu->queue_lock);
     move_to(thread, cpu);
-    if (thread->virtual_time < cpu->virtual_time) {
+    if (thread->virtual_time < __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) {
         stay_near(thread, cpu);
     }
     __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
-    thread->queued_priority = thread->priority;
+    thread->queued_priority = __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
     thread->queued_on = cpu;
     thread->queued_movable = is_movable(thread);
     queue_insert(&cpu->ready[thread->queued_priority], &thread->ready, thread->virtual_time);
@@ -177,12 +178,13 @@ static struct thread *take_next(struct cpu *cpu, const struct thread *than, bool
     }
     spinlock_acquire(&cpu->queue_lock);
     struct thread *thread = queue_first(cpu);
-    bool take = thread && (!than || thread->queued_priority > than->priority ||
-                           (thread->queued_priority == than->priority &&
+    uint32_t running = than ? __atomic_load_n(&than->priority, __ATOMIC_RELAXED) : 0;
+    bool take = thread && (!than || thread->queued_priority > running ||
+                           (thread->queued_priority == running &&
                             (yields || (int64_t)(thread->virtual_time - than->virtual_time) < 0)));
     if (take) {
         queue_take(cpu, thread);
-        if ((int64_t)(thread->virtual_time - cpu->virtual_time) > 0) {
+        if ((int64_t)(thread->virtual_time - __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) > 0) {
             __atomic_store_n(&cpu->virtual_time, thread->virtual_time, __ATOMIC_RELAXED);
         }
     }
@@ -257,7 +259,8 @@ static struct thread *take_movable(struct cpu *from, struct cpu *cpu)
     }
     spinlock_release(&from->queue_lock);
     if (found) {
-        if (cpu->current == cpu->idle_thread || cpu == platform_cpu()) { /* it had nothing to do, and stood still */
+        bool idles = __atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == cpu->idle_thread;
+        if (idles || cpu == platform_cpu()) { /* it had nothing to do, and stood still */
             advance(cpu, found->virtual_time);
         }
         move_to(found, cpu);
@@ -350,7 +353,7 @@ static void arm_timer(struct cpu *cpu, const struct thread *running)
     if (running == cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
         return;
     }
-    deadline = min_u64(deadline, cpu->profile_next);
+    deadline = min_u64(deadline, __atomic_load_n(&cpu->profile_next, __ATOMIC_RELAXED));
     if (running->process) {
         deadline = min_u64(deadline, running->process->deadline);
     }
@@ -379,7 +382,8 @@ static struct cpu *least_urgent_cpu(const struct thread *thread, uint64_t allowe
 {
     struct cpu *best = allowed & cpu_bit(last) ? last : kernel_cpus[__builtin_ctzll(allowed)];
     uint32_t lowest = __atomic_load_n(&best->running_priority, __ATOMIC_RELAXED), count = cpus_started();
-    for (uint32_t i = 0; i < count && lowest >= thread->priority; i++) {
+    uint32_t wanted = __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count && lowest >= wanted; i++) {
         uint32_t priority = __atomic_load_n(&kernel_cpus[i]->running_priority, __ATOMIC_RELAXED);
         if (allowed & cpu_bit(kernel_cpus[i]) && priority < lowest) {
             lowest = priority;
@@ -394,7 +398,7 @@ static struct cpu *choose_cpu(const struct thread *thread, struct cpu *here)
 {
     struct cpu *last = thread->cpu;
     uint64_t allowed = allowed_cpus(thread);
-    if (thread->priority > PRIORITY_NORMAL) {
+    if (__atomic_load_n(&thread->priority, __ATOMIC_RELAXED) > PRIORITY_NORMAL) {
         return least_urgent_cpu(thread, allowed, last ? last : here);
     }
     if (last == here && allowed & cpu_bit(here)) {
@@ -413,7 +417,7 @@ static struct cpu *choose_cpu(const struct thread *thread, struct cpu *here)
 /* It may run, and be gone, when this returns. */
 static void put_elsewhere(struct cpu *cpu, struct thread *thread)
 {
-    uint32_t priority = thread->priority, before = queue_put(cpu, thread);
+    uint32_t priority = __atomic_load_n(&thread->priority, __ATOMIC_RELAXED), before = queue_put(cpu, thread);
     bool urgent = priority > __atomic_load_n(&cpu->running_priority, __ATOMIC_RELAXED);
     /* The first one: its timer is not armed for the end of the slice. */
     if (!wake_cpu(cpu) && (urgent || !before)) {
@@ -429,7 +433,7 @@ void scheduler_make_ready(struct thread *thread)
         put_elsewhere(cpu, thread);
         return;
     }
-    bool urgent = thread->priority > here->running_priority;
+    bool urgent = __atomic_load_n(&thread->priority, __ATOMIC_RELAXED) > here->running_priority;
     queue_put(here, thread);
     if (urgent) {
         __atomic_or_fetch(&here->current->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
@@ -482,7 +486,7 @@ static void switch_to(struct thread *next)
     account(cpu, now);
     cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
     __atomic_store_n(&cpu->virtual_start, next->virtual_time, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     cpu->switches++;
     if (next == cpu->idle_thread || cpu->current == cpu->idle_thread) {
         __atomic_store_n(&cpu->idle_state, next == cpu->idle_thread ? IDLE_LOOKS : IDLE_NONE, __ATOMIC_SEQ_CST);
@@ -517,7 +521,7 @@ void scheduler_hand_over(struct thread *next)
     }
     move_to(next, cpu);
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->running_priority, next->priority, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
     if (next->process && next->process->deadline < cpu->timer_armed) {
         cpu->timer_armed = next->process->deadline;
@@ -540,7 +544,8 @@ static void hand_off(struct cpu *cpu)
             advance(other, __atomic_load_n(&other->virtual_start, __ATOMIC_RELAXED) + cpu->run_start -
                                __atomic_load_n(&other->run_start, __ATOMIC_RELAXED));
         }
-        int64_t ahead = (int64_t)(__atomic_load_n(&other->virtual_time, __ATOMIC_RELAXED) - cpu->virtual_time);
+        int64_t ahead = (int64_t)(__atomic_load_n(&other->virtual_time, __ATOMIC_RELAXED) -
+                                  __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED));
         if (other != cpu && (own >= ready + 2 || (own == ready + 1 && ahead > 2 * (int64_t)TIME_SLICE_NANOSECONDS))) {
             struct thread *thread = take_movable(cpu, other);
             if (thread) {
@@ -641,7 +646,7 @@ static bool sleep_until_woken(struct cpu *cpu)
     __atomic_or_fetch(&idle_cpus, cpu_bit(cpu), __ATOMIC_SEQ_CST);
     cpu->idle = true;
     if (idle_continues(cpu, IDLE_SLEEPS)) {
-        platform_idle(cpu->next_deadline);
+        platform_idle(__atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED));
     }
     cpu->idle = false;
     return __atomic_load_n(&cpu->idle_state, __ATOMIC_RELAXED) != IDLE_SLEEPS;
@@ -729,7 +734,7 @@ void scheduler_serve_interrupt_request(void)
 
 static bool urgent_one_waits(const struct cpu *cpu)
 {
-    for (uint32_t priority = cpu->current->priority + 1; priority < PRIORITY_COUNT; priority++) {
+    for (uint32_t priority = __atomic_load_n(&cpu->current->priority, __ATOMIC_RELAXED) + 1; priority < PRIORITY_COUNT; priority++) {
         if (cpu->ready[priority].first) {
             return true;
         }
@@ -755,7 +760,7 @@ void scheduler_handle_pending(enum guest_position position)
 
 void thread_pending_in_host_call(void)
 {
-    if (thread_current()->area.pending & PENDING_NOTE) {
+    if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) {
         scheduler_handle_pending(GUEST_IN_HOST);
     }
     process_lock_leave();
@@ -781,13 +786,13 @@ void thread_yield(void)
 
 enum thread_priority thread_priority(const struct thread *thread)
 {
-    return thread->priority;
+    return __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
 }
 
 void thread_set_priority(struct thread *thread, enum thread_priority priority)
 {
     thread->own_priority = priority;
-    thread->priority = priority;
+    __atomic_store_n(&thread->priority, priority, __ATOMIC_RELAXED);
 }
 
 /* Where it is queued, if it is: in the queue of its new priority. */
@@ -797,7 +802,7 @@ static void requeue(struct thread *thread)
     bool queued = false;
     if (cpu) {
         spinlock_acquire(&cpu->queue_lock);
-        queued = thread->queued_on == cpu && thread->queued_priority != thread->priority;
+        queued = thread->queued_on == cpu && thread->queued_priority != __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
         if (queued) {
             queue_take(cpu, thread);
         }
@@ -810,8 +815,8 @@ static void requeue(struct thread *thread)
 
 void scheduler_lend_priority(struct thread *thread, uint32_t priority)
 {
-    if (thread->priority < priority) {
-        thread->priority = priority;
+    if (__atomic_load_n(&thread->priority, __ATOMIC_RELAXED) < priority) {
+        __atomic_store_n(&thread->priority, priority, __ATOMIC_RELAXED);
         if (thread != thread_current()) {
             requeue(thread);
         }
@@ -820,7 +825,7 @@ void scheduler_lend_priority(struct thread *thread, uint32_t priority)
 
 void scheduler_return_priority(struct thread *thread)
 {
-    thread->priority = thread->own_priority;
+    __atomic_store_n(&thread->priority, thread->own_priority, __ATOMIC_RELAXED);
 }
 
 void thread_set_affinity(struct thread *thread, uint64_t cpus)

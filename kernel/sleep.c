@@ -241,14 +241,14 @@ enum wait_result thread_wait_finish(uint64_t deadline)
 enum wait_result sleep_finish_always(uint64_t deadline)
 {
     struct thread *thread = thread_current();
-    thread->wait_ends = false;
+    __atomic_store_n(&thread->wait_ends, false, __ATOMIC_RELAXED);
     return finish(thread, NULL, deadline);
 }
 
 void sleep_finish_locked(void)
 {
     struct thread *thread = thread_current();
-    thread->wait_ends = false;
+    __atomic_store_n(&thread->wait_ends, false, __ATOMIC_RELAXED);
     finish_here(thread, NULL, UINT64_MAX);
 }
 

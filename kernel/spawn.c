@@ -126,7 +126,7 @@ static struct process_thread *take_record(struct process *process, const struct 
 {
     const struct module *module = instance->types;
     for (struct process_thread *record = process->threads; record; record = record->next) {
-        if (record->thread && record->thread->state == THREAD_DEAD) {
+        if (record->thread && __atomic_load_n(&record->thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD) {
             join(record);
         }
         if (!record->thread && record->instance->module == instance->module &&

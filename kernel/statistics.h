@@ -31,7 +31,9 @@ struct thread_counters {
 };
 
 /* One more, for the current thread; kernel/cpu.h must be included. */
-#define COUNT(name) (thread_current()->counters.name++)
+#define COUNT_OF(thread, name)                                                                                         \
+    __atomic_store_n(&(thread)->counters.name, (thread)->counters.name + 1, __ATOMIC_RELAXED)
+#define COUNT(name) COUNT_OF(thread_current(), name)
 
 #define PROCESS_NAME_SHOWN 64
 

@@ -137,7 +137,7 @@ static void start(struct thread *thread, uint64_t cpus)
 {
     thread->affinity = cpus;
     thread->cpu = platform_cpu();
-    thread->virtual_time = thread->cpu->virtual_time;
+    thread->virtual_time = __atomic_load_n(&thread->cpu->virtual_time, __ATOMIC_RELAXED);
     TRACE(THREAD_START, thread->id, 0);
     scheduler_make_ready(thread);
 }
@@ -203,7 +203,7 @@ void thread_join(struct thread *joined)
         thread_wait_begin();
         bool ends = !passed_on && thread_end_is_due(thread);
         spinlock_acquire(&joined->lock);
-        bool dead = joined->state == THREAD_DEAD;
+        bool dead = __atomic_load_n(&joined->state, __ATOMIC_RELAXED) == THREAD_DEAD;
         joined->joiner = thread;
         if (!dead && ends && joined->process) {
             process_request_end(joined->process, thread_end_trap(thread));
@@ -231,13 +231,14 @@ void thread_join(struct thread *joined)
 bool thread_end_is_due(const struct thread *thread)
 {
     const struct process *process = thread->process;
-    return process && (process->end_request ||
+    return process && (process_end_request(process) ||
                        (process->deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= process->deadline));
 }
 
 enum trap thread_end_trap(const struct thread *thread)
 {
-    return thread->process->end_request ? thread->process->end_request : TRAP_TIMEOUT;
+    enum trap trap = process_end_request(thread->process);
+    return trap ? trap : TRAP_TIMEOUT;
 }
 
 void thread_end_if_asked(void)
@@ -319,8 +320,9 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
     }
     thread->activation = activation;
     thread_set_process(thread, process);
-    if (process->deadline != UINT64_MAX || process->end_request) {
-        if (process->end_request) {
+    bool ends = process_end_request(process) != TRAP_NONE;
+    if (process->deadline != UINT64_MAX || ends) {
+        if (ends) {
             __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
         }
         scheduler_arm_timer();

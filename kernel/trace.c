@@ -1,8 +1,9 @@
 /* The rings of a trace; see trace.h.
  *
  * A writer takes the next number by an atomic addition, since an interrupt may come in between, and writes event and
- * lap last: until then they are those of the record before, or none. A reader takes a record when its lap is the one of
- * the number that it looks for, and no number has been given out meanwhile that is to lie in the same place. */
+ * lap last: until then they are those of the record before, or none. A reader takes a record when its lap, which it reads
+ * first, is the one of the number that it looks for, it has an event, and no number has been given out meanwhile that is
+ * to lie in the same place. */
 #include "kernel/trace.h"
 
 #include "engine/base.h"
@@ -27,16 +28,19 @@ static uint64_t name_count; /* of all times; names_lock */
 
 /* ---- Noting ---- */
 
+/* All but lap and event; a record may be written while it is read. */
+#define COPY_MEMBER(to, from, member)                                                                                  \
+    __atomic_store_n(&(to)->member, __atomic_load_n(&(from)->member, __ATOMIC_RELAXED), __ATOMIC_RELAXED)
+#define COPY_MEMBERS(to, from)                                                                                         \
+    (COPY_MEMBER(to, from, time), COPY_MEMBER(to, from, argument), COPY_MEMBER(to, from, second),                      \
+     COPY_MEMBER(to, from, thread), COPY_MEMBER(to, from, process))
+
 SANITIZER_AT_INTERRUPT static void write_record(struct trace_record *record, const struct trace_record *from)
 {
     __atomic_store_n(&record->event, TRACE_NONE, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    record->time = from->time;
-    record->argument = from->argument;
-    record->second = from->second;
-    record->thread = from->thread;
-    record->process = from->process;
-    record->lap = from->lap;
+    COPY_MEMBERS(record, from);
+    __atomic_store_n(&record->lap, from->lap, __ATOMIC_RELEASE);
     __atomic_store_n(&record->event, from->event, __ATOMIC_RELEASE);
 }
 
@@ -92,11 +96,11 @@ void trace_note_process(uint32_t process, const char *name)
 static bool read_record(uint32_t cpu, uint64_t number, struct trace_record *record)
 {
     const struct trace_record *place = &rings[cpu][number & (ring_count - 1)];
-    uint16_t event = __atomic_load_n(&place->event, __ATOMIC_ACQUIRE);
-    *record = *place;
-    record->event = event;
+    record->lap = __atomic_load_n(&place->lap, __ATOMIC_ACQUIRE); /* first: the rest belongs to it */
+    record->event = __atomic_load_n(&place->event, __ATOMIC_ACQUIRE);
+    COPY_MEMBERS(record, place);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return event != TRACE_NONE && record->lap == lap_of(number) &&
+    return record->event != TRACE_NONE && record->lap == lap_of(number) &&
            __atomic_load_n(&heads[cpu][0], __ATOMIC_RELAXED) - number <= ring_count;
 }
 

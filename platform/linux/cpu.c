@@ -11,6 +11,7 @@
 
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -45,9 +46,10 @@ uint32_t platform_cpu_features(void)
     return features;
 }
 
-const char *platform_cpu_name(void)
+static char name[49];
+
+static void find_name(void)
 {
-    static char name[49];
     unsigned words[12];
     for (unsigned i = 0; i < 3; i++)
         __cpuid(0x80000002 + i, words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
@@ -56,6 +58,12 @@ const char *platform_cpu_name(void)
     while (skipped < sizeof words && text[skipped] == ' ')
         skipped++;
     memcpy(name, text + skipped, sizeof words - skipped);
+}
+
+const char *platform_cpu_name(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_name);
     return name;
 }
 

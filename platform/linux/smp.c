@@ -31,12 +31,16 @@ void linux_set_cpu_count(uint32_t count)
     cpu_count = (uint32_t)max_u64(min_u64(count, PLATFORM_CPUS_MAXIMUM), 1);
 }
 
+static void count_processors(void)
+{
+    bool known = sched_getaffinity(0, sizeof processor_set, &processor_set) == 0;
+    processor_count = known ? (uint32_t)CPU_COUNT(&processor_set) : 1;
+}
+
 static uint32_t processors(void)
 {
-    if (processor_count == 0) {
-        bool known = sched_getaffinity(0, sizeof processor_set, &processor_set) == 0;
-        processor_count = known ? (uint32_t)CPU_COUNT(&processor_set) : 1;
-    }
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, count_processors);
     return processor_count;
 }
 

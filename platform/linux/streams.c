@@ -51,12 +51,15 @@ enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes,
 /* Whether a write to the stream may block: anything but a regular file. Asked once for each stream. */
 static bool write_may_block(enum stream stream)
 {
-    static enum { UNKNOWN, NEVER, MAYBE } answers[STREAM_COUNT];
-    if (answers[stream] == UNKNOWN) {
+    enum { UNKNOWN, NEVER, MAYBE };
+    static int answers[STREAM_COUNT]; /* atomic */
+    int answer = __atomic_load_n(&answers[stream], __ATOMIC_RELAXED);
+    if (answer == UNKNOWN) {
         struct stat information;
-        answers[stream] = fstat((int)stream, &information) == 0 && S_ISREG(information.st_mode) ? NEVER : MAYBE;
+        answer = fstat((int)stream, &information) == 0 && S_ISREG(information.st_mode) ? NEVER : MAYBE;
+        __atomic_store_n(&answers[stream], answer, __ATOMIC_RELAXED);
     }
-    return answers[stream] == MAYBE;
+    return answer == MAYBE;
 }
 
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done)

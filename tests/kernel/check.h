@@ -9,9 +9,9 @@ static int checks_passed, checks_failed;
 #define CHECK(condition)                                                                                               \
     do {                                                                                                               \
         if (condition) {                                                                                               \
-            checks_passed++;                                                                                           \
+            __atomic_fetch_add(&checks_passed, 1, __ATOMIC_RELAXED);                                                                                           \
         } else {                                                                                                       \
-            checks_failed++;                                                                                           \
+            __atomic_fetch_add(&checks_failed, 1, __ATOMIC_RELAXED);                                                                                           \
             printf("FAIL %s:%d: %s\n", __FILE__, __LINE__, #condition);                                                \
         }                                                                                                              \
     } while (0)

@@ -224,7 +224,8 @@ static void call_once(struct caller *caller)
     caller->traps += trap != TRAP_NONE;
     caller->errors += trap == TRAP_NONE && (int32_t)result.i32 < 0;
     caller->calls++;
-    worked[number] += trap == TRAP_NONE && (int32_t)result.i32 >= 0;
+    if (trap == TRAP_NONE && (int32_t)result.i32 >= 0)
+        __atomic_fetch_add(&worked[number], 1, __ATOMIC_RELAXED);
     if (trap == TRAP_NONE)
         learn(caller, name, type, arguments, result);
 }

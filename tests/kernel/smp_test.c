@@ -174,7 +174,7 @@ NO_LOCK_ANALYSIS static void race_waiter(void *argument)
         race.late += result == WAIT_TIMED_OUT;
         spinlock_release(&race.lock);
     }
-    race.done = true;
+    __atomic_store_n(&race.done, true, __ATOMIC_RELAXED);
 }
 
 NO_LOCK_ANALYSIS static void race_waker(void *argument)
