@@ -76,7 +76,8 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
     const struct cpu *cpu = thread->cpu;
     return deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
            !process_end_request(process) && __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN &&
-           next_process && next_process->deadline == UINT64_MAX && __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
+           next_process && next_process->deadline == UINT64_MAX &&
+           __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
 }
 
 /* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time
