@@ -9,7 +9,8 @@
 #include "engine/base.h"
 #include "kernel/account.h"
 #include "kernel/channel_parts.h"
-#include "kernel/cpu.h"
+#include "kernel/guest_copy.h"
+#include "kernel/hand_over.h"
 #include "kernel/heap.h"
 #include "kernel/trace.h"
 
@@ -237,40 +238,144 @@ NO_LOCK_ANALYSIS static bool lock_for_reading(struct channel *end) ACQUIRES(end-
     return carrier;
 }
 
-enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t handles_maximum,
-                         struct message **result)
+/* The first message, if there is one that fits. *changes: the other end may be writable now. */
+static enum status take_first(struct channel *end, uint32_t bytes_maximum, uint32_t handles_maximum, bool carrier,
+                              struct message **result, bool *changes) REQUIRES(end->object.lock)
 {
-    struct channel *end = (struct channel *)object;
-    enum status status = STATUS_OK;
-    bool changes = false, carrier = lock_for_reading(end);
     struct message *message = end->first;
     if (!message) {
-        status = end->peer_closed ? STATUS_CLOSED : STATUS_AGAIN;
-    } else if (message->bytes > bytes_maximum || message->handle_count > handles_maximum) {
-        status = STATUS_TOO_LARGE;
-    } else {
-        end->first = message->next;
-        end->message_count--;
-        end->message_bytes -= message->bytes;
-        if (carrier) {
-            channels_carry_no_more(end, message);
-        }
-        if (!end->first) {
-            object_signal_locked(&end->object, SIGNAL_READABLE, 0);
-        }
-        changes = end->blocked && has_room(end, end->wanted);
-        *result = message;
-        TRACE(RECEIVE, message->number, message->bytes);
+        return end->peer_closed ? STATUS_CLOSED : STATUS_AGAIN;
     }
+    if (message->bytes > bytes_maximum || message->handle_count > handles_maximum) {
+        return STATUS_TOO_LARGE;
+    }
+    end->first = message->next;
+    end->message_count--;
+    end->message_bytes -= message->bytes;
+    if (carrier) {
+        channels_carry_no_more(end, message);
+    }
+    if (!end->first) {
+        object_signal_locked(&end->object, SIGNAL_READABLE, 0);
+    }
+    *changes = end->blocked && has_room(end, end->wanted);
+    *result = message;
+    TRACE(RECEIVE, message->number, message->bytes);
+    COUNT(messages_received);
+    return STATUS_OK;
+}
+
+static void unlock_after_reading(struct channel *end, bool carrier, bool changes) RELEASES(end->object.lock)
+{
     spinlock_release(&end->object.lock);
     channels_unlock(carrier);
     if (changes) {
         update_writable(end);
     }
-    if (status == STATUS_OK) {
-        COUNT(messages_received);
-    }
+}
+
+enum status channel_read(struct object *object, uint32_t bytes_maximum, uint32_t handles_maximum,
+                         struct message **result)
+{
+    struct channel *end = (struct channel *)object;
+    bool changes = false, carrier = lock_for_reading(end);
+    enum status status = take_first(end, bytes_maximum, handles_maximum, carrier, result, &changes);
+    unlock_after_reading(end, carrier, changes);
     return status;
+}
+
+/* ---- From memory to memory ---- */
+
+static bool wake_reader(struct waiter *waiter)
+{
+    return thread_wake(((struct channel_reader *)waiter)->thread);
+}
+
+static void enlist(struct channel *end, struct channel_reader *reader) REQUIRES(end->object.lock)
+{
+    reader->waiter.signals = SIGNAL_READABLE | SIGNAL_PEER_CLOSED;
+    reader->waiter.notify = wake_reader;
+    reader->thread = thread_current();
+    reader->received = false;
+    reader->listed = true;
+    thread_wait_begin();
+    object_add_waiter(&end->object, &reader->waiter);
+}
+
+/* STATUS_AGAIN: something has changed at the channel. */
+static enum status wait_for_message(struct channel *end, struct channel_reader *reader)
+{
+    enum wait_result result = thread_wait_finish(reader->deadline);
+    if (reader->received) {
+        TRACE(RECEIVE, reader->number, reader->length);
+        COUNT(messages_received);
+        return STATUS_OK;
+    }
+    spinlock_acquire(&end->object.lock);
+    object_remove_waiter(&end->object, &reader->waiter);
+    spinlock_release(&end->object.lock);
+    return result == WAIT_WOKEN ? STATUS_AGAIN : result == WAIT_ENDS ? STATUS_ENDING : STATUS_TIMED_OUT;
+}
+
+enum status channel_receive(struct grant *grant, struct channel_reader *reader, uint32_t handles_maximum,
+                            struct message **result)
+{
+    struct channel *end = (struct channel *)grant->object;
+    *result = NULL;
+    for (;;) {
+        bool changes = false, carrier = lock_for_reading(end);
+        enum status status = grant->revoked
+                                 ? STATUS_BAD_HANDLE
+                                 : take_first(end, reader->capacity, handles_maximum, carrier, result, &changes);
+        bool waits = status == STATUS_AGAIN && reader->deadline;
+        if (waits) {
+            enlist(end, reader);
+        }
+        unlock_after_reading(end, carrier, changes);
+        if (waits) {
+            status = wait_for_message(end, reader);
+        }
+        if (!waits || status != STATUS_AGAIN) {
+            return status;
+        }
+    }
+}
+
+/* Whoever is first in the list, if it is a reader who sleeps: claimed, and out of the list. */
+static struct channel_reader *claim_reader(struct channel *end, uint32_t length) REQUIRES(end->object.lock)
+{
+    struct channel_reader *reader = (struct channel_reader *)end->object.waiters_first;
+    if (!reader || reader->waiter.notify != wake_reader || end->first || length > reader->capacity ||
+        length > end->pair->bytes_maximum || !thread_claim_here(reader->thread)) {
+        return NULL;
+    }
+    return reader;
+}
+
+bool channel_give(struct object *object, const void *bytes, uint32_t length)
+{
+    struct channel *end = peer_of((struct channel *)object);
+    struct thread *thread = NULL;
+    if (!__atomic_load_n(&end->object.waiters_first, __ATOMIC_RELAXED)) {
+        return false;
+    }
+    spinlock_acquire(&end->object.lock);
+    struct channel_reader *reader = claim_reader(end, length);
+    if (reader && length && guest_copy(reader->bytes, bytes, length)) {
+        thread_unclaim(reader->thread, reader->deadline);
+    } else if (reader) {
+        object_remove_waiter(&end->object, &reader->waiter);
+        TRACE(SEND, reader->number = trace_number(), length);
+        reader->length = length;
+        reader->received = true;
+        thread = reader->thread;
+    }
+    spinlock_release(&end->object.lock);
+    if (thread) {
+        COUNT(messages_sent);
+        scheduler_make_ready(thread);
+    }
+    return thread != NULL;
 }
 
 void channel_unread(struct object *object, struct message *message)

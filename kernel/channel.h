@@ -5,7 +5,8 @@
  * SIGNAL_WRITABLE until there is room again for what was refused. When the last handle to an end is gone, the other has
  * SIGNAL_PEER_CLOSED: what was written to it can still be read.
  *
- * A message is copied into the kernel and out again. Its memory is charged to who wrote it until it is read, so a flood
+ * A message without handles that somebody waits for goes from memory to memory, as a call does. Any other is copied into
+ * the kernel and out again. Its memory is charged to who wrote it until it is read, so a flood
  * ends at the channel's bounds, and many channels' at the account of who fills them. Pages are never moved: on Linux
  * that costs more than the two copies up to MESSAGE_BYTES_MAXIMUM (docs/kernel.md has the figures), and what is larger
  * belongs into a memory object that both sides map. */
@@ -54,6 +55,30 @@ enum status channel_write(struct object *end, struct message *message);
 /* The first message, if it fits; it then belongs to the caller. STATUS_AGAIN: there is none; STATUS_CLOSED: and there
  * will be none; STATUS_TOO_LARGE: it is longer or has more handles. */
 enum status channel_read(struct object *end, uint32_t bytes_maximum, uint32_t handles_maximum, struct message **result);
+
+/* Who waits for a message, and where its bytes are to go; on his kernel stack. */
+struct channel_reader {
+    struct waiter waiter; /* in the list of the end that he reads from */
+    struct thread *thread;
+    uint8_t *bytes; /* in his memory, checked */
+    uint32_t capacity;
+    uint32_t length; /* once it was received */
+    uint32_t number; /* in traces */
+    bool listed;
+    bool received; /* set by who claimed the thread */
+    uint64_t deadline;
+};
+
+/* Read as channel_read, or wait for a message until `deadline` (0: do not). STATUS_OK: either *result is the message,
+ * which is the caller's, or it is NULL and its bytes were put where the reader wanted them: it had no handles.
+ * `reader`: bytes, capacity and deadline are set. STATUS_TIMED_OUT; STATUS_ENDING; STATUS_BAD_HANDLE: the grant was
+ * revoked. */
+enum status channel_receive(struct grant *end, struct channel_reader *reader, uint32_t handles_maximum,
+                            struct message **result);
+/* Put a message without handles straight into the memory of somebody who waits for one, from the writer's. False: that
+ * cannot be done, and nothing happened: channel_write says why. With locks held up to rank HANDLES. */
+bool channel_give(struct object *end, const void *bytes, uint32_t length);
+
 /* Put back a message that was read and cannot be kept: it is the first again. */
 void channel_unread(struct object *end, struct message *message);
 /* Find channels that nobody can reach any more, because all handles to them lie in messages of each other, and end

@@ -250,7 +250,10 @@ void scheduler_switched(void);
 void scheduler_hand_over(struct thread *next);
 /* Run with this priority if the own one is lower; back to the own one. It counts at once, in a queue as well. */
 void scheduler_lend_priority(struct thread *thread, uint32_t priority);
-void scheduler_return_priority(struct thread *thread);
+static inline void scheduler_return_priority(struct thread *thread)
+{
+    __atomic_store_n(&thread->priority, thread->own_priority, __ATOMIC_RELAXED);
+}
 /* Arm the timer for what comes next on this CPU: end of slice, end of a wait, time limit. */
 void scheduler_arm_timer(void);
 /* Somebody asked for the foreground process to end: allowed at interrupt time. The second does what was asked for, in

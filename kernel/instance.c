@@ -597,7 +597,7 @@ bool instance_find_export(struct instance *instance, const char *name, size_t le
 
 void *instance_memory(struct instance *instance, uint64_t address, uint64_t bytes)
 {
-    return instance_memory_here(instance, address, bytes);
+    return instance_has_memory(instance, address, bytes) ? instance->gs_base + address : NULL;
 }
 
 void *instance_memory_required(struct instance *instance, uint64_t address, uint64_t bytes, const char *what)

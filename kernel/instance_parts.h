@@ -97,11 +97,11 @@ struct instance {
     uint8_t *dropped_data;
 };
 
-/* instance_memory, for what happens often. */
-static inline void *instance_memory_here(const struct instance *instance, uint64_t address, uint64_t bytes)
+/* Is the range inside memory 0 (instance_memory)? */
+static inline bool instance_has_memory(const struct instance *instance, uint64_t address, uint64_t bytes)
 {
     uint64_t size = instance->header->memory.bytes;
-    return address <= size && bytes <= size - address ? instance->gs_base + address : NULL;
+    return address <= size && bytes <= size - address;
 }
 
 /* The funcref of a host function. */

@@ -209,24 +209,13 @@ enum status port_leave(struct port *port, const struct receiver *receiver, enum 
                                   : STATUS_CLOSED;
 }
 
-uint32_t port_revocations(const struct object *object)
-{
-    return __atomic_load_n(&((const struct port *)object)->revocations, __ATOMIC_ACQUIRE);
-}
-
 enum status port_find_server(struct handle_table *table, uint32_t handle, uint32_t rights, struct object **result,
                              uint32_t *revocations)
 {
     spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, OBJECT_PORT, rights, result);
+    enum status status = port_find_locked(table, handle, rights, result, revocations);
     if (status == STATUS_OK) {
-        /* Revoking marks the grant first: one that is good after the count was read was not revoked by then. */
-        *revocations = port_revocations(*result);
-        if (handle_grant(table, handle)) {
-            object_acquire(*result);
-        } else {
-            status = STATUS_BAD_HANDLE;
-        }
+        object_acquire(*result);
     }
     spinlock_release(&table->lock);
     return status;

@@ -70,9 +70,6 @@ enum status port_call(struct object *client, const struct port_message *request,
 enum status port_find_server(struct handle_table *table, uint32_t handle, uint32_t rights, struct object **port,
                              uint32_t *revocations) EXCLUDES(table->lock);
 
-/* The count, for who holds the table's lock and looks at the handle afterwards. */
-uint32_t port_revocations(const struct object *port);
-
 /* Wait for a call. From then on the current thread has to answer it before it receives another one (STATUS_BUSY).
  * STATUS_TIMED_OUT, STATUS_ENDING; STATUS_CLOSED: no client end is left; STATUS_INVALID: the buffer could not be
  * accessed; STATUS_AGAIN: a handle to the port was revoked since `buffer->revocations`, so see whether yours still is

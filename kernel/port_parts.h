@@ -80,6 +80,19 @@ enum status port_leave(struct port *port, const struct receiver *receiver, enum 
 /* The current thread has no call any more. */
 void port_forget_call(struct port *port);
 
+/* As port_find_server, with the table's lock and without a reference. */
+static inline enum status port_find_locked(struct handle_table *table, uint32_t handle, uint32_t rights,
+                                           struct object **port, uint32_t *revocations) REQUIRES(table->lock)
+{
+    enum status status = handle_find_locked(table, handle, OBJECT_PORT, rights, port);
+    if (LIKELY(status == STATUS_OK)) {
+        *revocations = __atomic_load_n(&((const struct port *)*port)->revocations, __ATOMIC_ACQUIRE);
+        /* Revoking marks the grant first: one that is good after the count was read was not revoked by then. */
+        status = handle_grant(table, handle) ? STATUS_OK : STATUS_BAD_HANDLE;
+    }
+    return status;
+}
+
 /* ---- States of a call ---- */
 
 static inline void port_accept(struct port *port, struct call *call, struct thread *server) REQUIRES(port->object.lock)
@@ -241,7 +254,11 @@ static inline enum status port_reply_receive_here(struct thread *thread, struct 
                                                   const struct port_message *message, enum status *replied,
                                                   struct port_buffer *buffer, uint64_t deadline)
 {
-    struct receiver receiver = {.thread = thread, .buffer = buffer, .deadline = deadline};
+    struct receiver receiver; /* `next` is set when it is in the list */
+    receiver.thread = thread;
+    receiver.buffer = buffer;
+    receiver.deadline = deadline;
+    receiver.received = false;
     scheduler_return_priority(thread);
     thread_wait_begin_here(thread);
     spinlock_acquire(&port->object.lock);

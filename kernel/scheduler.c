@@ -823,11 +823,6 @@ void scheduler_lend_priority(struct thread *thread, uint32_t priority)
     }
 }
 
-void scheduler_return_priority(struct thread *thread)
-{
-    __atomic_store_n(&thread->priority, thread->own_priority, __ATOMIC_RELAXED);
-}
-
 void thread_set_affinity(struct thread *thread, uint64_t cpus)
 {
     thread->affinity = cpus ? cpus : UINT64_MAX;

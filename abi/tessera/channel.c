@@ -5,6 +5,9 @@
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
 
+/* In one go, with locks held. */
+#define GIVEN_BYTES_MAXIMUM UINT32_C(65536)
+
 /* For messages, most of which are a few words: a call of memcpy costs more than those (musl's starts a `rep movs`). */
 static void copy(uint8_t *to, const uint8_t *from, uint64_t bytes)
 {
@@ -94,17 +97,32 @@ static enum status write_message(struct handle_table *table, struct grant *grant
     }
 }
 
+/* To somebody who waits for it, if it has no handles. */
+static bool give_message(struct instance *instance, uint32_t handle, const void *from, uint32_t length)
+{
+    struct handle_table *table = caller_handles(instance);
+    struct object *end;
+    spinlock_acquire(&table->lock);
+    bool given =
+        handle_find_locked(table, handle, NEEDS(channel_write), &end) == STATUS_OK && channel_give(end, from, length);
+    spinlock_release(&table->lock);
+    return given;
+}
+
 int32_t host_channel_write(struct instance *instance, uint32_t handle, uint32_t bytes, uint32_t length,
                            uint32_t handles, uint32_t count, uint64_t deadline)
 {
     uint32_t numbers[HANDLES_PER_MESSAGE];
     struct grant *grant;
     struct message *message;
-    const void *from = instance_memory_required(instance, bytes, length, "channel_write: bytes");
+    const void *from = caller_memory(instance, bytes, length, "channel_write: bytes");
     uint64_t handles_bytes = count * (uint64_t)sizeof(numbers[0]);
-    const void *from_handles = instance_memory_required(instance, handles, handles_bytes, "channel_write: handles");
+    const void *from_handles = caller_memory(instance, handles, handles_bytes, "channel_write: handles");
     if (length > MESSAGE_BYTES_MAXIMUM || count > HANDLES_PER_MESSAGE) {
         return -TESSERA_ETOOLARGE;
+    }
+    if (!count && length <= GIVEN_BYTES_MAXIMUM && give_message(instance, handle, from, length)) {
+        return 0;
     }
     copy((uint8_t *)numbers, from_handles, handles_bytes);
     enum status status = message_create(length, count, instance->process->account, &message);
@@ -127,22 +145,13 @@ int32_t host_channel_write(struct instance *instance, uint32_t handle, uint32_t 
 
 /* ---- Reading ---- */
 
-static enum status read_message(struct handle_table *table, struct grant *grant, uint32_t length, uint32_t maximum,
-                                uint64_t deadline, uint32_t *numbers, struct message **result)
+/* Their handles become the caller's. */
+static enum status take_in(struct handle_table *table, struct object *end, struct message *message, uint32_t *numbers)
 {
-    struct object *end = grant->object;
-    enum status status;
-    while ((status = channel_read(end, length, maximum, result)) == STATUS_AGAIN && deadline) {
-        status = caller_wait(grant, SIGNAL_READABLE | SIGNAL_PEER_CLOSED, deadline);
-        if (status != STATUS_OK) {
-            return status;
-        }
+    if (!message->handle_count) {
+        return STATUS_OK;
     }
-    struct message *message = *result;
-    if (status != STATUS_OK || !message->handle_count) {
-        return status;
-    }
-    status = handles_insert(table, message->grants, message->handle_count, numbers);
+    enum status status = handles_insert(table, message->grants, message->handle_count, numbers);
     if (status == STATUS_OK) {
         memset(message->grants, 0, message->handle_count * sizeof(message->grants[0]));
     } else {
@@ -156,33 +165,42 @@ int32_t host_channel_read(struct instance *instance, uint32_t handle, uint32_t b
 {
     uint32_t numbers[HANDLES_PER_MESSAGE];
     struct grant *grant;
-    struct message *message = NULL;
+    struct message *message;
+    struct channel_reader reader;
     uint64_t handles_bytes = maximum * (uint64_t)sizeof(numbers[0]);
-    void *to = instance_memory_required(instance, buffer, length, "channel_read: buffer");
-    void *to_handles = instance_memory_required(instance, handles, handles_bytes, "channel_read: handles");
+    reader.bytes = caller_memory(instance, buffer, length, "channel_read: buffer");
+    reader.capacity = length;
+    void *to_handles = caller_memory(instance, handles, handles_bytes, "channel_read: handles");
     if (maximum > HANDLES_PER_MESSAGE) {
         return -TESSERA_EINVALID;
-    }
-    for (uint32_t i = 0; i < maximum; i++) {
-        numbers[i] = 0;
     }
     enum status status = caller_hold(instance, handle, NEEDS(channel_read), &grant);
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
-    status = read_message(caller_handles(instance), grant, length, maximum, caller_deadline(instance, deadline),
-                          numbers, &message);
+    for (uint32_t i = 0; i < maximum; i++) {
+        numbers[i] = 0;
+    }
+    reader.deadline = caller_deadline(instance, deadline);
+    status = channel_receive(grant, &reader, maximum, &message);
+    if (status == STATUS_OK && message) {
+        status = take_in(caller_handles(instance), grant->object, message, numbers);
+    }
     grant_release(grant);
     if (caller_finish(status) != STATUS_OK) {
         return tessera_result(status);
     }
-    uint32_t bytes = message->bytes;
-    message_hold(message);
-    copy(to, message_bytes(message), bytes);
-    copy(to_handles, (const uint8_t *)numbers, handles_bytes);
-    message_hold(NULL);
-    message_destroy(message);
-    return (int32_t)bytes;
+    if (message) {
+        reader.length = message->bytes;
+        message_hold(message);
+        copy(reader.bytes, message_bytes(message), reader.length);
+        copy(to_handles, (const uint8_t *)numbers, handles_bytes);
+        message_hold(NULL);
+        message_destroy(message);
+    } else {
+        copy(to_handles, (const uint8_t *)numbers, handles_bytes);
+    }
+    return (int32_t)reader.length;
 }
 
 int64_t host_channel_next(struct instance *instance, uint32_t handle)

@@ -18,8 +18,8 @@ struct outgoing {
 #define READ_STRUCTURE(to, address, what)                                                                              \
     memcpy(to, caller_memory(instance, address, sizeof(*(to)), what), sizeof(*(to)))
 
-static enum status decode_message(struct instance *instance, uint32_t bytes, uint32_t length, uint32_t handles,
-                                  uint32_t handle_count, struct outgoing *outgoing, const char *what)
+INLINED enum status decode_message(struct instance *instance, uint32_t bytes, uint32_t length, uint32_t handles,
+                                   uint32_t handle_count, struct outgoing *outgoing, const char *what)
 {
     outgoing->message.bytes = caller_memory(instance, bytes, length, what);
     outgoing->message.length = length;
@@ -38,8 +38,8 @@ static enum status decode_message(struct instance *instance, uint32_t bytes, uin
     return STATUS_OK;
 }
 
-static void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t capacity, uint32_t handles,
-                          uint32_t handle_capacity, struct port_buffer *buffer, const char *what)
+INLINED void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t capacity, uint32_t handles,
+                           uint32_t handle_capacity, struct port_buffer *buffer, const char *what)
 {
     if (handle_capacity) {
         caller_memory(instance, handles, handle_capacity * (uint64_t)sizeof(uint32_t), what);
@@ -51,16 +51,16 @@ static void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t ca
     buffer->grant_count = 0;
 }
 
-static enum status decode_answer(struct instance *instance, uint32_t address, struct outgoing *outgoing,
-                                 const char *what)
+INLINED enum status decode_answer(struct instance *instance, uint32_t address, struct outgoing *outgoing,
+                                  const char *what)
 {
     struct tessera_answer answer;
     READ_STRUCTURE(&answer, address, what);
     return decode_message(instance, answer.bytes, answer.length, answer.handles, answer.handle_count, outgoing, what);
 }
 
-static void decode_request(struct instance *instance, uint32_t address, struct tessera_request *request,
-                           struct port_buffer *buffer, const char *what)
+INLINED void decode_request(struct instance *instance, uint32_t address, struct tessera_request *request,
+                            struct port_buffer *buffer, const char *what)
 {
     READ_STRUCTURE(request, address, what);
     decode_buffer(instance, request->bytes, request->capacity, request->handles, request->handle_capacity, buffer,
@@ -194,8 +194,8 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
 /* ---- Serving ---- */
 
 /* Tell the server what it received. One that has no room for the handles does not see the call. */
-static enum status received(struct instance *instance, uint32_t address, struct tessera_request *request,
-                            struct port_buffer *buffer, int32_t answered)
+INLINED enum status received(struct instance *instance, uint32_t address, struct tessera_request *request,
+                             struct port_buffer *buffer, int32_t answered)
 {
     enum status status = give_handles(instance, buffer, request->handles);
     if (status != STATUS_OK) {
@@ -274,17 +274,13 @@ int32_t host_port_reply(struct instance *instance, uint32_t handle, uint32_t add
 
 /* A thread that received a call has a reference to the port; else this takes one, which *taken says. *revocations: see
  * port_find_server. */
-static enum status find_port(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
-                             struct object **port, uint32_t *revocations, bool *taken)
+static enum status find_port(struct instance *instance, uint32_t handle, struct object **port, uint32_t *revocations,
+                             bool *taken)
 {
     struct handle_table *table = caller_handles(instance);
     spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, type, rights, port);
-    if (status == STATUS_OK) {
-        *revocations = port_revocations(*port);
-        status = handle_grant(table, handle) ? STATUS_OK : STATUS_BAD_HANDLE;
-    }
-    *taken = status == STATUS_OK && (struct port *)*port != thread_current()->call_port;
+    enum status status = port_find_locked(table, handle, NEEDED_RIGHTS_port_reply_receive, port, revocations);
+    *taken = status == STATUS_OK && (struct port *)*port != running_thread()->call_port;
     if (*taken) {
         object_acquire(*port);
     }
@@ -304,7 +300,7 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     decode_request(instance, request_address, &request, &buffer, "port_reply_receive: request");
     enum status status = decode_answer(instance, answer_address, &answer, "port_reply_receive: answer");
     if (status == STATUS_OK) {
-        status = find_port(instance, handle, NEEDS(port_reply_receive), &port, &buffer.revocations, &taken);
+        status = find_port(instance, handle, &port, &buffer.revocations, &taken);
     }
     if (UNLIKELY(status != STATUS_OK)) {
         return tessera_result(status);

@@ -45,11 +45,10 @@ enum status caller_finish(enum status status);
 /* As instance_memory_required, for what happens often. */
 static inline void *caller_memory(struct instance *instance, uint32_t address, uint64_t bytes, const char *what)
 {
-    void *memory = instance_memory_here(instance, address, bytes);
-    if (!memory) {
+    if (!instance_has_memory(instance, address, bytes)) {
         instance_trap(instance, TRAP_MEMORY_OUT_OF_BOUNDS, what);
     }
-    return memory;
+    return instance->gs_base + address;
 }
 
 /* When a wait of the caller ends: not between the ticks of the time that it can see. */
