@@ -47,4 +47,34 @@ static inline bool atomic_change_u32(uint32_t *value, uint32_t *expected, uint32
     return true;
 }
 
+/* The same for 64 bits. */
+static inline void atomic_add_u64(uint64_t *value, uint64_t by)
+{
+    if (kernel_has_cpus) {
+        __atomic_fetch_add(value, by, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_store_n(value, __atomic_load_n(value, __ATOMIC_RELAXED) + by, __ATOMIC_RELEASE);
+    }
+}
+
+/* What this CPU stored is seen by the others before it loads anything more. */
+static inline void atomic_fence(void)
+{
+    if (kernel_has_cpus) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } else {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    }
+}
+
+/* Store, and atomic_fence. */
+static inline void atomic_store_u32(uint32_t *value, uint32_t to)
+{
+    if (kernel_has_cpus) {
+        __atomic_store_n(value, to, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_store_n(value, to, __ATOMIC_RELEASE);
+    }
+}
+
 #endif

@@ -95,7 +95,7 @@ static void account(struct cpu *cpu, uint64_t now)
         if (weight) {
             charge = charge * PROCESS_WEIGHT / weight;
         }
-        __atomic_add_fetch(&process->run_time, time, __ATOMIC_RELAXED);
+        atomic_add_u64(&process->run_time, time);
     }
     __atomic_store_n(&thread->run_time, thread->run_time + time, __ATOMIC_RELAXED);
     thread->virtual_time += charge;
@@ -146,7 +146,7 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
     thread->queued_movable = is_movable(thread);
     queue_insert(&cpu->ready[thread->queued_priority], &thread->ready, thread->virtual_time);
     uint32_t before = cpu->ready_count;
-    __atomic_store_n(&cpu->ready_count, before + 1, __ATOMIC_SEQ_CST);
+    atomic_store_u32(&cpu->ready_count, before + 1);
     __atomic_store_n(&cpu->movable_count, cpu->movable_count + thread->queued_movable, __ATOMIC_RELAXED);
     spinlock_release(&cpu->queue_lock);
     return before;

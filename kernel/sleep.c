@@ -197,7 +197,7 @@ static enum wait_result finish_here(struct thread *thread, struct thread *next, 
 {
     lock_check_none("a wait");
     if (!next) { /* who asks for the end looks at thread.wait behind his request; with `next`, a lock was taken */
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        atomic_fence();
     }
     if (thread->wait_ends && thread->process) {
         if (thread_end_is_due(thread)) {
