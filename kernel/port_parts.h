@@ -80,13 +80,19 @@ enum status port_leave(struct port *port, const struct receiver *receiver, enum 
 /* The current thread has no call any more. */
 void port_forget_call(struct port *port);
 
+/* How often handles to the port were revoked. */
+static inline uint32_t port_revocations(const struct object *port)
+{
+    return __atomic_load_n(&((const struct port *)port)->revocations, __ATOMIC_ACQUIRE);
+}
+
 /* As port_find_server, with the table's lock and without a reference. */
 static inline enum status port_find_locked(struct handle_table *table, uint32_t handle, uint32_t rights,
                                            struct object **port, uint32_t *revocations) REQUIRES(table->lock)
 {
     enum status status = handle_find_locked(table, handle, OBJECT_PORT, rights, port);
     if (LIKELY(status == STATUS_OK)) {
-        *revocations = __atomic_load_n(&((const struct port *)*port)->revocations, __ATOMIC_ACQUIRE);
+        *revocations = port_revocations(*port);
         /* Revoking marks the grant first: one that is good after the count was read was not revoked by then. */
         status = handle_grant(table, handle) ? STATUS_OK : STATUS_BAD_HANDLE;
     }

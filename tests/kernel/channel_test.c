@@ -305,6 +305,93 @@ static void threads(void)
     grant_drop(pair.ends[1]);
 }
 
+/* ---- From memory to memory ---- */
+
+/* A thread that waits for a message. */
+struct waiting {
+    struct grant *end;
+    struct channel_reader reader;
+    uint8_t bytes[8];
+    struct message *message;
+    enum status status;
+    bool over;
+    struct thread *thread;
+};
+
+static void receive(void *argument)
+{
+    struct waiting *waiting = argument;
+    waiting->status = channel_receive(waiting->end, &waiting->reader, 1, &waiting->message);
+    waiting->over = true;
+}
+
+/* It waits when this returns: there is one CPU. */
+static void start_waiting(struct waiting *waiting, struct grant *end, uint32_t capacity, uint64_t deadline)
+{
+    *waiting = (struct waiting){.end = end};
+    waiting->reader.bytes = waiting->bytes;
+    waiting->reader.capacity = capacity;
+    waiting->reader.deadline = deadline;
+    CHECK(thread_start(receive, waiting, &waiting->thread) == STATUS_OK);
+    thread_yield();
+    CHECK(!waiting->over && end->object->waiters_last == &waiting->reader.waiter);
+}
+
+static bool gets_nothing(struct waiting *waiting, enum status status)
+{
+    thread_join(waiting->thread);
+    return waiting->status == status && !waiting->message && !waiting->end->object->waiters_first;
+}
+
+static bool gets(struct waiting *waiting, const char *text)
+{
+    return gets_nothing(waiting, STATUS_OK) && waiting->reader.length == strlen(text) &&
+           memcmp(waiting->bytes, text, strlen(text)) == 0;
+}
+
+static void straight(void)
+{
+    struct pair pair = new_pair(4, 100);
+    struct grant *a = pair.ends[0], *b = pair.ends[1];
+    struct waiting first, second;
+    CHECK(!channel_give(a->object, "nobody", 6));
+
+    uint64_t used = account_used(account);
+    start_waiting(&first, b, 8, UINT64_MAX); /* first come, first served */
+    start_waiting(&second, b, 8, UINT64_MAX);
+    CHECK(channel_give(a->object, "one", 3) && !has(b, SIGNAL_READABLE));
+    CHECK(channel_give(a->object, "", 0) && account_used(account) == used);
+    CHECK(!channel_give(a->object, "none", 4));
+    CHECK(gets(&first, "one") && gets(&second, ""));
+
+    start_waiting(&first, b, 3, UINT64_MAX); /* no room, or a page that is not there: as if it had not been tried */
+    CHECK(!channel_give(a->object, "four", 4));
+    CHECK(!channel_give(a->object, (const void *)4096, 3));
+    CHECK(!first.over && channel_give(a->object, "3 b", 3) && gets(&first, "3 b"));
+    start_waiting(&first, b, 3, UINT64_MAX);
+    CHECK(write_bytes(a, 4, 1) == STATUS_OK && gets_nothing(&first, STATUS_TOO_LARGE));
+    CHECK(!channel_give(a->object, "behind", 6) && read_byte(b) == 1);
+
+    start_waiting(&first, b, 8, UINT64_MAX); /* what comes through the kernel */
+    CHECK(write_bytes(a, 4, 9) == STATUS_OK);
+    thread_join(first.thread);
+    CHECK(first.status == STATUS_OK && first.message && message_bytes(first.message)[3] == 9);
+    message_destroy(first.message);
+
+    start_waiting(&first, b, 8, platform_monotonic_nanoseconds() + 1000000); /* every other end of a wait */
+    CHECK(gets_nothing(&first, STATUS_TIMED_OUT) && !channel_give(a->object, "late", 4));
+    struct grant *derived;
+    CHECK(grant_derive(b, RIGHTS_ALL, true, NULL, &derived) == STATUS_OK);
+    start_waiting(&first, derived, 8, UINT64_MAX);
+    grant_revoke(b);
+    CHECK(!channel_give(a->object, "revoked", 7) && gets_nothing(&first, STATUS_BAD_HANDLE));
+    grant_drop(derived);
+    start_waiting(&first, b, 8, UINT64_MAX);
+    grant_drop(a);
+    CHECK(gets_nothing(&first, STATUS_CLOSED));
+    grant_drop(b);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -319,6 +406,7 @@ int main(int argc, char **argv)
         cycles();
         floods();
         threads();
+        straight();
         CHECK(account->state == ACCOUNT_OWNED && object_count(OBJECT_CHANNEL) == 0);
         account_release(account);
         kernel_heap_trim();

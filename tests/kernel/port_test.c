@@ -1,6 +1,6 @@
 /* Ports without guests: calls and answers between threads of the kernel, their bytes, handles and priorities, and every
  * way in which one side can be gone. */
-#include "kernel/port.h"
+#include "kernel/port_parts.h"
 
 #include <string.h>
 
