@@ -19,8 +19,9 @@ $(BUILD)/services/older.wasm: tests/services/older.c tests/services/generated/gr
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
-# The same of things.wit.
-THINGS_TESTS := $(addprefix $(BUILD)/services/things_,client.wasm service.wasm visitor.wasm)
+# The same of things.wit and pool.wit.
+THINGS_TESTS := $(addprefix $(BUILD)/services/,things_client.wasm things_service.wasm things_visitor.wasm \
+                  pool_member.wasm pool_client.wasm)
 $(THINGS_TESTS): $(BUILD)/services/%.wasm: tests/services/%.c tests/services/generated/%.c tests/services/generated/%.h \
                  sdk/tessera.h sdk/service/start.c | setup-build
 	$(call SAY,WASM)
@@ -37,8 +38,8 @@ $(BUILD)/services/starter.wasm: tests/services/starter.c interfaces/generated/lo
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
-$(BUILD)/services/creator.wasm: tests/services/creator.c sdk/tessera.h | setup-build
+$(BUILD)/services/creator.wasm $(BUILD)/services/pool_driver.wasm: $(BUILD)/services/%.wasm: tests/services/%.c sdk/tessera.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $< -o $@
 
-TEST_FILES += $(THINGS_TESTS) $(BUILD)/services/creator.wasm $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
+TEST_FILES += $(THINGS_TESTS) $(BUILD)/services/pool_driver.wasm $(BUILD)/services/creator.wasm $(BUILD)/services/starter.wasm $(THREADED_SERVICE_TESTS) $(BUILD)/services/older.wasm $(SERVICE_TESTS) $(BUILD)/services/constructors.wasm $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm)
