@@ -8,7 +8,7 @@
 
 #define MEMBERS 4
 #define CLIENTS 4
-#define KILLS   3 /* a client counts no more than 5 calls that fail */
+#define KILLS   3 /* a client counts no more than 20 calls that fail */
 
 static int32_t port, lent, member, client;
 

@@ -22,6 +22,8 @@ bool exports_pool_nest(uint32_t depth, pool_member_string_t *text, pool_member_s
     if (depth == 0) {
         *answer = next;
     } else {
+        /* Two chains, one of which has lost its beginning, may wait for each other's members. */
+        tessera_service_deadline((uint64_t)tessera_time_coarse() + 200000000);
         good = pool_nest(depth - 1, &next, answer, problem) && good;
         free(longer);
     }
