@@ -139,6 +139,22 @@ static void add_port(struct launch *launch, struct machine_unit *machine)
                machine->lent < 0 ? machine->lent : tessera_handle_duplicate((uint32_t)machine->lent, rights));
 }
 
+/* The memory object, by a handle that ends when the process does. */
+static void add_state(struct launch *launch, struct machine_unit *machine, uint64_t bytes)
+{
+    const uint32_t rights = TESSERA_RIGHT_READ | TESSERA_RIGHT_WRITE | TESSERA_RIGHT_MAP | TESSERA_RIGHT_INSPECT |
+                            TESSERA_RIGHT_TRANSFER | TESSERA_RIGHT_DUPLICATE;
+    if (machine->state <= 0) {
+        machine->state = tessera_memory_create(bytes);
+    }
+    machine->lent_state = machine->state < 0
+                              ? machine->state
+                              : tessera_handle_duplicate((uint32_t)machine->state, rights | TESSERA_RIGHT_MANAGE);
+    add_handle(launch, "state",
+               machine->lent_state < 0 ? machine->lent_state
+                                       : tessera_handle_duplicate((uint32_t)machine->lent_state, rights));
+}
+
 static void describe(struct launch *launch, unsigned number)
 {
     const struct unit *unit = &manifest.units[number];
@@ -160,6 +176,9 @@ static void describe(struct launch *launch, unsigned number)
     if (machine_units[number].port) {
         add_port(launch, &machine_units[number]);
     }
+    if (unit->state_bytes) {
+        add_state(launch, &machine_units[number], unit->state_bytes);
+    }
     for (unsigned i = 0; i < unit->handles.count; i++) {
         add_granted_handle(launch, unit->handles.items[i]);
     }
@@ -170,19 +189,26 @@ static void describe(struct launch *launch, unsigned number)
 
 /* ---- Actions of the supervisor ---- */
 
-static void take_back(struct machine_unit *machine)
+static void take_back(int32_t *lent)
 {
-    if (machine->lent > 0) {
-        tessera_handle_revoke((uint32_t)machine->lent);
-        tessera_handle_close((uint32_t)machine->lent);
+    if (*lent > 0) {
+        tessera_handle_revoke((uint32_t)*lent);
+        tessera_handle_close((uint32_t)*lent);
     }
-    machine->lent = 0;
+    *lent = 0;
+}
+
+/* There is no process, or none any more. */
+static void take_back_all(struct machine_unit *machine)
+{
+    take_back(&machine->lent);
+    take_back(&machine->lent_state);
 }
 
 static bool refuse_start(unsigned unit, const char *what, int32_t error)
 {
     say(true, "%s: %s (error %d)", manifest.units[unit].name, what, (int)error);
-    take_back(&machine_units[unit]);
+    take_back_all(&machine_units[unit]);
     return false;
 }
 
@@ -245,7 +271,7 @@ static bool ask(void *context, unsigned unit)
 {
     (void)context;
     bool can_be_asked = machine_units[unit].lent > 0;
-    take_back(&machine_units[unit]);
+    take_back(&machine_units[unit].lent);
     return can_be_asked;
 }
 
@@ -356,7 +382,7 @@ static void handle_exit(unsigned unit)
     }
     tessera_wait_set_remove((uint32_t)wait_set, (uint32_t)machine->process_entry);
     tessera_handle_close((uint32_t)machine->process);
-    take_back(machine);
+    take_back_all(machine);
     machine->process = 0;
     machine->died = machine->died ? machine->died : machine_now();
     supervisor_exited(&supervisor, unit, (int)status.conventional_status, machine_now());

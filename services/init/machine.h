@@ -20,6 +20,8 @@ enum {
 struct machine_unit {
     int32_t port, keeper;  /* and a client end of it, so that a process never thinks that all clients are gone */
     int32_t lent;          /* what its process's handle to the port is derived from; 0: none */
+    int32_t state;         /* the memory object that its processes have one after the other; 0: none yet */
+    int32_t lent_state;    /* what its process's handle to that is derived from; 0: none */
     int32_t process;       /* 0: none */
     int32_t module;        /* 0: not loaded yet */
     int32_t next_module;   /* that it will be replaced by; 0: none */

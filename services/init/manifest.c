@@ -1,5 +1,6 @@
 #include "services/init/manifest.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,9 @@ static const struct unit_of_measure times[] = {{"ns", 1},     {"us", 1000}, {"ms
                                                {"s", SECOND}, {"", SECOND}, {"min", 60 * SECOND}};
 static const struct unit_of_measure sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}};
 static const struct unit_of_measure counts[] = {{"", 1}};
+
+#define STATE_UNIT    4096 /* a page */
+#define STATE_MAXIMUM (16 << 20)
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -141,37 +145,47 @@ static const char *parse_exit_action(void *field, char *value)
 
 /* ---- Keys ---- */
 
+#define A_TEXT   "a text"
+#define A_PATH   "a path, such as /system/log.wasm"
+#define WORDS    "words with spaces between them, \"in quotes\" where they have spaces"
+#define A_TIME   "a time, such as 100ms, 2s or 5min"
+#define A_SIZE   "a size, such as 16M"
+#define A_NUMBER "a number"
+
 static const struct key {
     const char *name;
     size_t offset;
     const char *(*parse)(void *field, char *value);
+    const char *expected; /* for who wrote something else */
 } keys[] = {
-    {"Description", offsetof(struct unit, description), parse_text},
-    {"Module", offsetof(struct unit, module), parse_text},
-    {"Arguments", offsetof(struct unit, arguments), parse_words},
-    {"Environment", offsetof(struct unit, environment), parse_words},
-    {"Directories", offsetof(struct unit, directories), parse_words},
-    {"Handles", offsetof(struct unit, handles), parse_words},
-    {"Offers", offsetof(struct unit, offers), parse_words},
-    {"Uses", offsetof(struct unit, uses), parse_words},
-    {"Requires", offsetof(struct unit, requires_), parse_words},
-    {"Start", offsetof(struct unit, start), parse_start},
-    {"Restart", offsetof(struct unit, restart), parse_restart},
-    {"RestartSec", offsetof(struct unit, restart_delay), parse_time},
-    {"RestartMaxDelaySec", offsetof(struct unit, restart_delay_maximum), parse_time},
-    {"RestartResetSec", offsetof(struct unit, restart_reset), parse_time},
-    {"StartLimitBurst", offsetof(struct unit, start_limit), parse_count},
-    {"TimeoutStopSec", offsetof(struct unit, stop_timeout), parse_time},
-    {"OnExit", offsetof(struct unit, on_exit), parse_exit_action},
-    {"MemoryMax", offsetof(struct unit, memory_limit), parse_size},
-    {"HandlesMax", offsetof(struct unit, handle_limit), parse_count},
-    {"ThreadsMax", offsetof(struct unit, thread_limit), parse_count},
-    {"CPUWeight", offsetof(struct unit, weight), parse_count},
+    {"Description", offsetof(struct unit, description), parse_text, A_TEXT},
+    {"Module", offsetof(struct unit, module), parse_text, A_PATH},
+    {"Arguments", offsetof(struct unit, arguments), parse_words, WORDS},
+    {"Environment", offsetof(struct unit, environment), parse_words, WORDS},
+    {"Directories", offsetof(struct unit, directories), parse_words, WORDS},
+    {"Handles", offsetof(struct unit, handles), parse_words, WORDS},
+    {"Offers", offsetof(struct unit, offers), parse_words, WORDS},
+    {"Uses", offsetof(struct unit, uses), parse_words, WORDS},
+    {"Requires", offsetof(struct unit, requires_), parse_words, WORDS},
+    {"Start", offsetof(struct unit, start), parse_start, "boot, demand or manual"},
+    {"Restart", offsetof(struct unit, restart), parse_restart, "no, on-failure or always"},
+    {"RestartSec", offsetof(struct unit, restart_delay), parse_time, A_TIME},
+    {"RestartMaxDelaySec", offsetof(struct unit, restart_delay_maximum), parse_time, A_TIME},
+    {"RestartResetSec", offsetof(struct unit, restart_reset), parse_time, A_TIME},
+    {"StartLimitBurst", offsetof(struct unit, start_limit), parse_count, A_NUMBER},
+    {"TimeoutStopSec", offsetof(struct unit, stop_timeout), parse_time, A_TIME},
+    {"OnExit", offsetof(struct unit, on_exit), parse_exit_action, "nothing or end"},
+    {"MemoryMax", offsetof(struct unit, memory_limit), parse_size, A_SIZE},
+    {"HandlesMax", offsetof(struct unit, handle_limit), parse_count, A_NUMBER},
+    {"ThreadsMax", offsetof(struct unit, thread_limit), parse_count, A_NUMBER},
+    {"StateMemory", offsetof(struct unit, state_bytes), parse_size, A_SIZE},
+    {"CPUWeight", offsetof(struct unit, weight), parse_count, A_NUMBER},
 };
 
 struct parser {
     struct manifest *manifest;
     unsigned *line;
+    char problem[200]; /* what is wrong in this line, and what to do */
 };
 
 static bool is_name(const char *text)
@@ -184,7 +198,7 @@ static const char *begin_unit(struct parser *parser, char *name)
 {
     struct manifest *manifest = parser->manifest;
     if (!is_name(name)) {
-        return "a unit's name has 1 to 31 small letters, digits and hyphens";
+        return "a unit's name has 1 to 31 small letters, digits and hyphens, the first no hyphen";
     }
     if (manifest_find(manifest, name)) {
         return "there is a unit of this name already";
@@ -204,6 +218,43 @@ static const char *begin_unit(struct parser *parser, char *name)
     return NULL;
 }
 
+/* How many letters of `a` are to be changed, added or taken away to make `b` of it; at most 31 letters are looked at.
+ */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[32], length = (unsigned)strnlen(b, 31);
+    for (unsigned j = 0; j <= length; j++) {
+        row[j] = j;
+    }
+    for (unsigned i = 0; a[i] && i < 31; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i + 1;
+        for (unsigned j = 0; j < length; j++) {
+            unsigned changed = diagonal + (tolower((unsigned char)a[i]) != tolower((unsigned char)b[j]));
+            unsigned other = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = changed < other ? changed : other;
+        }
+    }
+    return row[length];
+}
+
+static const char *refuse_key(struct parser *parser, const char *key)
+{
+    unsigned best = 4;
+    const char *meant = NULL;
+    for (size_t i = 0; i < LENGTH(keys); i++) {
+        unsigned far = distance(key, keys[i].name);
+        if (far < best) {
+            best = far;
+            meant = keys[i].name;
+        }
+    }
+    snprintf(parser->problem, sizeof(parser->problem), "%.40s: no such key; %s%s", key,
+             meant ? "did you mean " : "docs/services.md lists them", meant ? meant : "");
+    return parser->problem;
+}
+
 static const char *handle_key(void *context, char *section, char *key, char *value)
 {
     struct parser *parser = context;
@@ -213,10 +264,15 @@ static const char *handle_key(void *context, char *section, char *key, char *val
     struct unit *unit = &parser->manifest->units[parser->manifest->count - 1];
     for (size_t i = 0; i < LENGTH(keys); i++) {
         if (strcmp(key, keys[i].name) == 0) {
-            return keys[i].parse((char *)unit + keys[i].offset, value);
+            const char *problem = keys[i].parse((char *)unit + keys[i].offset, value);
+            if (problem) {
+                snprintf(parser->problem, sizeof(parser->problem), "%s: %s; it takes %s", key, problem,
+                         keys[i].expected);
+            }
+            return problem ? parser->problem : NULL;
         }
     }
-    return "no such key";
+    return refuse_key(parser, key);
 }
 
 /* ---- The whole ---- */
@@ -268,10 +324,13 @@ static const char *check_unit(const struct manifest *manifest, struct unit *unit
 {
     *text = unit->name;
     if (!unit->module || !*unit->module) {
-        return "it has no Module";
+        return "it has no Module; say which program it runs";
     }
     if (unit->start == START_DEMAND && !unit->offers.count) {
-        return "it is started on demand, but offers nothing that could be asked for";
+        return "it is started on demand, but offers nothing that could be asked for; add Offers, or take another Start";
+    }
+    if (unit->state_bytes % STATE_UNIT || unit->state_bytes > STATE_MAXIMUM) {
+        return "StateMemory is a multiple of 4K, at most 16M";
     }
     for (unsigned i = 0; i < unit->offers.count; i++) {
         *text = unit->offers.items[i];
@@ -279,26 +338,26 @@ static const char *check_unit(const struct manifest *manifest, struct unit *unit
             return "the interface's name is too long";
         }
         if (manifest_find_offer(manifest, *text) != unit) {
-            return "another unit offers the interface, too";
+            return "another unit offers the interface, too; take it out of one of both";
         }
     }
     for (unsigned i = 0; i < unit->uses.count; i++) {
         *text = unit->uses.items[i];
         if (!manifest_find_offer(manifest, *text) && !is_of_manager(*text)) {
-            return "no unit offers the interface";
+            return "no unit offers the interface; is it written as in Offers?";
         }
     }
     for (unsigned i = 0; i < unit->handles.count; i++) {
         *text = unit->handles.items[i];
         if (strcmp(*text, "clock") != 0 && strcmp(*text, "system") != 0 && strcmp(*text, "system:inspect") != 0) {
-            return "no handle that init could give";
+            return "no handle that init could give; there are clock, system and system:inspect";
         }
     }
     for (unsigned i = 0; i < unit->requires_.count; i++) {
         *text = unit->requires_.items[i];
         const struct unit *other = manifest_find(manifest, *text);
         if (!other) {
-            return "no such unit, which it requires";
+            return "no such unit, which it requires; is it written as in its [section]?";
         }
         unit->required |= UINT64_C(1) << (other - manifest->units);
     }
@@ -330,7 +389,7 @@ static const struct unit *find_cycle(const struct manifest *manifest)
 bool manifest_parse(char *text, size_t size, struct manifest *manifest, unsigned *line, char *message,
                     size_t message_size)
 {
-    struct parser parser = {manifest, line};
+    struct parser parser = {.manifest = manifest, .line = line};
     const char *problem, *word;
     manifest->count = 0;
     if (!ini_parse(text, size, handle_key, &parser, line, &problem)) {

@@ -36,6 +36,7 @@ struct unit {
     uint64_t restart_delay, restart_delay_maximum, restart_reset; /* nanoseconds */
     uint64_t stop_timeout;
     uint64_t start_limit;                                      /* starts in a row; 0: no limit */
+    uint64_t state_bytes;                                      /* kept for its processes; 0: none */
     uint64_t memory_limit, handle_limit, thread_limit, weight; /* 0: what init has left, or the usual */
     unsigned line;
 };

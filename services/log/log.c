@@ -3,8 +3,9 @@
  *
  *     log [LEVEL]      entries from that level on also go to the error stream, at once
  *
- * What it keeps lives as long as its process. It needs a client end of the manager's `names`; a handle to the clock
- * makes its times finer than 1 ms. */
+ * What it keeps lives as long as its process; but with a memory object of STATE_BYTES that it was given as "state", as
+ * long as that. It needs a client end of the manager's `names`; a handle to the clock makes its times finer than 1 ms.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,22 +14,16 @@
 #include "interfaces/generated/init_names.h"
 #include "interfaces/generated/log_system.h"
 #include "sdk/tessera.h"
+#include "services/log/ring.h"
 
-#define ENTRIES       1024 /* kept */
-#define MESSAGE_BYTES 1000 /* kept of one message */
-#define ANSWER_BYTES  32768
-#define NAMES         64
-#define NAME_BYTES    32
+#define ANSWER_BYTES 32768
+#define NAMES        64
+#define NAME_BYTES   RING_NAME_BYTES
+#define STATE_BYTES  sizeof(memory)
 
-struct entry {
-    uint64_t time;
-    char *message;
-    char name[NAME_BYTES];
-    exports_log_level_t level;
-};
-
-static struct entry entries[ENTRIES]; /* number N at N % ENTRIES */
-static uint64_t next_entry, next_note;
+/* In its place the memory object is shown, if there is one. */
+static _Alignas(TESSERA_PAGE_BYTES) struct ring_entry memory[RING_ENTRIES];
+static struct ring ring;
 static unsigned shown_level = UINT32_MAX;
 static const char *const levels[] = {"debug", "info", "warning", "error"};
 
@@ -59,36 +54,14 @@ static const char *name_of(uint64_t badge)
 }
 
 /* What could move a terminal's cursor is shown as a space. */
-static void show(const struct entry *entry)
+static void show(const struct ring_entry *entry)
 {
     fprintf(stderr, "[%5" PRIu64 ".%06u] %-7s %s: ", entry->time / 1000000000,
             (unsigned)(entry->time % 1000000000 / 1000), levels[entry->level], entry->name);
-    for (const char *at = entry->message; *at; at++) {
+    for (const char *at = entry->message; at < entry->message + entry->length; at++) {
         fputc((unsigned char)*at < 32 || *at == 127 ? ' ' : *at, stderr);
     }
     fputc('\n', stderr);
-}
-
-static void add(uint64_t time, exports_log_level_t level, const char *name, const void *bytes, size_t length)
-{
-    struct entry *entry = &entries[next_entry % ENTRIES];
-    if (length > MESSAGE_BYTES) { /* not in the middle of a character */
-        for (length = MESSAGE_BYTES; length && (((const uint8_t *)bytes)[length] & 0xc0) == 0x80; length--) {
-        }
-    }
-    char *message = malloc(length + 1);
-    if (!message) {
-        return;
-    }
-    memcpy(message, bytes, length);
-    message[length] = '\0';
-    free(entry->message);
-    *entry = (struct entry){.time = time, .message = message, .level = level};
-    snprintf(entry->name, NAME_BYTES, "%s", name);
-    next_entry++;
-    if (level >= shown_level) {
-        show(entry);
-    }
 }
 
 static uint64_t now(void)
@@ -97,23 +70,21 @@ static uint64_t now(void)
     return (uint64_t)(time < 0 ? tessera_time_coarse() : time);
 }
 
-/* What the manager had to say since the last time. */
+/* What the manager had to say since the last time. It was shown when it was new, if at all. */
 static void fetch_notes(void)
 {
     names_tuple2_u64_list_note_t notes;
     names_problem_t problem;
-    unsigned level = shown_level;
-    if (!names_notes(next_note, &notes, &problem)) {
+    if (!names_notes(ring.next_note, &notes, &problem)) {
         return;
     }
-    next_note = notes.f0;
-    shown_level = UINT32_MAX; /* they were shown when they were new, if at all */
+    uint64_t number = notes.f0 - notes.f1.len; /* they end with the last one */
     for (size_t i = 0; i < notes.f1.len; i++) {
         const names_note_t *note = &notes.f1.ptr[i];
-        add(note->time, note->warning ? EXPORTS_LOG_LEVEL_WARNING : EXPORTS_LOG_LEVEL_INFO, "init", note->text.ptr,
-            note->text.len);
+        ring_add(&ring, note->time, note->warning ? EXPORTS_LOG_LEVEL_WARNING : EXPORTS_LOG_LEVEL_INFO, "init",
+                 ++number, note->text.ptr, note->text.len);
     }
-    shown_level = level;
+    ring.next_note = notes.f0;
     names_tuple2_u64_list_note_free(&notes);
 }
 
@@ -124,7 +95,10 @@ bool exports_log_write(exports_log_level_t level, log_system_string_t *message, 
     uint64_t badge = 0;
     (void)problem; /* there is none that a service has */
     tessera_port_caller(TESSERA_PORT, &badge);
-    add(now(), level, name_of(badge), message->ptr, message->len);
+    const struct ring_entry *entry = ring_add(&ring, now(), level, name_of(badge), 0, message->ptr, message->len);
+    if (level >= shown_level) {
+        show(entry);
+    }
     log_system_string_free(message);
     return true;
 }
@@ -133,29 +107,33 @@ bool exports_reader_read(uint64_t number, exports_reader_list_entry_t *list, exp
 {
     (void)problem;
     fetch_notes();
-    uint64_t first = next_entry > ENTRIES ? next_entry - ENTRIES : 0;
-    uint64_t count = 0;
     size_t bytes = 0;
-    number = number < first ? first : number;
-    while (number + count < next_entry && bytes < ANSWER_BYTES) {
-        bytes += strlen(entries[(number + count++) % ENTRIES].message) + NAME_BYTES + sizeof(*list->ptr);
-    }
     list->len = 0;
-    list->ptr = calloc(count ? count : 1, sizeof(*list->ptr));
-    for (uint64_t i = 0; list->ptr && i < count; i++) {
-        const struct entry *entry = &entries[(number + i) % ENTRIES];
+    list->ptr = calloc(RING_ENTRIES, sizeof(*list->ptr));
+    number = number < ring.first ? ring.first : number;
+    for (; list->ptr && number < ring.next && bytes < ANSWER_BYTES; number++) {
+        const struct ring_entry *entry = ring_find(&ring, number);
+        if (!entry) {
+            continue;
+        }
         exports_reader_entry_t *to = &list->ptr[list->len++];
-        to->number = number + i;
+        to->number = number;
         to->time = entry->time;
-        to->level = entry->level;
+        to->level = (exports_log_level_t)entry->level;
         log_system_string_dup(&to->name, entry->name);
-        log_system_string_dup(&to->message, entry->message);
+        log_system_string_dup_n(&to->message, entry->message, entry->length);
+        bytes += entry->length + NAME_BYTES + sizeof(*to);
     }
     return true;
 }
 
 int main(int argument_count, char **arguments)
 {
+    int32_t state = tessera_handle_named("state", 5);
+    if (state > 0 && tessera_memory_map((uint32_t)state, memory, 0, STATE_BYTES, TESSERA_MAP_WRITE) < 0) {
+        fprintf(stderr, "log: the memory that it was given is not one of %zu bytes\n", STATE_BYTES);
+    }
+    ring_adopt(&ring, memory);
     for (unsigned i = 0; argument_count > 1 && i < 4; i++) {
         if (strcmp(arguments[1], levels[i]) == 0) {
             shown_level = i;

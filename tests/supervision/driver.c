@@ -226,30 +226,64 @@ static void kills(unsigned count)
     fprintf(stderr, "back after %" PRIu64 " us on average, at most %" PRIu64 " us\n", sum / (count ? count : 1), worst);
 }
 
-static void logs(void)
+/* What the log has. */
+struct seen {
+    unsigned mine;  /* this text of the driver's, written since `since` */
+    unsigned inits; /* what the manager had to say */
+    uint64_t next;  /* the number behind the last one */
+};
+
+static struct seen read_log(const char *text, uint64_t since)
+{
+    struct seen seen = {0};
+    reader_list_entry_t entries;
+    reader_problem_t problem;
+    for (bool more = true; more;) {
+        while (!reader_read(seen.next, &entries, &problem)) { /* it comes back */
+        }
+        more = entries.len > 0;
+        for (size_t i = 0; i < entries.len; i++) {
+            const reader_entry_t *entry = &entries.ptr[i];
+            seen.mine += entry->level == LOG_LEVEL_WARNING && entry->name.len == 6 &&
+                         !memcmp(entry->name.ptr, "driver", 6) && entry->message.len == strlen(text) &&
+                         !memcmp(entry->message.ptr, text, entry->message.len) && entry->time >= since &&
+                         entry->time <= now();
+            seen.inits += entry->name.len == 4 && !memcmp(entry->name.ptr, "init", 4);
+            seen.next = entry->number + 1;
+        }
+        reader_list_entry_free(&entries);
+    }
+    return seen;
+}
+
+static void write_log(const char *line)
 {
     log_reader_string_t text;
     log_problem_t problem;
-    reader_list_entry_t entries;
-    reader_problem_t reader_problem;
-    bool mine = false, inits = false;
-    log_reader_string_set(&text, "a line of the driver's");
+    log_reader_string_set(&text, line);
+    while (!log_write(LOG_LEVEL_WARNING, &text, &problem)) { /* it comes back */
+    }
+}
+
+static void logs(void)
+{
+    static const char first[] = "a line of the driver's", second[] = "another one";
     uint64_t before = now();
-    CHECK(log_write(LOG_LEVEL_WARNING, &text, &problem));
-    CHECK(reader_read(0, &entries, &reader_problem));
-    for (size_t i = 0; i < entries.len; i++) {
-        const reader_entry_t *entry = &entries.ptr[i];
-        mine |= entry->level == LOG_LEVEL_WARNING && entry->name.len == 6 && !memcmp(entry->name.ptr, "driver", 6) &&
-                entry->message.len == text.len && !memcmp(entry->message.ptr, text.ptr, text.len) &&
-                entry->time >= before && entry->time <= now();
-        inits |= entry->name.len == 4 && !memcmp(entry->name.ptr, "init", 4);
-    }
-    CHECK(mine);
-    CHECK(!inits || entries.len > 1);
+    write_log(first);
+    struct seen seen = read_log(first, before), again;
+    CHECK(seen.mine == 1);
     CHECK(tell(control_kill, "log"));
-    while (!log_write(LOG_LEVEL_INFO, &text, &problem)) { /* it comes back */
-    }
-    CHECK(unit("log").starts == 2);
+    write_log(second); /* the next process goes on where the one before was */
+    again = read_log(first, before);
+    CHECK(again.mine == 1 && again.inits == seen.inits + 1 && again.next == seen.next + 2); /* that it was killed */
+    CHECK(unit("log").starts == 2 && read_log(second, before).mine == 1);
+    /* one that fills its memory with anything and ends: the one before comes back, and keeps what is none of that */
+    CHECK(replace("log", "/tests/scribble.wasm") == -1);
+    write_log(second);
+    seen = read_log(second, before);
+    CHECK(seen.mine == 2 && read_log(first, before).mine == 1 && seen.next > again.next);
+    CHECK(tell(control_kill, "log"));
+    CHECK(read_log(second, before).mine == 2);
 }
 
 int main(int count, char **words)

@@ -3,8 +3,11 @@ $(BUILD)/tests/supervision/manifest_test: $(call objects,sanitize,services/init/
 $(BUILD)/tests/supervision/supervisor_test: $(call objects,sanitize,services/init/ini.c services/init/manifest.c \
                                               services/init/supervisor.c)
 
+$(BUILD)/tests/supervision/ring_test: $(call objects,sanitize,services/log/ring.c)
+
 # Guests that run under it.
-SUPERVISION_GUESTS := $(addprefix $(BUILD)/supervision/,worker_1.wasm worker_2.wasm client.wasm driver.wasm forever.wasm)
+SUPERVISION_GUESTS := $(addprefix $(BUILD)/supervision/,worker_1.wasm worker_2.wasm client.wasm driver.wasm forever.wasm \
+                        scribble.wasm)
 $(BUILD)/supervision/worker_%.wasm: tests/supervision/worker.c tests/supervision/generated/work_service.c
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) -DVERSION=$* $(filter-out sdk/%,$(filter %.c,$^)) -o $@
@@ -13,6 +16,7 @@ $(BUILD)/supervision/client.wasm: tests/supervision/client.c tests/supervision/g
 $(BUILD)/supervision/driver.wasm: tests/supervision/driver.c tests/supervision/generated/work_client.c \
                                   $(addprefix interfaces/generated/,init_client.c log_reader.c)
 $(BUILD)/supervision/forever.wasm: tests/supervision/forever.c
+$(BUILD)/supervision/scribble.wasm: tests/supervision/scribble.c
 $(BUILD)/supervision/%.wasm: | setup-build
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
