@@ -67,7 +67,7 @@ static bool lend_handles(struct process *starter, uint64_t *wanted)
     uint64_t left = table->limit - table->count;
     *wanted = *wanted ? *wanted : left / 4;
     bool enough = *wanted <= left;
-    table->limit -= enough ? (uint32_t)*wanted : 0;
+    __atomic_store_n(&table->limit, table->limit - (enough ? (uint32_t)*wanted : 0), __ATOMIC_RELAXED);
     spinlock_release(&table->lock);
     return enough;
 }
@@ -75,7 +75,7 @@ static bool lend_handles(struct process *starter, uint64_t *wanted)
 static void return_handles(struct process *starter, uint64_t count)
 {
     spinlock_acquire(&starter->handles.lock);
-    starter->handles.limit += (uint32_t)count;
+    __atomic_store_n(&starter->handles.limit, starter->handles.limit + (uint32_t)count, __ATOMIC_RELAXED);
     spinlock_release(&starter->handles.lock);
 }
 
@@ -469,10 +469,11 @@ enum status program_enter(struct program *program, struct process *process)
 {
     const struct program_budget *budget = &program->lent;
     if (program->budgeted) {
-        process->handles.limit = (uint32_t)budget->handles;
-        process->account->limit = budget->objects;
-        process->thread_limit = (uint32_t)budget->threads;
-        process->weight = (uint32_t)max_u64(budget->share, 1);
+        /* It is in the table of processes already, whose readers look at these. */
+        __atomic_store_n(&process->handles.limit, (uint32_t)budget->handles, __ATOMIC_RELAXED);
+        __atomic_store_n(&process->account->limit, budget->objects, __ATOMIC_RELAXED);
+        __atomic_store_n(&process->thread_limit, (uint32_t)budget->threads, __ATOMIC_RELAXED);
+        __atomic_store_n(&process->weight, (uint32_t)max_u64(budget->share, 1), __ATOMIC_RELAXED);
     }
     enum status status = give_handles(program, process);
     __atomic_store_n(&process->program, program, __ATOMIC_RELEASE);

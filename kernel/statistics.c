@@ -159,11 +159,11 @@ void process_statistics_read(struct process *process, struct process_statistics 
     *statistics = (struct process_statistics){
         .id = process->id,
         .handles = __atomic_load_n(&process->handles.count, __ATOMIC_RELAXED),
-        .handle_limit = process->handles.limit,
+        .handle_limit = __atomic_load_n(&process->handles.limit, __ATOMIC_RELAXED),
         .memory_bytes = __atomic_load_n(&process->memory_bytes, __ATOMIC_RELAXED),
         .memory_limit = process->memory_limit,
         .object_bytes = account_used(process->account),
-        .object_limit = process->account->limit,
+        .object_limit = __atomic_load_n(&process->account->limit, __ATOMIC_RELAXED),
     };
     read_threads(process, statistics);
     size_t length = strlen(process->name);

@@ -78,7 +78,7 @@ uint32_t trace_number(void)
 
 void trace_note_process(uint32_t process, const char *name)
 {
-    if (!trace_enabled) {
+    if (!__atomic_load_n(&trace_enabled, __ATOMIC_RELAXED)) {
         return;
     }
     size_t length = strlen(name);
@@ -163,7 +163,7 @@ enum status trace_start(uint64_t bytes)
     enum status status = make_rings(bytes);
     name_count = 0;
     start_time = platform_monotonic_nanoseconds();
-    trace_enabled = status == STATUS_OK;
+    __atomic_store_n(&trace_enabled, status == STATUS_OK, __ATOMIC_RELAXED);
     return status;
 }
 
@@ -210,7 +210,7 @@ static void tell_ring(uint32_t cpu)
 
 void trace_stop(void)
 {
-    trace_enabled = false;
+    __atomic_store_n(&trace_enabled, false, __ATOMIC_RELAXED);
     told.chunk.lost = start_time;
     tell(TRACE_CHUNK_START, TRACE_VERSION, 0, 0);
     tell_names();

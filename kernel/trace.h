@@ -74,7 +74,7 @@ void trace_stop(void);
 size_t trace_read(uint32_t cpu, uint64_t *next, struct trace_record *records, size_t count, uint64_t *lost);
 
 /* ---- Noting ---- */
-extern bool trace_enabled; /* changed by trace_start and trace_stop only */
+extern bool trace_enabled; /* atomic; changed by trace_start and trace_stop only */
 
 void trace_note(enum trace_event event, uint64_t argument, uint32_t second);
 /* For a message, so that both of its events are known to be its: never 0. */
@@ -84,7 +84,7 @@ void trace_note_process(uint32_t process, const char *name);
 /* Anywhere in the kernel, at interrupt time too. The arguments are not looked at when nothing is traced. */
 #define TRACE(NAME, argument, second)                                                                                  \
     do {                                                                                                               \
-        if (__builtin_expect(trace_enabled, 0)) {                                                                      \
+        if (__builtin_expect(__atomic_load_n(&trace_enabled, __ATOMIC_RELAXED), 0)) {                                 \
             trace_note(TRACE_##NAME, (argument), (second));                                                            \
         }                                                                                                              \
     } while (0)

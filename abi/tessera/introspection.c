@@ -79,7 +79,7 @@ int32_t host_trace_read(struct instance *instance, uint32_t handle, uint32_t cpu
     if (status == STATUS_OK && process_time_step(instance->process) != PROCESS_TIME_FINE) {
         status = STATUS_DENIED;
     }
-    if (status == STATUS_OK && !trace_enabled) {
+    if (status == STATUS_OK && !__atomic_load_n(&trace_enabled, __ATOMIC_RELAXED)) {
         status = STATUS_NOT_FOUND;
     }
     if (status != STATUS_OK) {
