@@ -40,7 +40,11 @@ enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER
 /* Of a CPU's idle thread: does not run, looks for work, polls for some, sleeps. */
 enum idle_state { IDLE_NONE, IDLE_LOOKS, IDLE_POLLS, IDLE_SLEEPS };
 /* Bits of thread_area.pending. */
-enum { PENDING_NOTE = 1, PENDING_LOCKED = 2 /* it holds the kernel lock of its process */ };
+enum {
+    PENDING_NOTE = 1,
+    PENDING_LOCKED = 2,   /* it holds the kernel lock of its process */
+    PENDING_SUSPENDED = 4 /* no wasm code until it is gone: thread_object.c */
+};
 
 /* One call from kernel code into wasm, or into kernel code that may end as wasm does; on the kernel stack of the
  * caller. */
@@ -66,6 +70,9 @@ struct thread {
     struct process *shares; /* that it shares with other threads (kernel/process_lock.h); NULL: none */
     struct process *member; /* whose further thread it is; NULL: none's */
     uint32_t number;        /* as such, for messages */
+    struct object *object;  /* thread_object.c: a reference; NULL: it has none. The thread's own */
+    uint32_t end_request;   /* enum trap: it alone is to end; atomic */
+    bool ends_later;        /* but not yet */
     struct activation *activation;
     struct spinlock lock; /* rank THREAD: for changing `process`, and from ENDING to DEAD */
     /* Of the innermost activation, or whose end ends this thread's wait; NULL: kernel's own. Changed by the thread
@@ -211,6 +218,17 @@ static inline struct thread *running_thread(void)
 /* Must the guest that runs on this thread end: asked for, or past its time limit? And with which trap? */
 bool thread_end_is_due(const struct thread *thread);
 enum trap thread_end_trap(const struct thread *thread);
+/* TRAP_NONE, or what this thread alone is to end with. */
+static inline enum trap thread_end_request(const struct thread *thread)
+{
+    return (enum trap)__atomic_load_n(&thread->end_request, __ATOMIC_RELAXED);
+}
+/* Put off an end that is asked of this thread alone, until it is called with false. */
+void thread_end_later(bool later);
+/* Something is pending for a thread whose end the caller's lock prevents: if it runs, it looks now. And: the same, and
+ * its wait is over if its guest is to end. */
+void thread_interrupt(struct thread *thread);
+void thread_notice(struct thread *thread);
 /* End it if it is due. */
 void thread_end_if_due(enum guest_position position);
 /* The thread runs for this process from now on (NULL: for none): the current thread, or one that does not run yet. */

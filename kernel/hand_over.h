@@ -75,8 +75,9 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
     const struct process *process = thread->process, *next_process = next->process;
     const struct cpu *cpu = thread->cpu;
     return deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
-           !process_end_request(process) && __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN &&
-           next_process && next_process->deadline == UINT64_MAX &&
+           !process_end_request(process) && !thread_end_request(thread) &&
+           __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN && next_process &&
+           next_process->deadline == UINT64_MAX &&
            __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
 }
 

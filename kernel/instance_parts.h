@@ -132,6 +132,7 @@ struct process {
     struct thread *thread;          /* that the headers of its instances name, but for those of further threads */
     struct process_thread *threads; /* spawn.c */
     uint32_t thread_limit;          /* further ones at a time, and what is not lent to children; atomic */
+    uint32_t priority_limit;        /* enum thread_priority: the highest that its threads may have */
     struct program *program;        /* program.c; NULL: it is no program's */
     struct program *children;       /* started by it, by their program.sibling; program.c */
     struct named_handle *named_handles; /* in the arena */

@@ -9,6 +9,7 @@
 #include "kernel/module_cache.h"
 #include "kernel/program.h"
 #include "kernel/system.h"
+#include "kernel/thread_object.h"
 #include "kernel/vfs.h"
 
 enum {
@@ -188,6 +189,7 @@ static void run_job(const struct launch_job *job, struct program *program)
         return;
     }
     process->launch = launch;
+    process->priority_limit = launch->system_handle ? PRIORITY_HIGH : PRIORITY_NORMAL;
     if (launch->timeout_nanoseconds) {
         uint64_t now = platform_monotonic_nanoseconds();
         process->deadline = now + min_u64(launch->timeout_nanoseconds, UINT64_MAX - 1 - now);
@@ -195,6 +197,7 @@ static void run_job(const struct launch_job *job, struct program *program)
     bool given = give_handles(process, job);
     given = program_enter(program, process) == STATUS_OK && given;
     if (given) {
+        thread_set_priority(thread_current(), (enum thread_priority)min_u64(process->priority_limit, PRIORITY_NORMAL));
         thread_set_process(thread_current(), process);
         if (job->foreground) {
             foreground_enter(process);
@@ -203,6 +206,7 @@ static void run_job(const struct launch_job *job, struct program *program)
         if (job->foreground) {
             foreground_leave(process);
         }
+        thread_object_detach(job->result->outcome == LAUNCH_TRAPPED ? job->result->trap : TRAP_NONE);
         thread_set_process(thread_current(), NULL);
     } else {
         refuse(job->result, "its handles could not be given to it: memory or a limit");

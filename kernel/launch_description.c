@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "kernel/heap.h"
 #include "kernel/profile.h"
+#include "kernel/thread.h"
 #include "kernel/trace.h"
 
 /* One "key=value\0"; `value` points behind the first '='. */
@@ -108,6 +109,10 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_number(field->value, &description->thread_limit);
     } else if (key_is(field, "objects")) {
         return parse_number(field->value, &description->object_limit);
+    } else if (key_is(field, "priority")) {
+        bool good = parse_bounded(field->value, PRIORITY_COUNT - 1, &description->priority_limit);
+        description->priority_limit += good;
+        return good;
     } else if (key_is(field, "share")) {
         return parse_number(field->value, &description->share);
     } else if (key_is(field, "memory")) {

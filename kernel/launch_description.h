@@ -62,6 +62,7 @@ struct launch_description {
     uint32_t handle_count;
     const char **handles; /* names */
     uint64_t handle_limit, thread_limit, object_limit, share; /* 0: not said */
+    uint32_t priority_limit; /* enum thread_priority, and 1; 0: not said */
     uint32_t service_count;
     const char **services;
     bool system_handle;

@@ -54,6 +54,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     process->arena.next_block_bytes = ARENA_BYTES;
     process->memory_limit = memory_limit ? memory_limit : UINT64_MAX;
     process->thread_limit = PROCESS_THREADS_MAXIMUM;
+    process->priority_limit = PRIORITY_NORMAL;
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);
     process->thread = thread_current();
@@ -318,12 +319,7 @@ void process_request_end(struct process *process, enum trap trap)
     __atomic_store_n(&process->end_request, trap, __ATOMIC_SEQ_CST);
     spinlock_acquire(&process->threads_lock);
     for (struct thread *thread = process->running; thread; thread = thread->process_next) {
-        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
-        bool woken = __atomic_load_n(&thread->wait_ends, __ATOMIC_RELAXED) && sleep_end(thread, WAIT_OVER_END);
-        const struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
-        if (!woken && cpu != platform_cpu()) {
-            platform_interrupt_cpu(cpu->number);
-        }
+        thread_notice(thread);
     }
     spinlock_release(&process->threads_lock);
 }

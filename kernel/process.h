@@ -10,6 +10,7 @@
 #include "kernel/status.h"
 
 struct launch;
+struct object;
 struct process;
 
 /* A process without a program: `name` is copied. `memory_limit` is in bytes of linear memories and large tables, 0:
@@ -62,10 +63,11 @@ void process_request_end(struct process *process, enum trap trap);
 #define PROCESS_THREAD_NUMBERS  (UINT32_C(1) << 29)
 
 /* Start a thread: the module of `instance` is instantiated once more, and `wasi_thread_start` of that instance is called
- * with the thread's number and `argument`. Returns the number, from 1 to PROCESS_THREAD_NUMBERS - 1, or 0 when it is
- * refused: by a limit, for want of memory, because the module has no such export of type (i32, i32) -> (), or because it
- * shares more than host functions and shared memories. */
-uint32_t process_spawn(struct instance *instance, uint32_t argument);
+ * with the thread's number, from 1 to PROCESS_THREAD_NUMBERS - 1, and `argument`. `object` is its object
+ * (kernel/thread_object.h), to which it then has a reference of its own, or NULL. STATUS_LIMIT; STATUS_NO_MEMORY;
+ * STATUS_NOT_SUPPORTED: the module has no such export of type (i32, i32) -> (), or shares more than host functions and
+ * shared memories. */
+enum status process_spawn(struct instance *instance, uint32_t argument, struct object *object, uint32_t *number);
 
 /* ---- How the last guest call ended ---- */
 

@@ -118,6 +118,13 @@ static bool lend_share(struct process *starter, uint64_t *wanted)
     return true;
 }
 
+/* What the starter may use, too. */
+static bool limit_priority(const struct process *starter, uint32_t *wanted)
+{
+    *wanted = *wanted ? *wanted : (uint32_t)min_u64(starter->priority_limit, PRIORITY_NORMAL) + 1;
+    return *wanted <= starter->priority_limit + 1;
+}
+
 /* At least what the program itself takes, but for its object. */
 static bool lend_objects(struct program *program, struct process *starter, uint64_t *wanted, size_t text_bytes)
 {
@@ -158,6 +165,8 @@ static bool lend(struct program *program, struct process *starter, const struct 
     lent->share = enough ? budget.share : 0;
     enough = enough && lend_objects(program, starter, &budget.objects, description->text_bytes);
     lent->objects = enough ? budget.objects : 0;
+    enough = enough && limit_priority(starter, &budget.priority);
+    lent->priority = budget.priority;
     if (!enough) {
         give_back(starter, lent);
     }
@@ -474,6 +483,7 @@ enum status program_enter(struct program *program, struct process *process)
         __atomic_store_n(&process->account->limit, budget->objects, __ATOMIC_RELAXED);
         __atomic_store_n(&process->thread_limit, (uint32_t)budget->threads, __ATOMIC_RELAXED);
         __atomic_store_n(&process->weight, (uint32_t)max_u64(budget->share, 1), __ATOMIC_RELAXED);
+        process->priority_limit = budget->priority - 1;
     }
     enum status status = give_handles(program, process);
     __atomic_store_n(&process->program, program, __ATOMIC_RELEASE);

@@ -24,7 +24,8 @@ struct program_budget {
     uint64_t memory;  /* bytes of linear memories, large tables and the collected heap */
     uint64_t objects; /* bytes of the kernel for the objects that it makes */
     uint64_t handles, threads;
-    uint64_t share; /* of the CPUs: its weight, of those of the starter */
+    uint64_t share;    /* of the CPUs: its weight, of those of the starter */
+    uint32_t priority; /* the highest of its threads, and 1; 0: NORMAL, if the starter may. Nobody has less for it */
 };
 
 struct program_description {

@@ -21,6 +21,7 @@
 #include "kernel/process_lock.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/stack.h"
+#include "kernel/thread_object.h"
 #include "kernel/trace.h"
 
 #define STEAL_LOOKS 8 /* threads of a queue that are looked at for one that may move */
@@ -758,10 +759,26 @@ void scheduler_handle_pending(enum guest_position position)
     }
 }
 
+/* What the thread is asked for itself, before wasm code goes on. */
+static void follow_requests(enum guest_position position)
+{
+    struct thread *thread = thread_current();
+    while (__atomic_load_n(&thread->area.pending, __ATOMIC_RELAXED) & PENDING_SUSPENDED) {
+        thread_object_stay(thread);
+        thread_end_if_due(position);
+    }
+    if (!scheduler_may_stay()) {
+        scheduler_move();
+    }
+}
+
 void thread_pending_in_host_call(void)
 {
     if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) {
         scheduler_handle_pending(GUEST_IN_HOST);
+    }
+    if (thread_current()->area.pending & PENDING_SUSPENDED) {
+        follow_requests(GUEST_IN_HOST);
     }
     process_lock_leave();
 }
@@ -772,6 +789,7 @@ void thread_pending_interrupted(void)
         process_lock_enter();
     }
     scheduler_handle_pending(GUEST_INTERRUPTED);
+    follow_requests(GUEST_INTERRUPTED);
     process_lock_leave();
 }
 

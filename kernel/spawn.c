@@ -1,7 +1,7 @@
 /* Further threads of a process (kernel/process.h). Each is a kernel thread with an instance of its own, whose header
  * names that thread; the shared memories of all are the same objects, seen through a window for each.
  *
- * A thread that ended leaves its instance to the next one, which finds it as instantiation makes it: so a process that
+ * A thread that ended, or was ended alone, leaves its instance to the next one, which finds it as instantiation makes it: so a process that
  * starts threads for ever needs no more than it had at a time. All of this is allocated in the process's arena. Where
  * making an instance failed, it is not tried again: what was made of it stays until the process ends.
  *
@@ -11,6 +11,7 @@
 #include "kernel/cpu.h"
 #include "kernel/instance_parts.h"
 #include "kernel/process_lock.h"
+#include "kernel/thread_object.h"
 
 #define ENTRY_NAME "wasi_thread_start"
 
@@ -19,6 +20,9 @@ struct process_thread {
     struct process *process;
     struct instance *instance;
     struct thread *thread; /* NULL: it ended and was freed */
+    struct object *object; /* of the thread (thread_object.h), or NULL */
+    bool finished;         /* the thread needs none of this any more */
+    bool reserved;         /* somebody is about to start a thread with it */
     uint32_t entry;        /* funcref */
     uint32_t number, argument;
 };
@@ -44,21 +48,37 @@ void process_finish(struct process *process, enum trap trap)
     }
 }
 
+static enum trap run_entry(struct process_thread *self)
+{
+    if (thread_end_is_due(thread_current())) {
+        return thread_end_trap(thread_current());
+    }
+    enum trap trap = instance_start(self->instance);
+    if (trap == TRAP_NONE) {
+        union value arguments[] = {{.i32 = self->number}, {.i32 = self->argument}};
+        trap = function_call(self->process, self->entry, arguments, NULL);
+    }
+    return trap;
+}
+
 static void run_thread(void *argument)
 {
     struct process_thread *self = argument;
     struct process *process = self->process;
+    struct thread *thread = thread_current();
     process_adopt_thread(process);
-    if (!thread_end_is_due(thread_current())) {
-        enum trap trap = instance_start(self->instance);
-        if (trap == TRAP_NONE) {
-            union value arguments[] = {{.i32 = self->number}, {.i32 = self->argument}};
-            trap = function_call(process, self->entry, arguments, NULL);
-        }
-        if (trap != TRAP_NONE) {
-            process_finish(process, trap);
-        }
+    if (self->object) {
+        thread_object_attach(self->object);
+    } else {
+        thread_set_priority(thread, (enum thread_priority)min_u64(process->priority_limit, PRIORITY_NORMAL));
     }
+    enum trap trap = run_entry(self);
+    bool alone = trap == TRAP_KILLED && thread_end_request(thread) && !process_end_request(process);
+    if (trap != TRAP_NONE && !alone) {
+        process_finish(process, trap);
+    }
+    self->finished = true;
+    thread_object_detach(trap);
     process_adopt_thread(NULL);
 }
 
@@ -73,9 +93,10 @@ bool process_stack_contains(const struct process *process, uint64_t address)
 
 static void join(struct process_thread *record)
 {
-    if (record->thread) {
-        thread_join(record->thread);
-        record->thread = NULL;
+    struct thread *thread = record->thread;
+    record->thread = NULL;
+    if (thread) {
+        thread_join(thread);
     }
 }
 
@@ -126,13 +147,16 @@ static struct process_thread *take_record(struct process *process, const struct 
 {
     const struct module *module = instance->types;
     for (struct process_thread *record = process->threads; record; record = record->next) {
-        if (record->thread && __atomic_load_n(&record->thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD) {
-            join(record);
+        if (record->reserved || (record->thread && !record->finished)) {
+            continue;
         }
-        if (!record->thread && record->instance->module == instance->module &&
-            module->memory_count == module->memory_import_count && instance_renew(record->instance) == TRAP_NONE) {
+        record->reserved = true; /* others may be in the kernel while this one waits */
+        join(record);
+        if (record->instance->module == instance->module && module->memory_count == module->memory_import_count &&
+            instance_renew(record->instance) == TRAP_NONE) {
             return record;
         }
+        record->reserved = false;
     }
     return NULL;
 }
@@ -155,6 +179,7 @@ static struct process_thread *create_record(struct process *process, const struc
     record->instance->own_thread = true;
     record->process = process;
     record->entry = find_entry(record->instance);
+    record->reserved = true;
     record->next = process->threads;
     process->threads = record;
     process->thread_count++;
@@ -176,32 +201,66 @@ static uint32_t next_number(struct process *process)
     }
 }
 
-uint32_t process_spawn(struct instance *instance, uint32_t argument)
+/* A record for one more thread, reserved. */
+static enum status get_record(struct instance *instance, struct process_thread **record)
 {
     struct process *process = instance->process;
+    *record = take_record(process, instance);
+    if (*record) {
+        return STATUS_OK;
+    }
+    if (process->thread_count >= __atomic_load_n(&process->thread_limit, __ATOMIC_RELAXED)) {
+        return STATUS_LIMIT;
+    }
+    if (!process->spawn_failed) {
+        *record = create_record(process, instance);
+        process->spawn_failed = !*record;
+    }
+    return *record ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status start(struct process *process, struct process_thread *record)
+{
+    uint64_t cpus = process->affinity ? process->affinity : UINT64_MAX;
+    record->number = next_number(process);
+    record->finished = false;
+    enum status status = thread_start_on(cpus, run_thread, record, &record->thread);
+    if (status == STATUS_OK) {
+        record->thread->number = record->number;
+        record->instance->header->thread = (uintptr_t)record->thread;
+    } else {
+        record->thread = NULL;
+    }
+    record->reserved = false;
+    return status;
+}
+
+enum status process_spawn(struct instance *instance, uint32_t argument, struct object *object, uint32_t *number)
+{
+    struct process *process = instance->process;
+    struct process_thread *record;
     if (!find_entry(instance)) {
-        return 0;
+        return STATUS_NOT_SUPPORTED;
     }
     process_share(process);
     if (process->heap && !process->affinity) {
         process_keep_together(process);
     }
-    struct process_thread *record = take_record(process, instance);
-    if (!record && process->thread_count < __atomic_load_n(&process->thread_limit, __ATOMIC_RELAXED) && !process->spawn_failed) {
-        record = create_record(process, instance);
-        process->spawn_failed = !record;
+    thread_end_later(true);
+    enum status status = get_record(instance, &record);
+    if (status == STATUS_OK) {
+        record->argument = argument;
+        record->object = object;
+        if (object) {
+            object_acquire(object);
+        }
+        status = start(process, record);
+        if (status == STATUS_OK) {
+            *number = record->number;
+        } else if (object) {
+            object_release(object);
+        }
     }
-    if (!record) {
-        return 0;
-    }
-    record->number = next_number(process);
-    record->argument = argument;
-    uint64_t cpus = process->affinity ? process->affinity : UINT64_MAX;
-    if (thread_start_on(cpus, run_thread, record, &record->thread) != STATUS_OK) {
-        record->thread = NULL;
-        return 0;
-    }
-    record->thread->number = record->number;
-    record->instance->header->thread = (uintptr_t)record->thread;
-    return record->number;
+    thread_end_later(false);
+    return status;
 }

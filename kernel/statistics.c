@@ -139,6 +139,12 @@ static uint64_t running_time(const struct thread *thread, uint64_t now)
     return now > since ? now - since : 0;
 }
 
+uint64_t thread_run_time(const struct thread *thread)
+{
+    return __atomic_load_n(&thread->run_time, __ATOMIC_RELAXED) +
+           running_time(thread, platform_monotonic_nanoseconds());
+}
+
 static void read_threads(struct process *process, struct process_statistics *statistics)
 {
     uint64_t now = platform_monotonic_nanoseconds();

@@ -63,6 +63,9 @@ void process_statistics_read(struct process *process, struct process_statistics 
  */
 size_t process_statistics_list(uint64_t *position, struct process_statistics *statistics, size_t count);
 
+/* Nanoseconds of CPU time of a thread, which the caller keeps alive. */
+uint64_t thread_run_time(const struct thread *thread);
+
 /* A thread has run for this process, and does so no more. With the process's threads_lock held. */
 void statistics_thread_left(struct process *process, struct thread *thread);
 

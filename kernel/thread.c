@@ -231,14 +231,41 @@ void thread_join(struct thread *joined)
 bool thread_end_is_due(const struct thread *thread)
 {
     const struct process *process = thread->process;
-    return process && (process_end_request(process) ||
+    return process && (process_end_request(process) || (thread_end_request(thread) && !thread->ends_later) ||
                        (process->deadline != UINT64_MAX && platform_monotonic_nanoseconds() >= process->deadline));
 }
 
 enum trap thread_end_trap(const struct thread *thread)
 {
     enum trap trap = process_end_request(thread->process);
+    trap = trap ? trap : thread_end_request(thread);
     return trap ? trap : TRAP_TIMEOUT;
+}
+
+void thread_end_later(bool later)
+{
+    struct thread *thread = thread_current();
+    thread->ends_later = later;
+    if (!later && thread_end_request(thread)) {
+        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+    }
+}
+
+void thread_interrupt(struct thread *thread)
+{
+    __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
+    const struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+    if (cpu != platform_cpu()) {
+        platform_interrupt_cpu(cpu->number);
+    }
+}
+
+void thread_notice(struct thread *thread)
+{
+    __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&thread->wait_ends, __ATOMIC_RELAXED) || !sleep_end(thread, WAIT_OVER_END)) {
+        thread_interrupt(thread);
+    }
 }
 
 void thread_end_if_asked(void)

@@ -83,6 +83,7 @@ enum tessera_object_type {
     TESSERA_OBJECT_MODULE = 11,
     TESSERA_OBJECT_MEMORY = 12,
     TESSERA_OBJECT_RESOURCE = 13, /* of a service: docs/services.md */
+    TESSERA_OBJECT_THREAD = 14,
 };
 
 /* ---- Handles ---- */
@@ -499,6 +500,8 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *     handles=COUNT      at a time; else a quarter
  *     threads=COUNT      at a time; else a quarter
  *     share=NUMBER       of the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left
+ *     priority=NUMBER    the highest of its threads, a TESSERA_PRIORITY_* up to this program's own; else NORMAL, or that.
+ *                        A program that gets the system's handle at boot has HIGH
  *
  * Names of handles that mean something: "system", "clock" and "port" are TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT,
  * too. To a client end of a port that is called as an interface, imports of that interface are bound. "stdin", "stdout"
@@ -544,6 +547,78 @@ int32_t tessera_process_status(uint32_t process, struct tessera_process_status *
 /* The handle that this program was started with under a name. -TESSERA_ENOTFOUND. */
 TESSERA_IMPORT(handle_named)
 int32_t tessera_handle_named(const char *name, uint32_t length);
+
+/* ---- Threads ----
+ * A program whose module imports a shared memory and exports wasi_thread_start (wasi-threads; sdk/threads for C) may have
+ * further threads. One that tessera_thread_create starts is an object: TESSERA_SIGNAL_EXITED is set when it has ended. With
+ * its last handle nothing happens to it. When the first thread returns, or any of them traps or ends the program, all
+ * end.
+ *
+ * A thread that is killed ends alone, wherever it is: at any instruction, in any host call that waits. What it had locked
+ * in the program's memory stays locked. Only the first thread's end is the program's. */
+
+/* Start a thread: wasi_thread_start(number, argument) in an instance of its own. Returns the handle, with all rights.
+ * -TESSERA_ELIMIT: as many as the program may have are there; -TESSERA_ENOTSUPPORTED: the module is not made for it;
+ * -TESSERA_ENOMEMORY. */
+TESSERA_IMPORT(thread_create)
+int32_t tessera_thread_create(uint32_t argument);
+
+/* A handle to the calling thread, also to the first one, with all rights. -TESSERA_ELIMIT, -TESSERA_ENOMEMORY;
+ * -TESSERA_ENOTSUPPORTED: the thread runs outside of a program. */
+TESSERA_IMPORT(thread_self)
+int32_t tessera_thread_self(void);
+
+/* End it where it is; nothing if it has ended. Needs MANAGE. */
+TESSERA_IMPORT(thread_kill)
+int32_t tessera_thread_kill(uint32_t thread);
+
+/* It executes no further instruction of the program until it is resumed; a host call that it is in goes on to its end.
+ * Suspending does not add up. Both need MANAGE. -TESSERA_EPEER: it has ended. */
+TESSERA_IMPORT(thread_suspend)
+int32_t tessera_thread_suspend(uint32_t thread);
+TESSERA_IMPORT(thread_resume)
+int32_t tessera_thread_resume(uint32_t thread);
+
+/* Priorities are strict: a thread runs on its CPU only while none of a higher priority can. Threads begin as NORMAL, or
+ * with the highest that their program may use. */
+enum {
+    TESSERA_PRIORITY_BACKGROUND = 0,
+    TESSERA_PRIORITY_NORMAL = 1,
+    TESSERA_PRIORITY_HIGH = 2,
+    TESSERA_PRIORITY_URGENT = 3,
+};
+
+/* Needs MANAGE. -TESSERA_ERIGHT: also when the program may not use it; -TESSERA_EINVALID: there is no such priority;
+ * -TESSERA_EPEER: it has ended. */
+TESSERA_IMPORT(thread_set_priority)
+int32_t tessera_thread_set_priority(uint32_t thread, uint32_t priority);
+
+/* The CPUs that it may run on, as bits; if none of them is there, all. Needs MANAGE. -TESSERA_EINVALID: 0;
+ * -TESSERA_EBUSY: threads of a program with a collected heap stay together; -TESSERA_EPEER: it has ended. */
+TESSERA_IMPORT(thread_set_affinity)
+int32_t tessera_thread_set_affinity(uint32_t thread, uint64_t cpus);
+
+enum {
+    TESSERA_THREAD_CREATED = 0,
+    TESSERA_THREAD_RUNNING = 1, /* or it could */
+    TESSERA_THREAD_WAITING = 2,
+    TESSERA_THREAD_SUSPENDED = 3,
+    TESSERA_THREAD_EXITED = 4,
+};
+
+struct tessera_thread_information {
+    uint32_t state;
+    uint32_t process;         /* its number */
+    uint32_t number;          /* as wasi_thread_start was told; 0: the first thread */
+    uint32_t priority;
+    uint64_t affinity;
+    uint64_t cpu_nanoseconds; /* in steps of 1 ms for who has no clock */
+    char reason[64];          /* how it ended: "returned", "killed", a trap; terminated */
+};
+
+/* Write the first `bytes` bytes; returns how many were written. Needs INSPECT. */
+TESSERA_IMPORT(thread_information)
+int32_t tessera_thread_information(uint32_t thread, struct tessera_thread_information *buffer, uint32_t bytes);
 
 /* ---- Memory objects ---- */
 

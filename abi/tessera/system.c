@@ -151,7 +151,7 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */
         bool for_the_system = parsed.handle_count || parsed.handle_limit || parsed.thread_limit || parsed.object_limit ||
-                              parsed.share || parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
+                              parsed.share || parsed.priority_limit || parsed.system_handle || parsed.service_count || parsed.repeat != 1 || parsed.report ||
                               parsed.statistics || parsed.accounting || parsed.profile_hertz || parsed.trace_bytes;
         result = for_the_system ? -TESSERA_EINVALID : run_bound(instance_process(instance), &parsed);
         launch_description_release(&parsed);

@@ -6,8 +6,8 @@
 /* The number of the new thread; negative when there is none. */
 static uint32_t thread_spawn(struct instance *instance, uint32_t start_argument)
 {
-    uint32_t number = process_spawn(instance, start_argument);
-    return number ? number : (uint32_t)-1;
+    uint32_t number;
+    return process_spawn(instance, start_argument, NULL, &number) == STATUS_OK ? number : (uint32_t)-1;
 }
 
 static const struct host_function functions[] = {

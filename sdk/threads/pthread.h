@@ -54,6 +54,12 @@ int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state);
 int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t bytes);
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 int pthread_join(pthread_t thread, void **result);
+/* Not POSIX. The same as pthread_create; *handle is a handle to the thread (tessera_thread_create in sdk/tessera.h), or a
+ * negative TESSERA_E* with EAGAIN. One that was killed is not joined: when its handle says that it has EXITED, what it
+ * had is freed by pthread_free_killed_np. */
+int pthread_create_with_handle_np(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                                  void *argument, int *handle);
+void pthread_free_killed_np(pthread_t thread);
 int pthread_detach(pthread_t thread);
 pthread_t pthread_self(void);
 int pthread_equal(pthread_t a, pthread_t b);

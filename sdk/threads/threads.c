@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/tessera.h"
+
 #define STACK_BYTES (size_t)131072
 #define ALIGNMENT   (size_t)16
 
@@ -152,7 +154,9 @@ static uintptr_t align_up(uintptr_t value, size_t alignment)
     return (value + alignment - 1) & ~(uintptr_t)(alignment - 1);
 }
 
-int pthread_create(pthread_t *result, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+/* `spawn` gives a number that is positive when there is a thread. */
+static int create(pthread_t *result, const pthread_attr_t *attributes, void *(*start)(void *), void *argument,
+                  int (*spawn)(void *argument), int *number)
 {
     size_t stack = attributes && attributes->stack_bytes ? attributes->stack_bytes : STACK_BYTES;
     size_t tls = __builtin_wasm_tls_size(), tls_alignment = __builtin_wasm_tls_align();
@@ -173,13 +177,36 @@ int pthread_create(pthread_t *result, const pthread_attr_t *attributes, void *(*
     thread->start = start;
     thread->argument = argument;
     *result = (pthread_t)thread;
-    if (wasi_thread_spawn(thread) <= 0) {
+    *number = spawn(thread);
+    if (*number <= 0) {
         free(block);
         return EAGAIN;
     }
     if (attributes && attributes->detached)
         pthread_detach((pthread_t)thread);
     return 0;
+}
+
+int pthread_create(pthread_t *result, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+    int number;
+    return create(result, attributes, start, argument, wasi_thread_spawn, &number);
+}
+
+static int spawn_with_handle(void *argument)
+{
+    return tessera_thread_create((uint32_t)(uintptr_t)argument);
+}
+
+int pthread_create_with_handle_np(pthread_t *result, const pthread_attr_t *attributes, void *(*start)(void *),
+                                  void *argument, int *handle)
+{
+    return create(result, attributes, start, argument, spawn_with_handle, handle);
+}
+
+void pthread_free_killed_np(pthread_t handle)
+{
+    free(((struct thread *)handle)->block);
 }
 
 int pthread_join(pthread_t handle, void **result)
