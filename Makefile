@@ -198,7 +198,7 @@ help:
 	@echo "make bench      speed against rivals"
 	@echo "make bench-ipc  what processes pay to talk to each other, against Linux"
 	@echo "make tsan       the kernel with several CPUs under the thread sanitizer"
-	@echo "make fuzz       random modules against other engines, then libFuzzer on decode, validate and compile"
+	@echo "make fuzz       random modules against other engines, libFuzzer, the random driver of the interface tessera"
 	@echo "make soak       minutes of everything at once, both platforms: SECONDS=60 CPUS=8 SEED=1"
 	@echo "make clean      remove $(BUILD)/"
 	@echo "BUILD=FOLDER    builds elsewhere"

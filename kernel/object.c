@@ -90,7 +90,7 @@ void object_add_waiter(struct object *object, struct waiter *waiter)
     if (object->waiters_last) {
         object->waiters_last->next = waiter;
     } else {
-        object->waiters_first = waiter;
+        __atomic_store_n(&object->waiters_first, waiter, __ATOMIC_RELAXED);
     }
     object->waiters_last = waiter;
 }
@@ -100,7 +100,7 @@ void object_remove_waiter(struct object *object, struct waiter *waiter)
     if (waiter->previous) {
         waiter->previous->next = waiter->next;
     } else {
-        object->waiters_first = waiter->next;
+        __atomic_store_n(&object->waiters_first, waiter->next, __ATOMIC_RELAXED);
     }
     if (waiter->next) {
         waiter->next->previous = waiter->previous;

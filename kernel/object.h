@@ -108,7 +108,7 @@ struct object {
     uint32_t references;   /* atomic */
     uint32_t handle_count; /* handles that work, in tables and on their way; under the lock */
     uint32_t signals;      /* changes under the lock; may be read without */
-    struct waiter *waiters_first, *waiters_last; /* under the lock, first come first */
+    struct waiter *waiters_first, *waiters_last; /* under the lock, first come first; whether there are any may be read without */
     struct account *account;                     /* that pays for `bytes`; NULL: the kernel */
     uint64_t bytes;
 };

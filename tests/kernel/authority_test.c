@@ -1,6 +1,7 @@
 /* No authority without a handle: every function of every table is called by a process that was given nothing, with
- * arguments of all kinds, and nothing happens outside of it. A module is made for each function, which imports it and
- * passes its own arguments on. */
+ * arguments of all kinds, and nothing happens outside of it. Then every function that needs rights, with a handle that has
+ * all rights but one of these: refused. A module is made for each function, which imports it and passes its own arguments
+ * on. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -159,6 +160,74 @@ static void try_function(const struct host_interface *interface, const struct ho
     compiled_module_release(module);
 }
 
+/* ---- A handle without one of the rights that a function needs ---- */
+
+static const struct {
+    const char *name;
+    uint32_t type, rights;
+} needs[] = {
+#define FUNCTION(name, result, signature, parameters, type, rights) {#name, NEEDED_TYPE_##name, NEEDED_RIGHTS_##name},
+#include "abi/tessera/functions.def"
+#undef FUNCTION
+};
+
+/* The other arguments are 0, which all functions decode, or 1. The object is nothing but its type: nobody may touch it. */
+static int64_t call_with(const struct compiled_module *module, struct object *object, uint32_t rights, uint64_t others)
+{
+    struct link_error link_error;
+    struct instance *instance;
+    struct process *process;
+    struct grant *grant;
+    enum trap trap;
+    uint32_t number = 0;
+    union value arguments[HOST_SIGNATURE_VALUES], result = {.i64 = 0};
+    object->references++;
+    CHECK(grant_create(object, rights, &grant) == STATUS_OK);
+    CHECK(process_create("weak", 16 << 20, &process) == STATUS_OK);
+    CHECK(handle_insert(process_handles(process), grant, &number) == STATUS_OK);
+    CHECK(instance_create_with_host(process, (struct compiled_module *)module, &instance, &trap, &link_error) == STATUS_OK);
+    uint32_t function = guest_function(instance, "f0");
+    const struct function_type *type = function_reference_type(process, function);
+    for (uint32_t i = 0; i < type->parameter_count; i++)
+        arguments[i].i64 = i == 0 ? number : others;
+    process->deadline = platform_monotonic_nanoseconds() + WAIT_NS;
+    trap = function_call(process, function, arguments, &result);
+    bool is_short = type->types[type->parameter_count] == VALUE_I32;
+    process_finish(process, TRAP_EXIT);
+    process_join_threads(process);
+    process_destroy(process);
+    return trap != TRAP_NONE ? INT64_MIN : is_short ? (int32_t)result.i32 : (int64_t)result.i64;
+}
+
+static void weak_handles(void)
+{
+    static struct object objects[OBJECT_TYPE_COUNT];
+    struct engine_error error;
+    struct grant *kept; /* so that no handle is the last one, whose end is the type's business */
+    for (enum object_type type = 1; type < OBJECT_TYPE_COUNT; type++) {
+        object_initialize(&objects[type], type, 0);
+        CHECK(grant_create(&objects[type], RIGHTS_ALL, &kept) == STATUS_OK);
+    }
+    for (uint32_t i = 0; i < tessera_interface.count; i++) {
+        struct compiled_module *module;
+        if (needs[i].type == OBJECT_NONE)
+            continue;
+        call_module_make(&tessera_interface, &tessera_interface.functions[i], 1);
+        CHECK(compiled_module_create(call_module_bytes, call_module_size, "weak", &module, &error) == STATUS_OK);
+        struct object *object = &objects[needs[i].type == OBJECT_ANY ? OBJECT_EVENT : needs[i].type];
+        for (uint32_t right = 1; right <= RIGHTS_ALL; right <<= 1) {
+            if (!(needs[i].rights & right))
+                continue;
+            int64_t zeros = call_with(module, object, RIGHTS_ALL & ~right, 0);
+            int64_t ones = call_with(module, object, RIGHTS_ALL & ~right, 1);
+            CHECK(zeros == -TESSERA_ERIGHT || ones == -TESSERA_ERIGHT);
+            if (zeros != -TESSERA_ERIGHT && ones != -TESSERA_ERIGHT)
+                fprintf(stdout, "%s without right %x: %lld, %lld\n", needs[i].name, right, (long long)zeros, (long long)ones);
+        }
+        compiled_module_release(module);
+    }
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -183,6 +252,7 @@ int main(int argc, char **argv)
     for (enum object_type type = 1; type < OBJECT_TYPE_COUNT; type++)
         CHECK(object_count(type) == counts[type]);
     CHECK(lseek(streams, 0, SEEK_END) == 0); /* nothing was written */
+    weak_handles();
     grant_drop(grant);
     object_release(other);
     printf("%u functions\n", functions);
