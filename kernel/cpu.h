@@ -98,6 +98,7 @@ struct thread {
     struct cpu *cpu;          /* on which it runs, waits to run, or ran last; atomic */
     uint64_t virtual_time;    /* nanoseconds, weighted by its share */
     uint64_t run_time;        /* nanoseconds; atomic */
+    uint64_t handed_ticks;    /* that it ran before it handed its CPU over, and is not charged for yet; atomic */
     uint64_t affinity;        /* CPUs that it may run on */
     uint32_t priority;        /* enum thread_priority; others may set it */
     uint32_t own_priority;    /* without what others lent it */
@@ -160,6 +161,8 @@ struct cpu {
     uint32_t switches_seen;    /* at the last look for threads that others may run */
     uint64_t virtual_start;    /* virtual time of `current` at run_start; others read both */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
+    uint64_t run_ticks;        /* time-stamp counter when `current` got the CPU, or at run_start; others read it */
+    bool handed_over;          /* since run_start: from one thread to another; others read it */
     uint64_t slice_end;        /* monotonic; when others wait for this CPU */
     uint32_t running_priority; /* of `current`; others read it */
     uint32_t text_lookups;     /* how many look-ups in the text map are under way; changed at interrupt time */
@@ -253,6 +256,16 @@ void scheduler_block(enum thread_state state);
 void scheduler_count_runnable(struct thread *thread, bool runnable);
 /* The time that the current thread ran until now is its process's, which is about to change. */
 void scheduler_charge(void);
+/* Ticks of the time-stamp counter, which is quicker to read than the clock, in nanoseconds: about. */
+uint64_t scheduler_tick_time(uint64_t ticks);
+/* The current thread, `thread`, hands its CPU over: what it ran until now is noted. */
+static inline void scheduler_note_hand_over(struct cpu *cpu, struct thread *thread)
+{
+    uint64_t now = __builtin_ia32_rdtsc();
+    __atomic_store_n(&thread->handed_ticks, thread->handed_ticks + (now - cpu->run_ticks), __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->run_ticks, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->handed_over, true, __ATOMIC_RELAXED);
+}
 /* Queue a thread that slept, or is new. */
 void scheduler_make_ready(struct thread *thread);
 /* May the current thread be on this CPU? If not: go to one where it may. */

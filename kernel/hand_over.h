@@ -81,9 +81,8 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
            __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
 }
 
-/* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time
- * slice, on its share, and no clock is read: CPU time is charged to whichever of both runs when it is taken. A lock was
- * taken after thread_wait_begin. */
+/* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time slice,
+ * whatever its virtual time is. Each is charged for what it runs itself. A lock was taken after thread_wait_begin. */
 INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     struct cpu *cpu = thread->cpu;
@@ -94,6 +93,7 @@ INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thr
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
+    scheduler_note_hand_over(cpu, thread);
     thread_switch(cpu, thread, next);
     thread->lends = false;
     struct thread *previous = thread->cpu->previous;

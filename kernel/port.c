@@ -387,6 +387,7 @@ void reply_object_closed(struct object *object)
 void reply_object_destroy(struct object *object)
 {
     struct reply *reply = (struct reply *)object;
+    reply_object_closed(object); /* if it never had a handle */
     object_release(&reply->port->object);
     object_free(object);
 }

@@ -79,28 +79,62 @@ void scheduler_count_runnable(struct thread *thread, bool runnable)
     thread->counted = runnable && thread->process;
 }
 
-/* The current thread has run until `now`. */
-static void account(struct cpu *cpu, uint64_t now)
+/* Nanoseconds of a tick, times 2^TICK_SHIFT: at first a guess, then as measured. */
+#define TICK_SHIFT 20
+static uint64_t tick_scale = (UINT64_C(1) << TICK_SHIFT) / 2;
+
+uint64_t scheduler_tick_time(uint64_t ticks)
 {
-    struct thread *thread = cpu->current;
-    struct process *process = thread->process;
-    uint64_t time = now - cpu->run_start, charge = time;
-    __atomic_store_n(&cpu->run_start, now, __ATOMIC_RELAXED);
-    if (thread == cpu->idle_thread) {
-        return;
+    return (uint64_t)((unsigned __int128)ticks * __atomic_load_n(&tick_scale, __ATOMIC_RELAXED) >> TICK_SHIFT);
+}
+
+/* The same time by both clocks; one that is short says little. */
+static void calibrate(uint64_t time, uint64_t ticks)
+{
+    if (time > TIME_SLICE_NANOSECONDS / 10 && time < UINT64_C(1) << (63 - TICK_SHIFT) && ticks > time / 16) {
+        __atomic_store_n(&tick_scale, (time << TICK_SHIFT) / ticks, __ATOMIC_RELAXED);
     }
+}
+
+/* It ran for so long, and for what it was not charged when it handed its CPU over. */
+static void charge(struct thread *thread, uint64_t time)
+{
+    struct process *process = thread->process;
+    if (thread->handed_ticks) {
+        time += scheduler_tick_time(thread->handed_ticks);
+        __atomic_store_n(&thread->handed_ticks, 0, __ATOMIC_RELAXED);
+    }
+    uint64_t weighted = time;
     if (process) {
         uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
-        charge *= runnable > 1 ? runnable : 1;
+        weighted *= runnable > 1 ? runnable : 1;
         uint32_t weight = __atomic_load_n(&process->weight, __ATOMIC_RELAXED);
         if (weight) {
-            charge = charge * PROCESS_WEIGHT / weight;
+            weighted = weighted * PROCESS_WEIGHT / weight;
         }
         atomic_add_u64(&process->run_time, time);
     }
     __atomic_store_n(&thread->run_time, thread->run_time + time, __ATOMIC_RELAXED);
-    thread->virtual_time += charge;
-    __atomic_store_n(&cpu->virtual_start, thread->virtual_time, __ATOMIC_RELAXED);
+    thread->virtual_time += weighted;
+}
+
+/* The current thread has run until `now`: all the time since it was switched to, or since the CPU was handed to it. */
+static void account(struct cpu *cpu, uint64_t now)
+{
+    struct thread *thread = cpu->current;
+    uint64_t time = now - cpu->run_start, tick = __builtin_ia32_rdtsc(), ticks = tick - cpu->run_ticks;
+    if (cpu->handed_over) {
+        time = min_u64(time, scheduler_tick_time(ticks));
+        __atomic_store_n(&cpu->handed_over, false, __ATOMIC_RELAXED);
+    } else {
+        calibrate(time, ticks);
+    }
+    __atomic_store_n(&cpu->run_start, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->run_ticks, tick, __ATOMIC_RELAXED);
+    if (thread != cpu->idle_thread) {
+        charge(thread, time);
+        __atomic_store_n(&cpu->virtual_start, thread->virtual_time, __ATOMIC_RELAXED);
+    }
 }
 
 void scheduler_charge(void)
@@ -137,6 +171,9 @@ static void move_to(struct thread *thread, struct cpu *cpu)
 static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 {
     spinlock_acquire(&cpu->queue_lock);
+    if (thread->handed_ticks) {
+        charge(thread, 0);
+    }
     move_to(thread, cpu);
     if (thread->virtual_time < __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) {
         stay_near(thread, cpu);
@@ -524,6 +561,7 @@ void scheduler_hand_over(struct thread *next)
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
+    scheduler_note_hand_over(cpu, thread);
     if (next->process && next->process->deadline < cpu->timer_armed) {
         cpu->timer_armed = next->process->deadline;
         platform_timer_arm(cpu->timer_armed);
@@ -703,6 +741,7 @@ void scheduler_start_idle_thread(void)
 _Noreturn void kernel_cpu_main(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->run_start, platform_monotonic_nanoseconds(), __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->run_ticks, __builtin_ia32_rdtsc(), __ATOMIC_RELAXED);
     sanitizer_fiber_adopt(&cpu->idle_thread->fiber);
     idle_loop(NULL);
 }

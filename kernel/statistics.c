@@ -135,6 +135,10 @@ static uint64_t running_time(const struct thread *thread, uint64_t now)
         __atomic_load_n(&cpu->current, __ATOMIC_RELAXED) != thread) {
         return 0;
     }
+    if (__atomic_load_n(&cpu->handed_over, __ATOMIC_RELAXED)) {
+        int64_t ticks = (int64_t)(__builtin_ia32_rdtsc() - __atomic_load_n(&cpu->run_ticks, __ATOMIC_RELAXED));
+        return ticks > 0 ? scheduler_tick_time((uint64_t)ticks) : 0;
+    }
     uint64_t since = __atomic_load_n(&cpu->run_start, __ATOMIC_RELAXED);
     return now > since ? now - since : 0;
 }
@@ -153,7 +157,8 @@ static void read_threads(struct process *process, struct process_statistics *sta
     statistics->cpu_time = __atomic_load_n(&process->run_time, __ATOMIC_RELAXED);
     for (const struct thread *thread = process->running; thread; thread = thread->process_next) {
         statistics->threads++;
-        statistics->cpu_time += running_time(thread, now);
+        uint64_t handed = __atomic_load_n(&thread->handed_ticks, __ATOMIC_RELAXED);
+        statistics->cpu_time += running_time(thread, now) + scheduler_tick_time(handed);
         add_counters(&statistics->counters, &thread->counters);
     }
     spinlock_release(&process->threads_lock);

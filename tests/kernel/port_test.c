@@ -421,6 +421,62 @@ static void abandoned(void)
     end();
 }
 
+/* ---- CPU time ---- */
+
+#define BURNS             5
+#define BURN_MILLISECONDS 4
+
+struct timed {
+    struct thread *thread;
+    uint64_t run_time;
+};
+
+/* Computes, then hands its CPU over to a server that will not answer in time. */
+static void burn_and_call(void *argument)
+{
+    struct timed *caller = argument;
+    struct port_message nothing = {0};
+    struct port_buffer answer = {0};
+    for (uint32_t i = 0; i < BURNS; i++) {
+        for (uint64_t until = soon(BURN_MILLISECONDS); platform_monotonic_nanoseconds() < until;)
+            ;
+        bool last = i == BURNS - 1; /* then the server drops what it kept */
+        CHECK(port_call(client, &nothing, &answer, last ? UINT64_MAX : soon(1)) ==
+              (last ? STATUS_CLOSED : STATUS_TIMED_OUT));
+    }
+    scheduler_charge();
+    caller->run_time = thread_current()->run_time;
+}
+
+static void keep_calls(void *argument)
+{
+    struct timed *server = argument;
+    struct object *replies[BURNS];
+    struct port_buffer buffer = {0};
+    for (uint32_t i = 0; i < BURNS; i++) {
+        CHECK(port_receive(port, &buffer, UINT64_MAX) == STATUS_OK);
+        CHECK(port_defer(port, account, &replies[i]) == STATUS_OK);
+    }
+    scheduler_charge();
+    server->run_time = thread_current()->run_time;
+    for (uint32_t i = 0; i < BURNS; i++)
+        object_release(replies[i]); /* without ever having had a handle */
+}
+
+/* Nobody computes at the cost of whom he calls. */
+static void charging(void)
+{
+    struct timed caller = {0}, server = {0};
+    uint64_t burnt = BURNS * BURN_MILLISECONDS * MILLISECOND;
+    begin();
+    CHECK(thread_start(keep_calls, &server, &server.thread) == STATUS_OK);
+    CHECK(thread_start(burn_and_call, &caller, &caller.thread) == STATUS_OK);
+    thread_join(caller.thread);
+    thread_join(server.thread);
+    CHECK(caller.run_time >= burnt / 2 && server.run_time < burnt / 4);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -437,6 +493,7 @@ int main(int argc, char **argv)
     gone();
     revoked();
     abandoned();
+    charging();
     CHECK(account_used(account) == 0);
     account_release(account);
     return checks_report();
