@@ -53,7 +53,7 @@ enum status process_create(const char *name, uint64_t memory_limit, struct proce
     arena_initialize(&process->arena, &kernel_engine_allocator);
     process->arena.next_block_bytes = ARENA_BYTES;
     process->memory_limit = memory_limit ? memory_limit : UINT64_MAX;
-    process->thread_limit = PROCESS_THREADS_MAXIMUM;
+    process->thread_limit = PROCESS_THREADS_DEFAULT;
     process->priority_limit = PRIORITY_NORMAL;
     process->deadline = UINT64_MAX;
     handle_table_initialize(&process->handles, PROCESS_HANDLES_DEFAULT);

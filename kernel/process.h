@@ -60,6 +60,7 @@ void process_request_end(struct process *process, enum trap trap);
  * so that what they have in common is the shared memory. When any thread traps or exits, or the first one returns, all
  * end. */
 #define PROCESS_THREADS_MAXIMUM 256 /* further ones at a time */
+#define PROCESS_THREADS_DEFAULT 65536 /* those and what it lends to programs that it starts, when nobody says anything else */
 #define PROCESS_THREAD_NUMBERS  (UINT32_C(1) << 29)
 
 /* Start a thread: the module of `instance` is instantiated once more, and `wasi_thread_start` of that instance is called

@@ -88,12 +88,14 @@ static bool lend_memory(struct process *starter, uint64_t *wanted)
     return starter->memory_limit == UINT64_MAX || process_charge_memory(starter, *wanted);
 }
 
+#define THREADS_LENT 64 /* at most, to who does not ask for a number */
+
 /* Each thread of the child is one that the starter may not have: the child's first one, too. */
 static bool lend_threads(struct process *starter, uint64_t *wanted)
 {
     uint32_t limit = __atomic_load_n(&starter->thread_limit, __ATOMIC_RELAXED);
     uint64_t left = limit > starter->thread_count ? limit - starter->thread_count : 0;
-    *wanted = *wanted ? *wanted - 1 : left / 4;
+    *wanted = *wanted ? *wanted : max_u64(min_u64(left / 4, THREADS_LENT), 1);
     if (*wanted > left) {
         return false;
     }
@@ -481,7 +483,7 @@ enum status program_enter(struct program *program, struct process *process)
         /* It is in the table of processes already, whose readers look at these. */
         __atomic_store_n(&process->handles.limit, (uint32_t)budget->handles, __ATOMIC_RELAXED);
         __atomic_store_n(&process->account->limit, budget->objects, __ATOMIC_RELAXED);
-        __atomic_store_n(&process->thread_limit, (uint32_t)budget->threads, __ATOMIC_RELAXED);
+        __atomic_store_n(&process->thread_limit, (uint32_t)budget->threads - 1, __ATOMIC_RELAXED);
         __atomic_store_n(&process->weight, (uint32_t)max_u64(budget->share, 1), __ATOMIC_RELAXED);
         process->priority_limit = budget->priority - 1;
     }

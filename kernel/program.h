@@ -19,7 +19,7 @@ struct process;
 struct program;
 
 /* 0 stands for a part of what the starter has left: half of the memory, a sixteenth of the share, a quarter of the
- * others. */
+ * others, but no more than 64 threads. The child's first thread is one of its threads. */
 struct program_budget {
     uint64_t memory;  /* bytes of linear memories, large tables and the collected heap */
     uint64_t objects; /* bytes of the kernel for the objects that it makes */

@@ -209,7 +209,8 @@ static enum status get_record(struct instance *instance, struct process_thread *
     if (*record) {
         return STATUS_OK;
     }
-    if (process->thread_count >= __atomic_load_n(&process->thread_limit, __ATOMIC_RELAXED)) {
+    uint32_t limit = __atomic_load_n(&process->thread_limit, __ATOMIC_RELAXED);
+    if (process->thread_count >= min_u64(limit, PROCESS_THREADS_MAXIMUM)) {
         return STATUS_LIMIT;
     }
     if (!process->spawn_failed) {

@@ -498,7 +498,8 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *     memory=BYTES       of linear memories and large tables; else half of what is left
  *     objects=BYTES      of the kernel, for its objects; else a quarter of what is left
  *     handles=COUNT      at a time; else a quarter
- *     threads=COUNT      at a time; else a quarter
+ *     threads=COUNT      at a time, the first included; else a quarter, and at most 64. A program has at most 256 beside
+ *                        its first
  *     share=NUMBER       of the CPUs: a program that nobody gave another has 65536; else a sixteenth of what is left
  *     priority=NUMBER    the highest of its threads, a TESSERA_PRIORITY_* up to this program's own; else NORMAL, or that.
  *                        A program that gets the system's handle at boot has HIGH

@@ -137,7 +137,7 @@ static struct member *launch(struct group *group, uint32_t of_module, const char
     length = add_field(text, length, "memory", memory);
     length = add_field(text, length, "objects", "1500000");
     length = add_field(text, length, "handles", "200");
-    length = add_field(text, length, "threads", of_module == module ? "4" : "12");
+    length = add_field(text, length, "threads", of_module == module ? "8" : "12");
     length = add_field(text, length, "share", "500");
     for (uint32_t i = 0; i < wiring->count; i++) {
         length = add_field(text, length, "handle", wiring->names[i]);
