@@ -10,6 +10,7 @@
 #include "engine/x64/enter.h"
 #include "kernel/cpu.h"
 #include "kernel/host_call.h"
+#include "kernel/port_parts.h"
 #include "kernel/instance_parts.h"
 #include "kernel/service_handles.h"
 #include "kernel/service_message.h"
@@ -313,11 +314,10 @@ static bool has_short_answer(const struct service_call *call)
 static bool make_room(struct service_call *call)
 {
     bool is_short = has_short_answer(call);
-    call->answer = (struct port_buffer){
-        .bytes = is_short ? (uint8_t *)call->short_answer : service_buffer_take(),
-        .capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES,
-        .grant_capacity = HANDLES_PER_MESSAGE,
-    };
+    call->answer.bytes = is_short ? (uint8_t *)call->short_answer : service_buffer_take();
+    call->answer.capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES;
+    call->answer.grant_capacity = HANDLES_PER_MESSAGE;
+    call->answer.length = call->answer.grant_count = 0;
     if (!call->answer.bytes) {
         complain(call, true, "out of memory");
     }
@@ -329,30 +329,50 @@ void service_set_deadline(uint64_t deadline)
     thread_current()->activation->service_deadline = deadline == UINT64_MAX ? 0 : max_u64(deadline, 1);
 }
 
+/* The client end that an import is bound to, with a reference, and the deadline of the call. A call whose time has come
+ * already is not made: STATUS_TIMED_OUT. */
+static inline enum status find_client(struct instance *instance, const struct service_import *import,
+                                      struct object **client, uint64_t *deadline)
+{
+    struct handle_table *table = &instance->process->handles;
+    uint64_t set = running_thread()->activation->service_deadline;
+    *deadline = LIKELY(!set) ? UINT64_MAX : set;
+    if (UNLIKELY(set && platform_monotonic_nanoseconds() >= set)) {
+        return STATUS_TIMED_OUT;
+    }
+    spinlock_acquire(&table->lock);
+    enum status status = handle_find_locked(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client);
+    if (LIKELY(status == STATUS_OK)) {
+        object_acquire(*client);
+    }
+    spinlock_release(&table->lock);
+    return status;
+}
+
 /* The call itself; `client` is where it goes. */
 static enum status send_and_wait(struct service_call *call, struct object *client, uint64_t deadline)
 {
-    struct port_message message = {.bytes = call->request.side.base, .length = call->request.used};
-    enum status status = service_send_handles(&call->sending, &message);
-    if (status != STATUS_OK) {
+    struct port_message message;
+    message.bytes = call->request.side.base;
+    message.length = call->request.used;
+    message.grant_count = 0;
+    if (call->sending.count && service_send_handles(&call->sending, &message) != STATUS_OK) {
         complain(call, true, component_status_text(COMPONENT_HANDLE));
-        return status;
+        return STATUS_BAD_HANDLE;
     }
-    status = port_call(client, &message, &call->answer, deadline);
+    enum status status = port_call(client, &message, &call->answer, deadline);
     service_end_loans(&call->sending);
     return status;
 }
 
-/* Through the port. STATUS_OK: there is an answer. A call whose time has come already is not made. */
+/* Through the port. STATUS_OK: there is an answer. */
 static enum status exchange(struct service_call *call)
 {
-    uint64_t deadline = thread_current()->activation->service_deadline;
     struct object *client;
-    enum status status = handle_find(&call->guest.instance->process->handles, call->import->handle, OBJECT_PORT_CLIENT,
-                                     RIGHT_EXECUTE, &client);
+    uint64_t deadline;
+    enum status status = find_client(call->guest.instance, call->import, &client, &deadline);
     if (status == STATUS_OK) {
-        bool is_late = deadline && platform_monotonic_nanoseconds() >= deadline;
-        status = is_late ? STATUS_TIMED_OUT : send_and_wait(call, client, deadline ? deadline : UINT64_MAX);
+        status = send_and_wait(call, client, deadline);
         object_release(client);
     }
     if (status != STATUS_OK && !call->complaint) {
@@ -418,23 +438,73 @@ static void write_error_case(const struct service_call *call)
     memcpy(to + function->case_offset, &number, function->case_bytes);
 }
 
-/* There is no result: the caller ends, or hears that the service is unavailable. The kernel holds nothing any more. */
+/* The caller ends, since there is no result and no way to say so. The kernel holds nothing any more. */
+static void end_caller(struct instance *instance, const struct service_function *function, const char *complaint)
+{
+    struct name interface = function->interface, name = function->function->name;
+    char text[sizeof(((struct trap_report *)0)->detail)];
+    thread_end_if_asked(); /* by the end of the process's time, too, which can show as a call that timed out */
+    format_text(text, sizeof(text), "%.*s.%.*s: %s", (int)min_u64(interface.length, 40), interface.text,
+                (int)min_u64(name.length, 30), name.text, complaint);
+    instance_trap(instance, TRAP_SERVICE, text);
+}
+
+/* There is no result: the caller ends, or hears that the service is unavailable. */
 static void give_up(const struct service_call *call)
 {
     const struct service_function *function = call->import->function;
-    struct name interface = function->interface, name = function->function->name;
-    char text[sizeof(((struct trap_report *)0)->detail)];
     if (call->guest.trap != TRAP_NONE) {
         thread_pass_trap_on(call->guest.trap);
     }
-    thread_end_if_asked(); /* by the end of the process's time, too, which can show as a call that timed out */
+    thread_end_if_asked();
     if (!call->is_fault && call->error_case != SERVICE_NO_CASE) {
         write_error_case(call);
         return;
     }
-    format_text(text, sizeof(text), "%.*s.%.*s: %s", (int)min_u64(interface.length, 40), interface.text,
-                (int)min_u64(name.length, 30), name.text, call->complaint);
-    instance_trap(call->guest.instance, TRAP_SERVICE, text);
+    end_caller(call->guest.instance, function, call->complaint);
+}
+
+/* ---- Calls with numbers: nothing in memory, no handles, nothing that could be refused ---- */
+
+struct numbers_request {
+    uint64_t identity;
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS];
+};
+
+/* The service makes its numbers of the arguments, and this side its own of the result: each of bytes from somebody who
+ * may have written anything. */
+static uint64_t call_with_numbers(struct instance *instance, const struct service_import *import,
+                                  const struct argument_registers *registers)
+{
+    const struct service_function *function = import->function;
+    const struct component_plan *result = &function->call.result;
+    struct numbers_request request;
+    struct service_answer answer;
+    struct port_message message;
+    struct port_buffer buffer;
+    struct object *client;
+    uint64_t deadline;
+    request.identity = function->function->identity;
+    gather(function->core, registers, request.flat);
+    message.bytes = (const uint8_t *)&request;
+    message.length = (uint32_t)(sizeof(struct service_request) + function->call.parameters.flat_count * 8);
+    message.grant_count = 0;
+    buffer.bytes = (uint8_t *)&answer;
+    buffer.capacity = sizeof(answer);
+    buffer.grant_capacity = 0;
+    enum status status = find_client(instance, import, &client, &deadline);
+    if (LIKELY(status == STATUS_OK)) {
+        status = port_call_here(running_thread(), (const struct port_client *)client, &message, &buffer, deadline);
+        object_release(client);
+    }
+    if (UNLIKELY(status != STATUS_OK)) {
+        end_caller(instance, function, status_text(status));
+    }
+    if (UNLIKELY(buffer.length < sizeof(answer) || answer.status != SERVICE_OK)) {
+        end_caller(instance, function,
+                   refusal_text(buffer.length < sizeof(answer) ? SERVICE_BAD_MESSAGE : answer.status));
+    }
+    return result->flat_count ? component_flat_number(&result->steps[result->start], answer.flat) : 0;
 }
 
 /* ---- Resources ---- */
@@ -534,15 +604,11 @@ static uint64_t call_intrinsic(struct instance *instance, const struct service_i
     return 0;
 }
 
-uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
-                               const struct host_entry *entry)
+/* A call with values of any type. */
+static uint64_t call_with_values(struct instance *instance, const struct service_import *import,
+                                 const struct argument_registers *registers)
 {
     uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2], result = 0;
-    const struct service_import *import =
-        &instance->process->services->imports[(uint32_t)(entry - host_entries) - first_number];
-    if (import->intrinsic) {
-        return call_intrinsic(instance, import->intrinsic, (uint32_t)registers->integers[0]);
-    }
     struct service_call call; /* filled member by member: the room for the message is large */
     call.import = import;
     service_sending_begin(&call.sending, &instance->process->handles);
@@ -560,4 +626,16 @@ uint64_t service_import_called(struct instance *instance, const struct argument_
         give_up(&call);
     }
     return result;
+}
+
+uint64_t service_import_called(struct instance *instance, const struct argument_registers *registers,
+                               const struct host_entry *entry)
+{
+    const struct service_import *import =
+        &instance->process->services->imports[(uint32_t)(entry - host_entries) - first_number];
+    if (UNLIKELY(import->intrinsic != NULL)) {
+        return call_intrinsic(instance, import->intrinsic, (uint32_t)registers->integers[0]);
+    }
+    return import->function->numbers ? call_with_numbers(instance, import, registers)
+                                     : call_with_values(instance, import, registers);
 }

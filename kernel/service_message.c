@@ -42,11 +42,10 @@ void service_message_begin(struct service_message *message, uint32_t header_byte
     memset(message->inline_bytes, 0, header_bytes);
 }
 
-void service_message_release(struct service_message *message)
+void service_message_shrink(struct service_message *message)
 {
-    if (message->side.base != message->inline_bytes) {
-        service_buffer_give(message->side.base);
-    }
+    service_buffer_give(message->side.base);
+    message->side.base = message->inline_bytes;
 }
 
 /* ---- Guests ---- */

@@ -40,7 +40,14 @@ struct service_message {
 
 /* With `header_bytes` zeroed bytes in it, at most SERVICE_INLINE_BYTES. */
 void service_message_begin(struct service_message *message, uint32_t header_bytes);
-void service_message_release(struct service_message *message);
+/* It may be begun again. */
+void service_message_shrink(struct service_message *message); /* has a buffer */
+static inline void service_message_release(struct service_message *message)
+{
+    if (message->side.base != message->inline_bytes) {
+        service_message_shrink(message);
+    }
+}
 
 /* ---- Guests ---- */
 struct service_guest {

@@ -138,6 +138,7 @@ static enum status complete(struct maker *maker, struct service_function *functi
     } else if (status == ENGINE_OK && services->reallocate == UINT32_MAX && needs_room(&function->call, role)) {
         function->refusal = "the module has no cabi_realloc";
     }
+    function->numbers = !function->refusal && function->call.parameters.numbers && function->call.result.numbers;
     find_error_cases(function);
     return status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;
 }

@@ -24,6 +24,8 @@ struct service_function {
     const struct function_type *core;
     const char *refusal; /* why it cannot be called; NULL: it can */
     struct component_call call;
+    bool numbers; /* parameters and result are numbers, so that nothing of a call is in memory and nothing to be refused
+                   */
     /* Imports: the cases of the result's error that are given when the service does not answer. NO_CASE: there is none.
      */
     uint32_t unavailable, timed_out;

@@ -4,6 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
+#include "kernel/port_parts.h"
 #include "kernel/service_handles.h"
 #include "kernel/service_message.h"
 #include "kernel/thread.h"
@@ -16,7 +17,9 @@ struct server {
     uint64_t deadline; /* for the next call to come */
     struct port_buffer request;
     struct service_message answer;
+    struct service_answer number;      /* the same of a function of numbers */
     struct port_message message;       /* the answer, as the port takes it */
+    uint32_t latest;                   /* function that was called, by its place in the module's exports */
     struct resource_home *home;        /* of the process's resources; NULL: the module defines none */
     struct service_receiving received; /* with the request */
     struct service_sending sent;       /* with the answer */
@@ -30,11 +33,17 @@ static void begin_answer(struct server *server, enum service_status status)
     service_sending_begin(&server->sent, &server->guest.instance->process->handles);
 }
 
-static const struct service_function *find_function(const struct service_module *services, uint64_t identity)
+/* The function that the request names, most likely the one of the request before; NULL: there is none. */
+static const struct service_function *find_function(struct server *server)
 {
-    for (uint32_t i = 0; i < services->export_count; i++) {
-        if (services->exports[i].function->identity == identity && !services->exports[i].refusal) {
-            return &services->exports[i];
+    const struct service_module *services = server->guest.services;
+    const struct service_request *request = (const struct service_request *)server->request.bytes;
+    uint32_t count = server->request.length < sizeof(*request) ? 0 : services->export_count;
+    for (uint32_t i = 0, place = server->latest; i < count; i++, place = place + 1 < count ? place + 1 : 0) {
+        const struct service_function *function = &services->exports[place];
+        if (function->function->identity == request->identity && !function->refusal) {
+            server->latest = place;
+            return function;
         }
     }
     return NULL;
@@ -97,12 +106,10 @@ static bool call_function(struct server *server, const struct service_function *
 
 /* ---- A request ---- */
 /* Answer what was received. False: the guest ends. */
-static bool answer_request(struct server *server)
+static bool answer_request(struct server *server, const struct service_function *function)
 {
     struct component_side source = {.base = server->request.bytes, .bytes = server->request.length};
     const struct service_request *request = (const struct service_request *)server->request.bytes;
-    const struct service_function *function =
-        server->request.length >= sizeof(*request) ? find_function(server->guest.services, request->identity) : NULL;
     uint64_t flat[COMPONENT_FLAT_PARAMETERS];
     if (!function) {
         begin_answer(server, SERVICE_NO_FUNCTION);
@@ -131,14 +138,37 @@ static bool answer_request(struct server *server)
     return false;
 }
 
-/* One call from request to answer. False: the guest ends. */
-static bool serve_call(struct server *server)
+/* A call of a function of numbers: whatever the caller sent is some. Handles that came with it are dropped. */
+static bool serve_numbers(struct server *server, const struct service_function *function)
 {
-    server->message.grant_count = 0;
-    server->complaint = NULL;
+    const struct component_plan *plan = &function->call.parameters;
+    const struct service_request *request = (const struct service_request *)server->request.bytes;
+    struct instance *instance = server->guest.instance;
+    union value arguments[COMPONENT_FLAT_PARAMETERS], result[1] = {0};
+    for (uint32_t i = 0; i < server->request.grant_count; i++) {
+        grant_drop(server->request.grants[i]);
+    }
+    server->message.bytes = (const uint8_t *)&server->number;
+    server->message.length = sizeof(server->number);
+    server->number = (struct service_answer){.status = SERVICE_BAD_MESSAGE};
+    if (UNLIKELY(server->request.length < sizeof(*request) + plan->flat_count * 8)) {
+        return true;
+    }
+    for (const struct component_step *step = &plan->steps[plan->start]; step->kind != COMPONENT_STEP_END; step++) {
+        arguments[step->place].i64 = component_flat_number(step, request->flat[step->place]);
+    }
+    server->guest.trap =
+        function_call(instance->process, instance_function_reference(instance, function->index), arguments, result);
+    server->number = (struct service_answer){.status = SERVICE_OK, .flat = result[0].i64};
+    return LIKELY(server->guest.trap == TRAP_NONE) && call_post(server, function, result);
+}
+
+/* The same with values of any type. `function`: NULL, there is none. */
+static bool serve_values(struct server *server, const struct service_function *function)
+{
     service_receiving_begin(&server->received, &server->guest.instance->process->handles, server->home,
                             &server->request);
-    bool goes_on = answer_request(server);
+    bool goes_on = answer_request(server, function);
     if (service_receiving_end(&server->received, false) && goes_on) {
         server->complaint = "a handle that was lent and not dropped in the call";
         goes_on = false;
@@ -148,11 +178,20 @@ static bool serve_call(struct server *server)
     }
     server->message.bytes = server->answer.side.base;
     server->message.length = server->answer.used;
-    if (service_send_handles(&server->sent, &server->message) != STATUS_OK) {
+    if (server->sent.count && service_send_handles(&server->sent, &server->message) != STATUS_OK) {
         server->complaint = component_status_text(COMPONENT_HANDLE);
         return false;
     }
     return true;
+}
+
+/* One call from request to answer. False: the guest ends. */
+static bool serve_call(struct server *server)
+{
+    const struct service_function *function = find_function(server);
+    server->message.grant_count = 0;
+    server->complaint = NULL;
+    return function && function->numbers ? serve_numbers(server, function) : serve_values(server, function);
 }
 
 /* Call the destructors of resources that nobody has any more. False: that ended the guest. */
@@ -189,20 +228,32 @@ static enum status receive(struct server *server, enum status status)
     return status == STATUS_CLOSED && !call_destructors(server) ? STATUS_TRAPPED : status;
 }
 
+/* Answer the call, and wait for the next one. */
+static enum status reply_receive(struct server *server)
+{
+    struct thread *thread = running_thread();
+    struct port *port = (struct port *)server->port;
+    enum status answered;
+    if (UNLIKELY(thread->call_port != port)) { /* the function answered it otherwise */
+        return port_reply_receive(server->port, &server->message, &answered, &server->request, server->deadline);
+    }
+    return port_reply_receive_here(thread, port, &server->message, &answered, &server->request, server->deadline);
+}
+
 /* Until there is nobody left, or the guest ends: STATUS_CLOSED, STATUS_TIMED_OUT, STATUS_ENDING, STATUS_TRAPPED. */
 static enum status serve(struct server *server)
 {
-    enum status answered;
     enum status status = receive(server, STATUS_AGAIN);
-    while (status == STATUS_OK) {
-        begin_answer(server, SERVICE_BAD_MESSAGE);
-        if (!serve_call(server)) {
+    while (LIKELY(status == STATUS_OK)) {
+        if (UNLIKELY(!serve_call(server))) {
             service_message_release(&server->answer);
             return STATUS_TRAPPED;
         }
-        status = port_reply_receive(server->port, &server->message, &answered, &server->request, server->deadline);
+        status = reply_receive(server);
         service_message_release(&server->answer);
-        status = receive(server, status);
+        if (UNLIKELY(status != STATUS_OK)) {
+            status = receive(server, status);
+        }
     }
     return status;
 }
@@ -222,6 +273,8 @@ static struct server *server_create(struct instance *instance)
         return NULL;
     }
     service_guest_begin(&server->guest, instance);
+    begin_answer(server, SERVICE_BAD_MESSAGE);
+    server->latest = 0;
     server->complaint = NULL;
     server->home = instance->module->services->resource_count ? service_home(instance->process) : NULL;
     server->request = (struct port_buffer){

@@ -201,6 +201,11 @@ static void plan(struct component_planner *planner, const struct component_type 
         result->scalars = true;
     }
     compile(planner, type, !result->in_memory, &result->start);
+    result->numbers = result->scalars;
+    for (uint32_t i = result->start; i < planner->step_count; i++) {
+        const struct component_step *step = &planner->steps[i];
+        result->numbers = result->numbers && (step->kind == COMPONENT_STEP_COPY || step->kind == COMPONENT_STEP_END);
+    }
 }
 
 /* Only what was filled is kept. */

@@ -46,12 +46,23 @@ struct component_plan {
     uint32_t start;
     bool in_memory; /* the values are a tuple in memory, else flat values */
     bool scalars;   /* flat values, and nothing in memory behind them */
+    bool numbers;   /* flat values that are all numbers of any value: every step is COPY (component_flat_number) */
     bool has_handles;
     bool has_pointers;   /* there are strings or lists */
     uint8_t alignment;   /* of the tuple */
     uint32_t flat_count; /* 1 when in memory: its address */
     uint32_t bytes;      /* of the tuple */
 };
+
+/* A number of `step->bytes` bytes as the core type that holds it; the bits above are not the source's to choose. */
+static inline uint64_t component_flat_number(const struct component_step *step, uint64_t value)
+{
+    if (step->bytes == 8) {
+        return value;
+    }
+    unsigned shift = 64 - step->bytes * 8;
+    return step->is_signed ? (uint32_t)((int64_t)(value << shift) >> shift) : value << shift >> shift;
+}
 
 /* Both plans of a function. */
 struct component_call {

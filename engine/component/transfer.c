@@ -211,16 +211,6 @@ static enum component_status move_values(struct component_transfer *transfer, co
 }
 
 /* ---- Flat values ---- */
-/* A number of `bytes` bytes as the core type that holds it; the bits above are not the source's to choose. */
-static uint64_t flat_number(const struct component_step *step, uint64_t value)
-{
-    if (step->bytes == 8) {
-        return value;
-    }
-    unsigned shift = 64 - step->bytes * 8;
-    return step->is_signed ? (uint32_t)((int64_t)(value << shift) >> shift) : value << shift >> shift;
-}
-
 static enum component_status move_flat(struct component_transfer *transfer, const struct component_plan *plan,
                                        uint32_t program, const uint64_t *from, uint64_t *to);
 
@@ -247,7 +237,7 @@ static enum component_status move_flat_step(struct component_transfer *transfer,
     case COMPONENT_STEP_END:
         break;
     case COMPONENT_STEP_COPY:
-        to[step->place] = flat_number(step, from[step->place]);
+        to[step->place] = component_flat_number(step, from[step->place]);
         break;
     case COMPONENT_STEP_BOOL:
         to[step->place] = value != 0;

@@ -154,6 +154,8 @@ static void copy_value(uint64_t *to, const uint64_t *from, value_type type)
 static uint32_t stack_words(const value_type *types, uint32_t count, uint32_t integer_limit, uint32_t float_limit)
 {
     uint32_t integers = 0, floats = 0, words = 0;
+    if (count <= integer_limit && count <= float_limit)
+        return 0; /* as most are */
     for (uint32_t i = 0; i < count; i++) {
         bool in_register = value_type_is_float(types[i]) ? floats++ < float_limit : integers++ < integer_limit;
         if (!in_register)
