@@ -54,8 +54,12 @@ struct activation {
     struct process *outer_process;
     uint64_t outer_gs_base; /* of the instance that called the host function that makes this call; 0: none */
     uint32_t outer_host_function;
-    bool without_gs; /* it runs kernel code, and GS is nobody's */
+    bool without_gs;           /* it runs kernel code, and GS is nobody's */
     uint64_t service_deadline; /* of its calls to services; 0: none */
+    /* What a host function for services holds, for when a fault in its memory ends the guest there (service_abandon):
+     * buffers of messages, and who serves. NULL: nothing. */
+    void *service_buffers[2];
+    struct server *server;
 };
 
 struct thread {
@@ -276,8 +280,8 @@ void scheduler_handle_pending(enum guest_position position);
 /* What is to be done for the one that was left: first thing after each switch, on the stack of the one that runs now.
  */
 void scheduler_switched(void);
-/* Give the CPU to a thread that was claimed (thread_claim), and sleep, as scheduler_block(THREAD_WAITING); that one goes
- * on in the rest of this thread's time slice (kernel/hand_over.h). */
+/* Give the CPU to a thread that was claimed (thread_claim), and sleep, as scheduler_block(THREAD_WAITING); that one
+ * goes on in the rest of this thread's time slice (kernel/hand_over.h). */
 void scheduler_hand_over(struct thread *next);
 /* Run with this priority if the own one is lower; back to the own one. It counts at once, in a queue as well. */
 void scheduler_lend_priority(struct thread *thread, uint32_t priority);

@@ -59,6 +59,10 @@ enum status service_bind_exports(struct process *process, const struct compiled_
 enum status service_link(struct process *process, const struct compiled_module *module, uint32_t import,
                          struct external *result, char *message, size_t size);
 
+/* The guest of an activation ends where it is, in a host function too: what one of those here holds is given back. */
+struct activation;
+void service_abandon(struct activation *activation);
+
 /* Calls to services that the current thread makes from now on end with an error at this time (UINT64_MAX: never), until
  * the guest's function that the kernel called returns. */
 void service_set_deadline(uint64_t deadline);

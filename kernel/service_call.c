@@ -230,6 +230,20 @@ __attribute__((naked, used)) static void service_entry(void)
             "retq\n");
 }
 
+void service_abandon(struct activation *activation)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (activation->service_buffers[i]) {
+            service_buffer_give(activation->service_buffers[i]);
+        }
+        activation->service_buffers[i] = NULL;
+    }
+    if (activation->server) {
+        service_abandon_server(activation->server);
+    }
+    activation->server = NULL;
+}
+
 void service_initialize(uint32_t first_host_function)
 {
     first_number = first_host_function;
@@ -280,7 +294,8 @@ static bool lift(struct service_call *call, const uint64_t *flat)
 {
     const struct service_function *function = call->import->function;
     const struct component_plan *plan = &function->call.parameters;
-    service_message_begin(&call->request, (uint32_t)sizeof(struct service_request) + plan->flat_count * 8);
+    service_message_begin(&call->request, (uint32_t)sizeof(struct service_request) + plan->flat_count * 8,
+                          &running_thread()->activation->service_buffers[0]);
     call->result_address = function->call.result.in_memory ? (uint32_t)flat[plan->flat_count] : 0;
     enum component_status status =
         component_check_result(&call->guest.side, &function->call.result, call->result_address);
@@ -321,6 +336,7 @@ static bool make_room(struct service_call *call)
     if (!call->answer.bytes) {
         complain(call, true, "out of memory");
     }
+    running_thread()->activation->service_buffers[1] = is_short ? NULL : call->answer.bytes;
     return call->answer.bytes != NULL;
 }
 
@@ -396,7 +412,10 @@ static void lower(struct service_call *call, uint64_t *result)
     struct service_answer answer = {.status = SERVICE_BAD_MESSAGE};
     struct component_side source = {.base = call->answer.bytes, .bytes = call->answer.length};
     struct service_receiving receiving;
-    service_receiving_begin(&receiving, &call->guest.instance->process->handles, NULL, &call->answer);
+    if (!service_receive_all(&receiving, &call->guest.instance->process->handles, &call->answer)) {
+        complain(call, true, "no room for the handles that came with the result");
+        return;
+    }
     if (call->answer.length >= sizeof(answer)) {
         memcpy(&answer, call->answer.bytes, sizeof(answer));
     }
@@ -412,8 +431,6 @@ static void lower(struct service_call *call, uint64_t *result)
     }
     if (answer.status != SERVICE_OK) {
         complain(call, false, refusal_text(answer.status));
-    } else if (receiving.status != STATUS_OK) {
-        complain(call, true, "no room for the handles that came with the result");
     } else if (status != COMPONENT_OK) {
         complain(call, !component_status_is_of_source(status), component_status_text(status));
     }
@@ -424,6 +441,7 @@ static void release(struct service_call *call)
 {
     service_message_release(&call->request);
     if (call->answer.bytes && call->answer.bytes != (uint8_t *)call->short_answer) {
+        running_thread()->activation->service_buffers[1] = NULL;
         service_buffer_give(call->answer.bytes);
     }
 }

@@ -140,17 +140,54 @@ void service_receiving_begin(struct service_receiving *receiving, struct handle_
     }
 }
 
+bool service_receive_all(struct service_receiving *receiving, struct handle_table *table, struct port_buffer *buffer)
+{
+    service_receiving_begin(receiving, table, NULL, buffer);
+    if (receiving->count == 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < receiving->count; i++) {
+        receiving->identities[i] = resource_identity(buffer->grants[i]->object);
+        receiving->grants[i] = NULL;
+    }
+    if (handles_insert(table, buffer->grants, buffer->grant_count, receiving->numbers) == STATUS_OK) {
+        return true;
+    }
+    for (uint32_t i = 0; i < receiving->count; i++) {
+        grant_drop(buffer->grants[i]);
+    }
+    receiving->count = 0;
+    return false;
+}
+
+/* One that is in the table already. */
+static enum component_status take_inserted(struct service_receiving *receiving, uint32_t i,
+                                           const struct component_resource *resource, bool owned, uint32_t *to)
+{
+    if (!receiving->numbers[i] ||
+        (receiving->identities[i] != resource->identity && !service_resource_is_kernel(resource))) {
+        return COMPONENT_HANDLE;
+    }
+    receiving->is_taken[i] = true;
+    receiving->owned[i] = owned;
+    *to = receiving->numbers[i];
+    return COMPONENT_OK;
+}
+
 enum component_status service_take_handle(struct component_transfer *transfer,
                                           const struct component_resource *resource, bool owned, uint32_t from,
                                           uint32_t *to)
 {
     struct service_receiving *receiving = transfer->context;
     uint32_t i = from - 1;
-    if (from == 0 || from > receiving->count || receiving->is_taken[i] || grant_is_revoked(receiving->grants[i])) {
+    if (from == 0 || from > receiving->count || receiving->is_taken[i]) {
         return COMPONENT_HANDLE;
     }
     struct grant *grant = receiving->grants[i];
-    if (!fits(grant, resource) || (resource->exported && !(grant->rights & RIGHT_EXECUTE))) {
+    if (!grant) {
+        return take_inserted(receiving, i, resource, owned, to);
+    }
+    if (grant_is_revoked(grant) || !fits(grant, resource) || (resource->exported && !(grant->rights & RIGHT_EXECUTE))) {
         return COMPONENT_HANDLE;
     }
     if (resource->exported && !resource_is_of(grant->object, receiving->home)) {

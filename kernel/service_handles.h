@@ -44,6 +44,7 @@ struct service_receiving {
                                                /* CLOSED: of a process that is gone; LIMIT, NO_MEMORY: no room */
     struct grant *grants[HANDLES_PER_MESSAGE]; /* not in the table: not taken yet, or the representation was */
     uint32_t numbers[HANDLES_PER_MESSAGE];     /* in the table; 0: not */
+    uint64_t identities[HANDLES_PER_MESSAGE];  /* by service_receive_all: of the resource that it is; 0: of none */
     bool is_taken[HANDLES_PER_MESSAGE];
     bool owned[HANDLES_PER_MESSAGE];
     bool is_resource[HANDLES_PER_MESSAGE]; /* of a service, not of the kernel */
@@ -51,6 +52,9 @@ struct service_receiving {
 /* Takes over the grants that were received. */
 void service_receiving_begin(struct service_receiving *receiving, struct handle_table *table,
                              const struct resource_home *home, struct port_buffer *buffer);
+/* The same for a receiver that defines no resources and may end in the middle of the transfer: they are handles of the
+ * table at once, all or none. False: there is no room, and they were dropped. */
+bool service_receive_all(struct service_receiving *receiving, struct handle_table *table, struct port_buffer *buffer);
 /* One becomes a handle of the table, or a representation. */
 enum component_status service_take_handle(struct component_transfer *transfer,
                                           const struct component_resource *resource, bool owned, uint32_t from,

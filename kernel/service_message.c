@@ -11,6 +11,9 @@ static bool message_grow(struct service_message *message)
         memcpy(buffer, message->inline_bytes, message->used);
         message->side.base = buffer;
         message->side.bytes = SERVICE_MESSAGE_BYTES;
+        if (message->held) {
+            *message->held = buffer;
+        }
     }
     return buffer != NULL;
 }
@@ -33,8 +36,9 @@ static enum component_status message_allocate(struct component_side *side, uint3
     return COMPONENT_OK;
 }
 
-void service_message_begin(struct service_message *message, uint32_t header_bytes)
+void service_message_begin(struct service_message *message, uint32_t header_bytes, void **held)
 {
+    message->held = held;
     message->side = (struct component_side){
         .base = message->inline_bytes, .bytes = SERVICE_INLINE_BYTES, .allocate = message_allocate};
     message->used = header_bytes;
@@ -44,6 +48,9 @@ void service_message_begin(struct service_message *message, uint32_t header_byte
 
 void service_message_shrink(struct service_message *message)
 {
+    if (message->held) {
+        *message->held = NULL;
+    }
     service_buffer_give(message->side.base);
     message->side.base = message->inline_bytes;
 }

@@ -35,11 +35,12 @@ struct service_message {
     struct component_side side; /* first; `bytes` is the capacity */
     uint32_t used;
     bool no_memory; /* why allocating failed */
+    void **held;    /* where the buffer is noted as long as there is one (activation.service_buffers), or NULL */
     _Alignas(8) uint8_t inline_bytes[SERVICE_INLINE_BYTES];
 };
 
 /* With `header_bytes` zeroed bytes in it, at most SERVICE_INLINE_BYTES. */
-void service_message_begin(struct service_message *message, uint32_t header_bytes);
+void service_message_begin(struct service_message *message, uint32_t header_bytes, void **held);
 /* It may be begun again. */
 void service_message_shrink(struct service_message *message); /* has a buffer */
 static inline void service_message_release(struct service_message *message)
@@ -48,6 +49,10 @@ static inline void service_message_release(struct service_message *message)
         service_message_shrink(message);
     }
 }
+
+/* The guest of who serves ends in the middle of it (service_serve.c). */
+struct server;
+void service_abandon_server(struct server *server);
 
 /* ---- Guests ---- */
 struct service_guest {

@@ -149,6 +149,11 @@ bool resource_is(const struct object *object, uint64_t identity)
     return object->type == OBJECT_RESOURCE && ((const struct resource *)object)->identity == identity;
 }
 
+uint64_t resource_identity(const struct object *object)
+{
+    return object->type == OBJECT_RESOURCE ? ((const struct resource *)object)->identity : 0;
+}
+
 bool resource_is_of(const struct object *object, const struct resource_home *home)
 {
     return object->type == OBJECT_RESOURCE && ((const struct resource *)object)->home == home;

@@ -41,6 +41,8 @@ enum status resource_create(struct resource_home *home, const struct service_res
                             struct object **result);
 /* Is the object a resource of this type (component_resource.identity), whoever made it? */
 bool resource_is(const struct object *object, uint64_t identity);
+/* Of its type; 0: the object is no resource. */
+uint64_t resource_identity(const struct object *object);
 /* Did this home make it? */
 bool resource_is_of(const struct object *object, const struct resource_home *home);
 uint32_t resource_representation(const struct object *object);

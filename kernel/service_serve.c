@@ -28,7 +28,7 @@ struct server {
 
 static void begin_answer(struct server *server, enum service_status status)
 {
-    service_message_begin(&server->answer, sizeof(struct service_answer));
+    service_message_begin(&server->answer, sizeof(struct service_answer), NULL);
     ((struct service_answer *)server->answer.side.base)->status = status;
     service_sending_begin(&server->sent, &server->guest.instance->process->handles);
 }
@@ -275,6 +275,7 @@ static struct server *server_create(struct instance *instance)
     service_guest_begin(&server->guest, instance);
     begin_answer(server, SERVICE_BAD_MESSAGE);
     server->latest = 0;
+    server->received.count = 0;
     server->complaint = NULL;
     server->home = instance->module->services->resource_count ? service_home(instance->process) : NULL;
     server->request = (struct port_buffer){
@@ -284,6 +285,15 @@ static struct server *server_create(struct instance *instance)
         return NULL;
     }
     return server;
+}
+
+void service_abandon_server(struct server *server)
+{
+    struct object *port = server->port;
+    service_receiving_end(&server->received, true);
+    service_message_release(&server->answer);
+    server_destroy(server);
+    object_release(port);
 }
 
 static bool offers_something(const struct service_module *services)
@@ -310,6 +320,7 @@ enum status service_serve(struct instance *instance, uint32_t handle, uint64_t d
         return offers ? STATUS_NO_MEMORY : STATUS_NOT_FOUND;
     }
     server->port = port;
+    running_thread()->activation->server = server;
     server->handle = handle;
     server->deadline = deadline;
     port_set_module(port, instance->module);
@@ -317,10 +328,11 @@ enum status service_serve(struct instance *instance, uint32_t handle, uint64_t d
         resource_home_serve(server->home, port);
     }
     enum status status = serve(server);
-    object_release(port);
     enum trap trap = server->guest.trap;
     const char *complaint = server->complaint;
+    running_thread()->activation->server = NULL;
     server_destroy(server);
+    object_release(port);
     if (status == STATUS_TRAPPED && trap != TRAP_NONE) {
         thread_pass_trap_on(trap);
     }

@@ -11,6 +11,7 @@
 #include "kernel/process_lock.h"
 #include "kernel/profile_hooks.h"
 #include "kernel/sanitizer.h"
+#include "kernel/service.h"
 #include "kernel/stack.h"
 #include "kernel/trace.h"
 
@@ -61,6 +62,7 @@ _Noreturn void thread_end_guest(enum trap trap, const char *detail, enum guest_p
     }
     TRACE(TRAP, trap, traced_detail(thread->activation->process, trap));
     mutexes_release_all(thread->shares ? &thread->shares->kernel_lock : NULL);
+    service_abandon(thread->activation);
     SANITIZER_ALLOW(__builtin_frame_address(0), thread->area.kernel_rsp - (uintptr_t)__builtin_frame_address(0));
     wasm_abandon(&thread->area, trap);
 }

@@ -36,10 +36,30 @@ static void programs(void)
         const char *how;
         int status;
     } ways[] = {
-        {NULL, 0},         {"text", 134},      {"pointer", 134}, {"result", 134},   {"large", 134},
-        {"handle", 134},   {"authority", 134}, {"0", 134},       {"1", 134},        {"2", 134},
-        {"3", 134},        {"9", 0},           {"polite0", 0},   {"realloc1", 134}, {"realloc2", 9},
-        {"realloc3", 134}, {"later4", 134},    {"later5", 134},  {"later6", 134},   {"later7", 134},
+        {NULL, 0},
+        {"text", 134},
+        {"pointer", 134},
+        {"result", 134},
+        {"large", 134},
+        {"handle", 134},
+        {"authority", 134},
+        {"0", 134},
+        {"1", 134},
+        {"2", 134},
+        {"lost", 134},
+        {"lostresult", 134},
+        {"servicelost", 134},
+        {"servicelostresult", 134},
+        {"3", 134},
+        {"9", 0},
+        {"polite0", 0},
+        {"realloc1", 134},
+        {"realloc2", 9},
+        {"realloc3", 134},
+        {"later4", 134},
+        {"later5", 134},
+        {"later6", 134},
+        {"later7", 134},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         int status = run(ways[i].how, 0);

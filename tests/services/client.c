@@ -195,6 +195,17 @@ raw_join(const void *arguments, void *result);
 __attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("bytes"))) extern void
 raw_bytes(uint32_t data, uint32_t size, void *result);
 
+/* Memory that is this program's, but not to be touched: what was shown there was taken back. */
+static uint8_t *lost_memory(void)
+{
+    static _Alignas(TESSERA_PAGE_BYTES) uint8_t place[8192];
+    int32_t memory = tessera_memory_create(sizeof place);
+    int32_t lent = tessera_handle_duplicate((uint32_t)memory, TESSERA_RIGHTS_SAME);
+    tessera_memory_map((uint32_t)lent, place, 0, sizeof place, TESSERA_MAP_WRITE);
+    tessera_handle_revoke((uint32_t)memory);
+    return place;
+}
+
 static void end_badly(const char *how)
 {
     exchange_client_string_t string = {NULL, 0};
@@ -212,6 +223,10 @@ static void end_badly(const char *how)
         exchange_bytes(&data, &back);
     } else if (strcmp(how, "handle") == 0) {
         exchange_keep((exchange_own_handle_t){12345});
+    } else if (strcmp(how, "lost") == 0) { /* an argument, in a message that is not small */
+        raw_bytes((uint32_t)lost_memory(), 8000, area);
+    } else if (strcmp(how, "lostresult") == 0) {
+        raw_bytes((uint32_t)calloc(8000, 1), 8000, lost_memory());
     } else if (strcmp(how, "authority") == 0) {
         without_authority();
     } else if (strncmp(how, "realloc", 7) == 0) { /* realloc1 ... */
@@ -220,6 +235,12 @@ static void end_badly(const char *how)
     } else if (strncmp(how, "later", 5) == 0) { /* later4 ...: what the service does in the call after this one */
         exchange_misbehave((uint32_t)how[5] - '0', &string);
         check_values();
+    } else if (strcmp(how, "servicelost") == 0) {
+        exchange_misbehave(10, &string);
+    } else if (strcmp(how, "servicelostresult") == 0) { /* and with handles on their way */
+        exchange_misbehave(11, &string);
+        exchange_values(&(exchange_list_value_t){malloc(3000), 60}, 0, 0,
+                        &(exchange_tuple3_list_value_color_mode_t){0});
     } else if (strncmp(how, "polite", 6) == 0) { /* polite0 ... */
         bool good = exchange_misbehave_politely((uint32_t)how[6] - '0', &string, &problem);
         printf("%s\n", good ? "answered" : problem == EXCHANGE_PROBLEM_UNAVAILABLE ? "unavailable" : "refused");

@@ -6,9 +6,21 @@
 #include "sdk/tessera.h"
 #include "tests/services/generated/exchange_service.h"
 
-/* In place of the tool's: what it does wrong, 1: trap, 2: exit, 3: memory that is none, 4: memory that is not aligned.
+/* In place of the tool's: what it does wrong, 1: trap, 2: exit, 3: memory that is none, 4: memory that is not aligned,
+ * 5: memory that is lost.
  */
 static int realloc_how;
+
+/* Memory that is this program's, but not to be touched: what was shown there was taken back. */
+static uint8_t *lost_memory(void)
+{
+    static _Alignas(TESSERA_PAGE_BYTES) uint8_t place[8192];
+    int32_t memory = tessera_memory_create(sizeof place);
+    int32_t lent = tessera_handle_duplicate((uint32_t)memory, TESSERA_RIGHTS_SAME);
+    tessera_memory_map((uint32_t)lent, place, 0, sizeof place, TESSERA_MAP_WRITE);
+    tessera_handle_revoke((uint32_t)memory);
+    return place;
+}
 
 __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t alignment,
                                                                 size_t size)
@@ -18,6 +30,8 @@ __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_
         __builtin_trap();
     if (realloc_how == 2)
         exit(9);
+    if (realloc_how == 5)
+        return lost_memory();
     return realloc_how == 3 ? (void *)0xfffffff0 : (char *)realloc(old, size) + (realloc_how == 4);
 }
 
@@ -135,6 +149,10 @@ void exports_exchange_misbehave(uint32_t how, exchange_service_string_t *ret)
         ret->len = UINT32_MAX;
     while (how == 8)
         continue;
+    if (how == 10)
+        *ret = (exchange_service_string_t){lost_memory(), 8000};
+    if (how == 11)
+        realloc_how = 5;
     if (how >= 4 && how < 8)
         realloc_how = (int)how - 3; /* from now on */
 }
