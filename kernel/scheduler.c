@@ -772,14 +772,19 @@ void scheduler_serve_interrupt_request(void)
     }
 }
 
-static bool urgent_one_waits(const struct cpu *cpu)
+static bool urgent_one_waits(struct cpu *cpu)
 {
-    for (uint32_t priority = __atomic_load_n(&cpu->current->priority, __ATOMIC_RELAXED) + 1; priority < PRIORITY_COUNT; priority++) {
-        if (cpu->ready[priority].first) {
-            return true;
-        }
+    uint32_t priority = __atomic_load_n(&cpu->current->priority, __ATOMIC_RELAXED) + 1;
+    bool found = false;
+    if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_RELAXED)) {
+        return false;
     }
-    return false;
+    spinlock_acquire(&cpu->queue_lock);
+    for (; priority < PRIORITY_COUNT && !found; priority++) {
+        found = cpu->ready[priority].first != NULL;
+    }
+    spinlock_release(&cpu->queue_lock);
+    return found;
 }
 
 void scheduler_handle_pending(enum guest_position position)
@@ -816,7 +821,7 @@ void thread_pending_in_host_call(void)
     if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) {
         scheduler_handle_pending(GUEST_IN_HOST);
     }
-    if (thread_current()->area.pending & PENDING_SUSPENDED) {
+    if (__atomic_load_n(&thread_current()->area.pending, __ATOMIC_RELAXED) & PENDING_SUSPENDED) {
         follow_requests(GUEST_IN_HOST);
     }
     process_lock_leave();
