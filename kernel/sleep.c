@@ -227,6 +227,9 @@ static enum wait_result finish_here(struct thread *thread, struct thread *next, 
 /* Others of the process are in the kernel meanwhile. */
 static enum wait_result finish(struct thread *thread, struct thread *next, uint64_t deadline)
 {
+    if (!thread->shares) {
+        return finish_here(thread, next, deadline);
+    }
     bool locked = process_lock_pause();
     enum wait_result result = finish_here(thread, next, deadline);
     process_lock_resume(locked);

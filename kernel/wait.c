@@ -2,7 +2,7 @@
 #include "kernel/wait.h"
 
 #include "engine/base.h"
-#include "kernel/cpu.h"
+#include "kernel/hand_over.h"
 #include "kernel/thread.h"
 #include "kernel/timer.h"
 
@@ -121,10 +121,48 @@ enum status wait_changes(struct wait_item *items, uint32_t count, const enum str
     return is_over(deadline) ? STATUS_TIMED_OUT : wait_once(items, sleepers, count, stream, deadline, &ready);
 }
 
+/* As wait_many, for one item: it is looked at when its list is entered, and again when it is left. */
+static enum status wait_single(struct wait_item *item, uint64_t deadline, uint32_t *ready)
+{
+    struct object *object = item->grant->object;
+    struct sleeper sleeper = {.waiter.notify = wake_sleeper, .waiter.signals = item->wanted};
+    enum wait_result result = WAIT_WOKEN;
+    bool over = deadline == 0;
+    for (;;) {
+        uint64_t next = UINT64_MAX;
+        spinlock_acquire(&object->lock);
+        bool revoked = item->grant->revoked, ends = result == WAIT_ENDS;
+        if (sleeper.listed) {
+            object_remove_waiter(object, &sleeper.waiter);
+        }
+        item->seen = revoked || ends ? 0 : object_look(object, item->wanted, &next) & item->wanted;
+        if ((revoked || ends) && sleeper.listed && object->exclusive && (object->signals & item->wanted)) {
+            object_notify_all(object); /* maybe it was this thread alone that knew of it */
+        }
+        bool waits = !revoked && !ends && !item->seen && !over;
+        if (waits) {
+            sleeper.thread = thread_current();
+            sleeper.listed = true;
+            thread_wait_begin_here(sleeper.thread);
+            object_add_waiter(object, &sleeper.waiter);
+        }
+        spinlock_release(&object->lock);
+        if (!waits) {
+            *ready = item->seen != 0;
+            return revoked ? STATUS_BAD_HANDLE : ends ? STATUS_ENDING : item->seen ? STATUS_OK : STATUS_TIMED_OUT;
+        }
+        result = thread_wait_finish(min_u64(deadline, next));
+        over = is_over(deadline);
+    }
+}
+
 enum status wait_many(struct wait_item *items, uint32_t count, uint64_t deadline, uint32_t *ready)
 {
     struct sleeper sleepers[WAIT_ITEMS_MAXIMUM];
     uint64_t next = UINT64_MAX;
+    if (count == 1) {
+        return wait_single(items, deadline, ready);
+    }
     enum status status = look_at_all(items, sleepers, count, false, &next, ready);
     if (status != STATUS_OK || *ready) {
         return status;
