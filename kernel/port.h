@@ -32,6 +32,10 @@ struct port_message {
     const uint8_t *bytes;
     uint32_t length;
     uint32_t grant_count;
+    /* The owner's pointer to `bytes`, which then are the kernel's and as large as any message may be. When the receiver
+     * has such a one, too, both are exchanged and nothing is copied: the sender finds the receiver's bytes there.
+     * NULL: copy. */
+    uint8_t **exchange;
     struct grant *grants[HANDLES_PER_MESSAGE];
 };
 
@@ -40,6 +44,7 @@ struct port_buffer {
     uint8_t *bytes;
     uint32_t capacity;
     uint32_t grant_capacity;
+    bool is_exchanged; /* `bytes` may be exchanged for those of a message (port_message.exchange) */
     /* When it was received: */
     uint32_t length;
     uint32_t grant_count;

@@ -141,7 +141,11 @@ static inline enum status port_copy(const struct port_message *message, struct p
     if (UNLIKELY(message->length > buffer->capacity || message->grant_count > buffer->grant_capacity)) {
         return STATUS_TOO_LARGE;
     }
-    if (message->length && UNLIKELY(guest_copy(buffer->bytes, message->bytes, message->length) != 0)) {
+    if (UNLIKELY(message->exchange && buffer->is_exchanged)) {
+        uint8_t *bytes = *message->exchange;
+        *message->exchange = buffer->bytes;
+        buffer->bytes = bytes;
+    } else if (message->length && UNLIKELY(guest_copy(buffer->bytes, message->bytes, message->length) != 0)) {
         return STATUS_INVALID;
     }
     buffer->length = message->length;

@@ -333,6 +333,7 @@ static bool make_room(struct service_call *call)
     call->answer.capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES;
     call->answer.grant_capacity = HANDLES_PER_MESSAGE;
     call->answer.length = call->answer.grant_count = 0;
+    call->answer.is_exchanged = !is_short;
     if (!call->answer.bytes) {
         complain(call, true, "out of memory");
     }
@@ -368,15 +369,24 @@ static inline enum status find_client(struct instance *instance, const struct se
 /* The call itself; `client` is where it goes. */
 static enum status send_and_wait(struct service_call *call, struct object *client, uint64_t deadline)
 {
+    struct activation *activation = running_thread()->activation;
+    bool has_buffer = call->request.side.base != call->request.inline_bytes;
     struct port_message message;
     message.bytes = call->request.side.base;
     message.length = call->request.used;
     message.grant_count = 0;
+    message.exchange = has_buffer ? (uint8_t **)&activation->service_buffers[0] : NULL;
     if (call->sending.count && service_send_handles(&call->sending, &message) != STATUS_OK) {
         complain(call, true, component_status_text(COMPONENT_HANDLE));
         return STATUS_BAD_HANDLE;
     }
     enum status status = port_call(client, &message, &call->answer, deadline);
+    if (has_buffer) {
+        call->request.side.base = activation->service_buffers[0];
+    }
+    if (call->answer.is_exchanged) {
+        activation->service_buffers[1] = call->answer.bytes;
+    }
     service_end_loans(&call->sending);
     return status;
 }
@@ -507,7 +517,9 @@ static uint64_t call_with_numbers(struct instance *instance, const struct servic
     message.bytes = (const uint8_t *)&request;
     message.length = (uint32_t)(sizeof(struct service_request) + function->call.parameters.flat_count * 8);
     message.grant_count = 0;
+    message.exchange = NULL;
     buffer.bytes = (uint8_t *)&answer;
+    buffer.is_exchanged = false;
     buffer.capacity = sizeof(answer);
     buffer.grant_capacity = 0;
     enum status status = find_client(instance, import, &client, &deadline);

@@ -30,7 +30,7 @@ static enum component_status message_allocate(struct component_side *side, uint3
         message->no_memory = true;
         return COMPONENT_ALLOCATION;
     }
-    memset(side->base + message->used, 0, end - message->used);
+    memset(side->base + message->used, 0, (side->is_whole ? start : end) - message->used);
     message->used = (uint32_t)end;
     *address = (uint32_t)start;
     return COMPONENT_OK;

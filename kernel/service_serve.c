@@ -178,6 +178,8 @@ static bool serve_values(struct server *server, const struct service_function *f
     }
     server->message.bytes = server->answer.side.base;
     server->message.length = server->answer.used;
+    server->message.exchange =
+        server->answer.side.base != server->answer.inline_bytes ? &server->answer.side.base : NULL;
     if (server->sent.count && service_send_handles(&server->sent, &server->message) != STATUS_OK) {
         server->complaint = component_status_text(COMPONENT_HANDLE);
         return false;
@@ -190,6 +192,7 @@ static bool serve_call(struct server *server)
 {
     const struct service_function *function = find_function(server);
     server->message.grant_count = 0;
+    server->message.exchange = NULL;
     server->complaint = NULL;
     return function && function->numbers ? serve_numbers(server, function) : serve_values(server, function);
 }
@@ -278,8 +281,10 @@ static struct server *server_create(struct instance *instance)
     server->received.count = 0;
     server->complaint = NULL;
     server->home = instance->module->services->resource_count ? service_home(instance->process) : NULL;
-    server->request = (struct port_buffer){
-        .bytes = service_buffer_take(), .capacity = SERVICE_MESSAGE_BYTES, .grant_capacity = HANDLES_PER_MESSAGE};
+    server->request = (struct port_buffer){.bytes = service_buffer_take(),
+                                           .capacity = SERVICE_MESSAGE_BYTES,
+                                           .grant_capacity = HANDLES_PER_MESSAGE,
+                                           .is_exchanged = true};
     if (!server->request.bytes || (instance->module->services->resource_count && !server->home)) {
         server_destroy(server);
         return NULL;

@@ -24,6 +24,7 @@ INLINED enum status decode_message(struct instance *instance, uint32_t bytes, ui
     outgoing->message.bytes = caller_memory(instance, bytes, length, what);
     outgoing->message.length = length;
     outgoing->message.grant_count = 0;
+    outgoing->message.exchange = NULL;
     if (length > PORT_MESSAGE_BYTES_MAXIMUM) {
         return STATUS_TOO_LARGE;
     }
@@ -47,6 +48,7 @@ INLINED void decode_buffer(struct instance *instance, uint32_t bytes, uint32_t c
     buffer->bytes = caller_memory(instance, bytes, capacity, what);
     buffer->capacity = capacity;
     buffer->grant_capacity = (uint32_t)min_u64(handle_capacity, HANDLES_PER_MESSAGE);
+    buffer->is_exchanged = false;
     buffer->length = 0;
     buffer->grant_count = 0;
 }

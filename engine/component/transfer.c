@@ -60,7 +60,7 @@ static void copy(const struct component_transfer *transfer, uint32_t from, uint3
 
 /* Room in the destination. Where nothing is needed, the guest is not asked: any aligned address will do. */
 static enum component_status allocate(struct component_transfer *transfer, uint32_t alignment, uint64_t bytes,
-                                      uint32_t *address)
+                                      bool whole, uint32_t *address)
 {
     struct component_side *side = transfer->destination;
     if (bytes > transfer->bytes_left) {
@@ -71,6 +71,7 @@ static enum component_status allocate(struct component_transfer *transfer, uint3
     if (bytes == 0) {
         return COMPONENT_OK;
     }
+    side->is_whole = whole;
     enum component_status status = side->allocate(side, alignment, (uint32_t)bytes, address);
     if (status != COMPONENT_OK) {
         return status;
@@ -92,7 +93,7 @@ static enum component_status move_string(struct component_transfer *transfer, ui
     if (!is_inside(transfer->source, from, length)) {
         return COMPONENT_BOUNDS;
     }
-    enum component_status status = allocate(transfer, 1, length, to);
+    enum component_status status = allocate(transfer, 1, length, true, to);
     if (status != COMPONENT_OK || length == 0) {
         return status;
     }
@@ -113,7 +114,7 @@ static enum component_status move_list(struct component_transfer *transfer, cons
     if (!is_aligned(from, step->alignment)) {
         return COMPONENT_ALIGNMENT;
     }
-    enum component_status status = allocate(transfer, step->alignment, bytes, to);
+    enum component_status status = allocate(transfer, step->alignment, bytes, step->target == 0, to);
     if (status != COMPONENT_OK || bytes == 0) {
         return status;
     }
@@ -298,7 +299,7 @@ enum component_status component_transfer_parameters(struct component_transfer *t
     uint32_t address = 0;
     enum component_status status = check_source_tuple(transfer, plan, (uint32_t)from[0]);
     if (status == COMPONENT_OK) {
-        status = allocate(transfer, plan->alignment, plan->bytes, &address);
+        status = allocate(transfer, plan->alignment, plan->bytes, false, &address);
     }
     if (status == COMPONENT_OK) {
         status = move_values(transfer, plan, plan->start, (uint32_t)from[0], address);

@@ -42,6 +42,7 @@ struct component_side {
     void *context;
     uint8_t *base;  /* of the memory as it is now; sizes of 4 GiB and more count as UINT32_MAX */
     uint64_t bytes; /* only grows */
+    bool is_whole;  /* of what is asked for next: every byte will be written at once, none is padding */
     /* Destination: give `bytes` bytes, more than 0, aligned to `alignment`, as cabi_realloc(0, 0, alignment, bytes)
      * does; `base` and `bytes` are then up to date again. COMPONENT_OK, COMPONENT_ALLOCATION or COMPONENT_LARGE. */
     enum component_status (*allocate)(struct component_side *side, uint32_t alignment, uint32_t bytes,

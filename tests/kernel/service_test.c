@@ -70,6 +70,9 @@ static void programs(void)
     }
     /* both are ended in the middle of a call: the client in its wait, the service in its loop */
     CHECK(run("8", 50000000) == 124);
+    for (uint64_t i = 1; i <= 20; i++) { /* with messages whose buffers are exchanged */
+        CHECK(run("big", 2000000 + i * 131000) == 124);
+    }
 }
 
 /* The same with resources, which a client has in every state when it is killed: made, lent, moving, kept by the

@@ -223,6 +223,9 @@ static void end_badly(const char *how)
         exchange_bytes(&data, &back);
     } else if (strcmp(how, "handle") == 0) {
         exchange_keep((exchange_own_handle_t){12345});
+    } else if (strcmp(how, "big") == 0) { /* for ever, until it is killed somewhere in it */
+        for (;;)
+            check_bytes();
     } else if (strcmp(how, "lost") == 0) { /* an argument, in a message that is not small */
         raw_bytes((uint32_t)lost_memory(), 8000, area);
     } else if (strcmp(how, "lostresult") == 0) {

@@ -22,4 +22,8 @@ $(BUILD)/supervision/%.wasm: | setup-build
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 $(SUPERVISION_GUESTS): sdk/tessera.h sdk/service/start.c $(wildcard interfaces/generated/*.h tests/supervision/generated/*.h)
 
-TEST_FILES += $(SUPERVISION_GUESTS) $(SYSTEM)
+$(BUILD)/supervision/limits.wasm: tests/supervision/limits.c sdk/tessera.h $(wildcard sdk/threads/*) | setup-build
+	$(call SAY,WASM)
+	$(Q)$(LINK_SERVICE) $$(cat sdk/threads/flags) $< sdk/threads/threads.c sdk/threads/start.s -o $@
+
+TEST_FILES += $(BUILD)/supervision/limits.wasm $(SUPERVISION_GUESTS) $(SYSTEM)
