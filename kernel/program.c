@@ -556,6 +556,18 @@ void program_status(struct object *object, struct program_status *status)
     }
 }
 
+enum status program_statistics(struct object *object, struct process_statistics *statistics)
+{
+    const struct program *program = program_of(object);
+    spinlock_acquire(&object->lock);
+    enum status status = program->process ? STATUS_OK : STATUS_BUSY;
+    if (program->process) { /* which does not go meanwhile: program_leave */
+        process_statistics_read(program->process, statistics);
+    }
+    spinlock_release(&object->lock);
+    return status;
+}
+
 uint32_t process_named_handle(const struct process *process, const char *name, size_t length)
 {
     for (const struct named_handle *named = process->named_handles; named; named = named->next) {

@@ -57,6 +57,10 @@ struct program_status {
 };
 void program_status(struct object *object, struct program_status *status);
 
+/* What it uses now. STATUS_BUSY: it does not run yet, or no more. */
+struct process_statistics;
+enum status program_statistics(struct object *object, struct process_statistics *statistics);
+
 /* The object of a process in the table, for those who may control all of them; the reference is the caller's.
  * STATUS_NOT_FOUND: there is none with this number, or it has not quite begun. */
 enum status program_find(uint32_t id, struct object **result);

@@ -545,6 +545,11 @@ struct tessera_process_status {
 TESSERA_IMPORT(process_status)
 int32_t tessera_process_status(uint32_t process, struct tessera_process_status *buffer, uint32_t bytes);
 
+/* What it uses now, as in the list of processes: the first `bytes` bytes; returns how many were written. Needs INSPECT.
+ * -TESSERA_EBUSY: it does not run yet, or no more. */
+TESSERA_IMPORT(process_information)
+int32_t tessera_process_information(uint32_t process, struct tessera_process_information *buffer, uint32_t bytes);
+
 /* The handle that this program was started with under a name. -TESSERA_ENOTFOUND. */
 TESSERA_IMPORT(handle_named)
 int32_t tessera_handle_named(const char *name, uint32_t length);

@@ -3,6 +3,7 @@
 
 #include "engine/base.h"
 #include "kernel/process.h"
+#include "kernel/program.h"
 #include "kernel/statistics.h"
 #include "kernel/trace.h"
 
@@ -57,6 +58,26 @@ int32_t host_process_list(struct instance *instance, uint32_t handle, uint32_t p
     }
     memcpy(place, &next, sizeof(next));
     return (int32_t)done;
+}
+
+int32_t host_process_information(struct instance *instance, uint32_t handle, uint32_t buffer, uint32_t bytes)
+{
+    struct process_statistics statistics;
+    struct tessera_process_information information;
+    struct object *program;
+    bytes = (uint32_t)min_u64(bytes, sizeof(information));
+    void *to = instance_memory_required(instance, buffer, bytes, "process_information: buffer");
+    enum status status = handle_find(caller_handles(instance), handle, NEEDS(process_information), &program);
+    if (status == STATUS_OK) {
+        status = program_statistics(program, &statistics);
+        object_release(program);
+    }
+    if (status != STATUS_OK) {
+        return tessera_result(status);
+    }
+    describe(instance->process, &statistics, &information);
+    memcpy(to, &information, bytes);
+    return (int32_t)bytes;
 }
 
 /* ---- trace_read ---- */

@@ -225,8 +225,14 @@ static void kills(void)
         if (i < 16) {
             EXPECT(tessera_wait_one(started, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER) == TESSERA_SIGNAL_SIGNALED);
         } /* else wherever it is by now */
+        struct tessera_process_information information;
+        EXPECT(i >= 16 || (tessera_process_information((uint32_t)process, &information, sizeof(information)) ==
+                               sizeof(information) &&
+                           information.id == status_of(process).id && information.threads == 1 &&
+                           information.handles == 2 && strcmp(information.name, what[i % 2]) == 0));
         EXPECT(tessera_process_kill((uint32_t)process) == 0);
         EXPECT(tessera_wait_one((uint32_t)process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
+        EXPECT(tessera_process_information((uint32_t)process, &information, 4) == -TESSERA_EBUSY);
         struct tessera_process_status status = status_of(process);
         EXPECT(status.state == TESSERA_PROCESS_TRAPPED && strcmp(status.reason, "killed") == 0 &&
                status.conventional_status == 137);
@@ -297,6 +303,9 @@ static void refusals(void)
     EXPECT(tessera_process_start((uint32_t)inspect) == -TESSERA_ERIGHT);
     EXPECT(tessera_process_kill((uint32_t)inspect) == -TESSERA_ERIGHT);
     EXPECT(tessera_process_status((uint32_t)wait, &status, sizeof(status)) == -TESSERA_ERIGHT);
+    struct tessera_process_information information;
+    EXPECT(tessera_process_information((uint32_t)wait, &information, sizeof(information)) == -TESSERA_ERIGHT);
+    EXPECT(tessera_process_information((uint32_t)inspect, &information, sizeof(information)) == -TESSERA_EBUSY);
     EXPECT(tessera_process_status((uint32_t)inspect, &status, 4) == 4);
     tessera_handle_close((uint32_t)inspect);
     tessera_handle_close((uint32_t)wait);
