@@ -80,12 +80,10 @@ int32_t host_thread_resume(struct instance *instance, uint32_t handle)
 int32_t host_thread_set_priority(struct instance *instance, uint32_t handle, uint32_t priority)
 {
     struct object *thread;
-    if (priority >= PRIORITY_COUNT) {
-        return -TESSERA_EINVALID;
-    }
     enum status status = find(instance, handle, NEEDS(thread_set_priority), &thread);
     if (status == STATUS_OK) {
-        status = thread_object_set_priority(thread, (enum thread_priority)priority);
+        status = priority < PRIORITY_COUNT ? thread_object_set_priority(thread, (enum thread_priority)priority)
+                                           : STATUS_INVALID;
         object_release(thread);
     }
     return tessera_result(status);
@@ -94,12 +92,9 @@ int32_t host_thread_set_priority(struct instance *instance, uint32_t handle, uin
 int32_t host_thread_set_affinity(struct instance *instance, uint32_t handle, uint64_t cpus)
 {
     struct object *thread;
-    if (!cpus) {
-        return -TESSERA_EINVALID;
-    }
     enum status status = find(instance, handle, NEEDS(thread_set_affinity), &thread);
     if (status == STATUS_OK) {
-        status = thread_object_set_affinity(thread, cpus);
+        status = cpus ? thread_object_set_affinity(thread, cpus) : STATUS_INVALID;
         object_release(thread);
     }
     return tessera_result(status);

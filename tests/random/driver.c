@@ -430,7 +430,7 @@ static void learn(uint32_t number, const uint64_t *arguments, int64_t result)
     }
     default:
         if (strstr(functions[number].name, "create") || strstr(functions[number].name, "duplicate") ||
-            number == F_process_open || number == F_module_load || number == F_port_defer)
+            number == F_process_open || number == F_thread_self || number == F_module_load || number == F_port_defer)
             keep(result);
     }
 }
@@ -566,6 +566,22 @@ static void watch(void)
     }
 }
 
+/* Of its one thread, to which others may have handles, too. Who suspends it ends it, too: nobody wakes it but by chance. */
+static void schedule(void)
+{
+    int64_t self = call(F_thread_self, 0);
+    if (self <= 0)
+        return;
+    call(F_thread_information, (uint32_t)self);
+    note(F_thread_set_priority, tessera_thread_set_priority((uint32_t)self, below(3)));
+    note(F_thread_set_affinity, tessera_thread_set_affinity((uint32_t)self, 1 + below(15)));
+    note(F_thread_resume, tessera_thread_resume((uint32_t)self));
+    if (below(64) == 0)
+        note(F_thread_suspend, tessera_thread_suspend((uint32_t)self));
+    if (below(4))
+        tessera_handle_close((uint32_t)self);
+}
+
 static void exchange(void)
 {
     uint32_t channel = some_handle(OBJECT_CHANNEL);
@@ -598,7 +614,8 @@ static int is_rare(uint32_t number)
 static void step(void)
 {
     static void (*const sequences[])(void) = {serve,  serve, exchange,        exchange,   weaken,
-                                              weaken, watch, serve_interface, map_memory, run_program};
+                                              weaken, watch, serve_interface, map_memory, run_program,
+                                              schedule};
     uint32_t chance = below(16);
     if (chance < 4) {
         call(F_port_call, 0);
@@ -750,7 +767,9 @@ static void report(int all)
             if (results[error])
                 printf(" %s %u", errors[error], (unsigned)results[error]);
         printf("\n");
-        const char *missing = !results[0] ? "never worked"
+        /* The module is not made for further threads; and who suspends itself does not come back to say so. */
+        bool works = results[0] || i == F_thread_create || i == F_thread_suspend;
+        const char *missing = !works ? "never worked"
                               : function->first_type != OBJECT_NONE && !results[TESSERA_EHANDLE]
                                   ? "was never refused a handle"
                               : function->first_type != OBJECT_NONE && function->rights && !results[TESSERA_ERIGHT]
