@@ -173,6 +173,7 @@ $(BUILD)/guests/musttail.wasm: OPTIONS := -mtail-call
 include tests/spec/spec.mk
 -include tests/fuzz/fuzz.mk
 include bench/ipc/ipc.mk
+include bench/neighbours/neighbours.mk
 -include platform/pc/iso.mk
 -include $(wildcard tests/*/suite.mk)
 

@@ -32,6 +32,17 @@ static inline uint32_t atomic_add_u32(uint32_t *value, int32_t by)
     return before;
 }
 
+/* Add `by`, in no order to anything else; what the value is now. */
+static inline uint64_t atomic_add_u64(uint64_t *value, uint64_t by)
+{
+    if (kernel_has_cpus) {
+        return __atomic_add_fetch(value, by, __ATOMIC_RELAXED);
+    }
+    uint64_t now = __atomic_load_n(value, __ATOMIC_RELAXED) + by;
+    __atomic_store_n(value, now, __ATOMIC_RELAXED);
+    return now;
+}
+
 /* From *expected to `to`; else false, and *expected becomes what it is. */
 static inline bool atomic_change_u32(uint32_t *value, uint32_t *expected, uint32_t to)
 {
@@ -45,16 +56,6 @@ static inline bool atomic_change_u32(uint32_t *value, uint32_t *expected, uint32
     }
     __atomic_store_n(value, to, __ATOMIC_RELEASE);
     return true;
-}
-
-/* The same for 64 bits. */
-static inline void atomic_add_u64(uint64_t *value, uint64_t by)
-{
-    if (kernel_has_cpus) {
-        __atomic_fetch_add(value, by, __ATOMIC_SEQ_CST);
-    } else {
-        __atomic_store_n(value, __atomic_load_n(value, __ATOMIC_RELAXED) + by, __ATOMIC_RELEASE);
-    }
 }
 
 /* What this CPU stored is seen by the others before it loads anything more. */

@@ -24,6 +24,9 @@
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
 /* A thread that waits longer for its CPU while another one is idle, goes there. */
 #define BALANCE_NANOSECONDS UINT64_C(100000)
+/* A CPU that works is interrupted for deadlines once in this time: they are many if somebody wants to keep others from
+ * working. An idle one looks at once. */
+#define EXPIRY_GAP_NANOSECONDS UINT64_C(100000)
 /* A further CPU is started when somebody waited that long for one that is busy. */
 #define START_NANOSECONDS UINT64_C(1000000)
 /* When the timer comes while kernel code runs, it comes again after this time: a note that was made a moment before
@@ -72,7 +75,7 @@ struct thread {
     uint32_t id;            /* of no other thread; 0: the one of the boot */
     uint32_t state;         /* enum thread_state; atomic */
     struct process *shares; /* that it shares with other threads (kernel/process_lock.h); NULL: none */
-    struct process *member; /* whose further thread it is; NULL: none's */
+    struct process *member; /* whose further thread it is, from before it runs; NULL: none's */
     uint32_t number;        /* as such, for messages */
     struct object *object;  /* thread_object.c: a reference; NULL: it has none. The thread's own */
     uint32_t end_request;   /* enum trap: it alone is to end; atomic */
@@ -100,7 +103,7 @@ struct thread {
     /* Scheduling: scheduler.c. The thread's own while it runs, else its CPU's queue_lock's. */
     struct queue_node ready;  /* in the CPU's queue, by virtual time */
     struct cpu *cpu;          /* on which it runs, waits to run, or ran last; atomic */
-    uint64_t virtual_time;    /* nanoseconds, weighted by its share */
+    uint64_t virtual_time;    /* its place in the queue; without a process also its clock: scheduler.c */
     uint64_t run_time;        /* nanoseconds; atomic */
     uint64_t handed_ticks;    /* that it ran before it handed its CPU over, and is not charged for yet; atomic */
     uint64_t affinity;        /* CPUs that it may run on */
@@ -163,7 +166,7 @@ struct cpu {
     uint64_t profile_rest;     /* while the CPU idles: how long it was until then */
     uint32_t switches;         /* of threads */
     uint32_t switches_seen;    /* at the last look for threads that others may run */
-    uint64_t virtual_start;    /* virtual time of `current` at run_start; others read both */
+    uint64_t virtual_start;    /* the clock of `current` at run_start; others read both */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
     uint64_t run_ticks;        /* time-stamp counter when `current` got the CPU, or at run_start; others read it */
     bool handed_over;          /* since run_start: from one thread to another; others read it */
@@ -180,6 +183,7 @@ struct cpu {
     struct spinlock timers_lock; /* rank TIMERS; for the next two */
     struct queue timers;         /* sleeping threads by deadline */
     uint64_t next_deadline;      /* of these; UINT64_MAX: none. Others read it without the lock */
+    uint64_t expired_time;       /* when it last woke one of them; its own */
 
     struct thread boot_thread; /* CPU 0: the context that cpu_initialize found; else unused */
 #if KERNEL_CHECKS
@@ -242,8 +246,10 @@ void thread_end_if_due(enum guest_position position);
 void thread_set_process(struct thread *thread, struct process *process);
 /* A thread that is not queued yet, or NULL. */
 struct thread *thread_create(void (*entry)(void *argument), void *argument);
-/* As thread_start, for certain CPUs (thread_set_affinity). */
-enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result);
+/* As thread_start, for certain CPUs (thread_set_affinity), on the share of a process (NULL: the kernel's) whose member it
+ * is. */
+enum status thread_start_on(uint64_t cpus, struct process *member, void (*entry)(void *argument), void *argument,
+                            struct thread **result);
 void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
 /* It was left for the last time. */
 void thread_died(struct thread *thread);
@@ -258,8 +264,10 @@ void scheduler_block(enum thread_state state);
 /* The thread can run, or cannot: for its process's share. The thread itself, or who has it in hand while it does not
  * run. */
 void scheduler_count_runnable(struct thread *thread, bool runnable);
-/* The time that the current thread ran until now is its process's, which is about to change. */
-void scheduler_charge(void);
+/* Around a change of the current thread's process: the time that it ran until now is the old one's. What the first one
+ * returns is where a process that is new to this CPU begins, and the thread when it has none any more. */
+uint64_t scheduler_leave_share(void);
+void scheduler_enter_share(uint64_t time);
 /* Ticks of the time-stamp counter, which is quicker to read than the clock, in nanoseconds: about. */
 uint64_t scheduler_tick_time(uint64_t ticks);
 /* The current thread, `thread`, hands its CPU over: what it ran until now is noted. */

@@ -1,9 +1,15 @@
 /* The scheduler: who runs on each CPU, and for how long.
  *
- * Every CPU has queues of its own, one for each priority, ordered by virtual time: the nanoseconds that a thread ran,
- * times the runnable threads of its process, over the process's weight. The one that had least runs next, so CPU time
- * is shared fairly among processes and, inside of one, among its threads. A thread that slept comes back a slice behind
- * at most.
+ * Every process has a clock for each CPU, its virtual time: the nanoseconds that its threads ran there, over its
+ * weight, times the CPUs that it can use at once. Every CPU has queues of its own, one for each priority, in which a
+ * thread lies by its process's clock at that moment; a tick for each thread that is queued makes them take turns inside
+ * of one. The process that had least runs next, so CPU time is shared fairly among processes, however many threads they
+ * have, have ended, or wake up. While a thread waits in a queue the clock of its process goes on: who is first by what
+ * it was then is queued again. Threads of the kernel have clocks of their own.
+ *
+ * Whose clock is behind by more than a slice, because it slept, comes back a slice behind; one that was never on the
+ * CPU begins a part of a slice ahead, so that new ones, one after the other, do not stay in front of the others. A
+ * small share has shorter slices.
  *
  * At the end of a slice a CPU hands the thread that waits longest to one that has at least two fewer, or one fewer and
  * is ahead in virtual time: so threads that are not a multiple of the CPUs change them, and get equal shares all the
@@ -25,6 +31,13 @@
 #include "kernel/trace.h"
 
 #define STEAL_LOOKS 8 /* threads of a queue that are looked at for one that may move */
+/* The shortest slice, of a process with a small share. */
+#define SLICE_LEAST_NANOSECONDS (TIME_SLICE_NANOSECONDS / 16)
+/* A clock begins ahead by this part of a slice, by its share, and a second at most. */
+#define BEGIN_PART                4
+#define BEGIN_NANOSECONDS_MAXIMUM UINT64_C(1000000000)
+/* A queued thread keeps its place while its process's clock has not gone on further: it bounds how often they move. */
+#define STALE_NANOSECONDS (TIME_SLICE_NANOSECONDS / 8)
 
 struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM];
 static struct spinlock start_lock = SPINLOCK(LOCK_CPUS);
@@ -96,26 +109,68 @@ static void calibrate(uint64_t time, uint64_t ticks)
     }
 }
 
-/* It ran for so long, and for what it was not charged when it handed its CPU over. */
-static void charge(struct thread *thread, uint64_t time)
+/* Whose share of the CPUs it uses; NULL: the kernel's. */
+static struct process *sharer(const struct thread *thread)
 {
-    struct process *process = thread->process;
+    return thread->process ? thread->process : thread->member;
+}
+
+/* Its own when the kernel runs; else others may set it too, when it begins or is far behind. Atomic; 0: it has not
+ * begun. */
+static uint64_t *clock_of(struct thread *thread, const struct cpu *cpu)
+{
+    struct process *process = sharer(thread);
+    return process ? &process->virtual_times[cpu->number] : &thread->virtual_time;
+}
+
+static uint64_t clock_time(struct thread *thread, const struct cpu *cpu)
+{
+    return __atomic_load_n(clock_of(thread, cpu), __ATOMIC_RELAXED);
+}
+
+static uint64_t weighted(const struct process *process, uint64_t time)
+{
+    uint32_t weight = __atomic_load_n(&process->weight, __ATOMIC_RELAXED);
+    return weight ? time * PROCESS_WEIGHT / weight : time;
+}
+
+/* How long a thread may run while others wait: all of a small share at once would be long for those. */
+static uint64_t slice_of(const struct thread *thread)
+{
+    const struct process *process = sharer(thread);
+    uint32_t weight = process ? __atomic_load_n(&process->weight, __ATOMIC_RELAXED) : 0;
+    if (!weight || weight >= PROCESS_WEIGHT) {
+        return TIME_SLICE_NANOSECONDS;
+    }
+    return max_u64(TIME_SLICE_NANOSECONDS * weight / PROCESS_WEIGHT, SLICE_LEAST_NANOSECONDS);
+}
+
+/* How many CPUs its threads can use at the same time. */
+static uint32_t width(const struct process *process)
+{
+    uint32_t count = cpus_started();
+    if (count == 1) {
+        return 1;
+    }
+    uint64_t started = UINT64_MAX >> (64 - count);
+    uint64_t cpus = process->affinity & started ? process->affinity & started : started;
+    uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
+    return (uint32_t)max_u64(min_u64(runnable, (uint64_t)__builtin_popcountll(cpus)), 1);
+}
+
+/* It ran on this CPU for so long, and for what it was not charged when it handed that over. */
+static void charge(struct thread *thread, const struct cpu *cpu, uint64_t time)
+{
+    struct process *process = sharer(thread);
     if (thread->handed_ticks) {
         time += scheduler_tick_time(thread->handed_ticks);
         __atomic_store_n(&thread->handed_ticks, 0, __ATOMIC_RELAXED);
     }
-    uint64_t weighted = time;
     if (process) {
-        uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
-        weighted *= runnable > 1 ? runnable : 1;
-        uint32_t weight = __atomic_load_n(&process->weight, __ATOMIC_RELAXED);
-        if (weight) {
-            weighted = weighted * PROCESS_WEIGHT / weight;
-        }
         atomic_add_u64(&process->run_time, time);
     }
     __atomic_store_n(&thread->run_time, thread->run_time + time, __ATOMIC_RELAXED);
-    thread->virtual_time += weighted;
+    atomic_add_u64(clock_of(thread, cpu), process ? weighted(process, time * width(process)) : time);
 }
 
 /* The current thread has run until `now`: all the time since it was switched to, or since the CPU was handed to it. */
@@ -132,35 +187,64 @@ static void account(struct cpu *cpu, uint64_t now)
     __atomic_store_n(&cpu->run_start, now, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->run_ticks, tick, __ATOMIC_RELAXED);
     if (thread != cpu->idle_thread) {
-        charge(thread, time);
-        __atomic_store_n(&cpu->virtual_start, thread->virtual_time, __ATOMIC_RELAXED);
+        charge(thread, cpu, time);
+        __atomic_store_n(&cpu->virtual_start, clock_time(thread, cpu), __ATOMIC_RELAXED);
     }
 }
 
-void scheduler_charge(void)
+/* Where a clock begins on this CPU. */
+static uint64_t begin_ahead(const struct thread *thread, uint64_t time)
 {
-    account(platform_cpu(), platform_monotonic_nanoseconds());
+    const struct process *process = sharer(thread);
+    uint64_t part = slice_of(thread) / BEGIN_PART;
+    return time + min_u64(process ? weighted(process, part) : part, BEGIN_NANOSECONDS_MAXIMUM);
+}
+
+uint64_t scheduler_leave_share(void)
+{
+    struct cpu *cpu = platform_cpu();
+    account(cpu, platform_monotonic_nanoseconds());
+    return clock_time(cpu->current, cpu);
+}
+
+void scheduler_enter_share(uint64_t time)
+{
+    struct cpu *cpu = platform_cpu();
+    struct thread *thread = cpu->current;
+    uint64_t *clock = clock_of(thread, cpu), none = 0;
+    if (!sharer(thread)) {
+        __atomic_store_n(clock, time, __ATOMIC_RELAXED);
+    } else if (__atomic_compare_exchange_n(clock, &none, begin_ahead(thread, time), false, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED) &&
+               cpu->ready_count) { /* it may be the turn of others now */
+        cpu->slice_end = cpu->run_start;
+        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+        scheduler_arm_timer();
+    }
 }
 
 /* ---- Queues ---- */
 
-/* Nobody is further behind the others of a CPU, or ahead of them, than a slice: a CPU that idled stands still, and who
- * slept gets no more than that for it. */
-static void stay_near(struct thread *thread, const struct cpu *cpu)
+/* Its place in the CPU's queue, now that it comes there. */
+static void place(struct thread *thread, struct cpu *cpu) REQUIRES(cpu->queue_lock)
 {
-    uint64_t time = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED);
-    int64_t ahead = (int64_t)(thread->virtual_time - time), slice = (int64_t)TIME_SLICE_NANOSECONDS;
-    if (ahead > slice) {
-        thread->virtual_time = time + TIME_SLICE_NANOSECONDS;
-    } else if (ahead < -slice) {
-        thread->virtual_time = time - TIME_SLICE_NANOSECONDS;
+    uint64_t *clock = clock_of(thread, cpu), time = atomic_add_u64(clock, 1);
+    uint64_t now = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED);
+    if (time == 1 || (int64_t)(now - time) > (int64_t)TIME_SLICE_NANOSECONDS) {
+        time = time == 1 ? begin_ahead(thread, now) : now - TIME_SLICE_NANOSECONDS;
+        __atomic_store_n(clock, time, __ATOMIC_RELAXED);
     }
+    thread->virtual_time = time;
 }
 
 static void move_to(struct thread *thread, struct cpu *cpu)
 {
     if (thread->cpu != cpu) {
-        stay_near(thread, cpu);
+        /* One of the kernel's takes its clock along, which another CPU may be far behind. */
+        uint64_t most = __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED) + TIME_SLICE_NANOSECONDS;
+        if (!sharer(thread) && (int64_t)(thread->virtual_time - most) > 0) {
+            thread->virtual_time = most;
+        }
         /* Whoever asks the thread's process to end looks at this behind its request; the thread looks at the request
          * behind this. */
         __atomic_exchange_n(&thread->cpu, cpu, __ATOMIC_SEQ_CST);
@@ -172,12 +256,10 @@ static uint32_t queue_put(struct cpu *cpu, struct thread *thread)
 {
     spinlock_acquire(&cpu->queue_lock);
     if (thread->handed_ticks) {
-        charge(thread, 0);
+        charge(thread, thread->cpu, 0);
     }
     move_to(thread, cpu);
-    if (thread->virtual_time < __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) {
-        stay_near(thread, cpu);
-    }
+    place(thread, cpu);
     __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
     thread->queued_priority = __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
     thread->queued_on = cpu;
@@ -208,18 +290,33 @@ static struct thread *queue_first(const struct cpu *cpu) REQUIRES(cpu->queue_loc
     return NULL;
 }
 
+/* The first, behind those whose processes ran much since they were queued. */
+static struct thread *queue_first_fresh(struct cpu *cpu) REQUIRES(cpu->queue_lock)
+{
+    for (;;) {
+        struct thread *thread = queue_first(cpu);
+        if (!thread || clock_time(thread, cpu) - thread->virtual_time <= STALE_NANOSECONDS) {
+            return thread;
+        }
+        struct queue *queue = &cpu->ready[thread->queued_priority];
+        queue_remove(queue, &thread->ready);
+        place(thread, cpu);
+        queue_insert(queue, &thread->ready, thread->virtual_time);
+    }
+}
+
 /* The next of this CPU's own, taken out; with `than`, only one that is to run before that one. */
-static struct thread *take_next(struct cpu *cpu, const struct thread *than, bool yields)
+static struct thread *take_next(struct cpu *cpu, struct thread *than, bool yields)
 {
     if (!__atomic_load_n(&cpu->ready_count, __ATOMIC_SEQ_CST)) {
         return NULL;
     }
     spinlock_acquire(&cpu->queue_lock);
-    struct thread *thread = queue_first(cpu);
+    struct thread *thread = queue_first_fresh(cpu);
     uint32_t running = than ? __atomic_load_n(&than->priority, __ATOMIC_RELAXED) : 0;
     bool take = thread && (!than || thread->queued_priority > running ||
                            (thread->queued_priority == running &&
-                            (yields || (int64_t)(thread->virtual_time - than->virtual_time) < 0)));
+                            (yields || (int64_t)(thread->virtual_time - clock_time(than, cpu)) <= 0)));
     if (take) {
         queue_take(cpu, thread);
         if ((int64_t)(thread->virtual_time - __atomic_load_n(&cpu->virtual_time, __ATOMIC_RELAXED)) > 0) {
@@ -321,7 +418,13 @@ static struct thread *steal(struct cpu *cpu)
     if (!victim) {
         return NULL;
     }
-    return take_movable(victim, cpu);
+    struct thread *thread = take_movable(victim, cpu);
+    if (thread) {
+        spinlock_acquire(&cpu->queue_lock);
+        place(thread, cpu);
+        spinlock_release(&cpu->queue_lock);
+    }
+    return thread;
 }
 
 /* One more CPU, if there is one that did not start yet. */
@@ -388,6 +491,7 @@ static bool others_may_help(const struct cpu *cpu, uint64_t *patience)
 static void arm_timer(struct cpu *cpu, const struct thread *running)
 {
     uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED), patience;
+    deadline = max_u64(deadline, cpu->expired_time + EXPIRY_GAP_NANOSECONDS);
     if (running == cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
         return;
     }
@@ -522,8 +626,8 @@ static void switch_to(struct thread *next)
     struct cpu *cpu = platform_cpu();
     uint64_t now = platform_monotonic_nanoseconds();
     account(cpu, now);
-    cpu->slice_end = now + TIME_SLICE_NANOSECONDS;
-    __atomic_store_n(&cpu->virtual_start, next->virtual_time, __ATOMIC_RELAXED);
+    cpu->slice_end = now + slice_of(next);
+    __atomic_store_n(&cpu->virtual_start, clock_time(next, cpu), __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     cpu->switches++;
     if (next == cpu->idle_thread || cpu->current == cpu->idle_thread) {
@@ -611,7 +715,7 @@ static void give_way(bool yields)
         __atomic_store_n(&thread->state, THREAD_READY, __ATOMIC_RELAXED);
         switch_to(next ? next : cpu->idle_thread);
     } else {
-        cpu->slice_end = platform_monotonic_nanoseconds() + TIME_SLICE_NANOSECONDS;
+        cpu->slice_end = platform_monotonic_nanoseconds() + slice_of(thread);
         scheduler_arm_timer();
     }
     process_lock_resume(locked);
@@ -864,7 +968,8 @@ static void requeue(struct thread *thread)
     bool queued = false;
     if (cpu) {
         spinlock_acquire(&cpu->queue_lock);
-        queued = thread->queued_on == cpu && thread->queued_priority != __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
+        queued =
+            thread->queued_on == cpu && thread->queued_priority != __atomic_load_n(&thread->priority, __ATOMIC_RELAXED);
         if (queued) {
             queue_take(cpu, thread);
         }

@@ -77,6 +77,7 @@ static void expire_timers(struct cpu *cpu)
         struct thread *thread = (struct thread *)((uint8_t *)cpu->timers.first - offsetof(struct thread, timer));
         queue_remove(&cpu->timers, &thread->timer);
         thread->timer_queued = false;
+        cpu->expired_time = now;
         sleep_end(thread, WAIT_OVER_TIME);
     }
     timers_changed(cpu);

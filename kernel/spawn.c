@@ -225,7 +225,7 @@ static enum status start(struct process *process, struct process_thread *record)
     uint64_t cpus = process->affinity ? process->affinity : UINT64_MAX;
     record->number = next_number(process);
     record->finished = false;
-    enum status status = thread_start_on(cpus, run_thread, record, &record->thread);
+    enum status status = thread_start_on(cpus, process, run_thread, record, &record->thread);
     if (status == STATUS_OK) {
         record->thread->number = record->number;
         record->instance->header->thread = (uintptr_t)record->thread;

@@ -138,17 +138,18 @@ static void start(struct thread *thread, uint64_t cpus)
 {
     thread->affinity = cpus;
     thread->cpu = platform_cpu();
-    thread->virtual_time = __atomic_load_n(&thread->cpu->virtual_time, __ATOMIC_RELAXED);
     TRACE(THREAD_START, thread->id, 0);
     scheduler_make_ready(thread);
 }
 
-enum status thread_start_on(uint64_t cpus, void (*entry)(void *argument), void *argument, struct thread **result)
+enum status thread_start_on(uint64_t cpus, struct process *member, void (*entry)(void *argument), void *argument,
+                            struct thread **result)
 {
     struct thread *thread = thread_create(entry, argument);
     if (!thread) {
         return STATUS_NO_MEMORY;
     }
+    thread->member = member;
     *result = thread; /* before it runs, maybe elsewhere */
     start(thread, cpus);
     return STATUS_OK;
@@ -167,7 +168,7 @@ enum status thread_start_detached(void (*entry)(void *argument), void *argument)
 
 enum status thread_start(void (*entry)(void *argument), void *argument, struct thread **result)
 {
-    return thread_start_on(UINT64_MAX, entry, argument, result);
+    return thread_start_on(UINT64_MAX, NULL, entry, argument, result);
 }
 
 void thread_died(struct thread *thread)
@@ -312,9 +313,7 @@ void thread_set_process(struct thread *thread, struct process *process)
     if (old == process) {
         return;
     }
-    if (running) {
-        scheduler_charge();
-    }
+    uint64_t time = running ? scheduler_leave_share() : 0;
     spinlock_acquire(&thread->lock);
     if (old) {
         scheduler_count_runnable(thread, false);
@@ -327,6 +326,9 @@ void thread_set_process(struct thread *thread, struct process *process)
     thread->process = process;
     scheduler_count_runnable(thread, running);
     spinlock_release(&thread->lock);
+    if (running) {
+        scheduler_enter_share(time);
+    }
 }
 
 void activation_begin(struct activation *activation, struct thread *thread, struct process *process)

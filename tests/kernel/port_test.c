@@ -444,7 +444,7 @@ static void burn_and_call(void *argument)
         CHECK(port_call(client, &nothing, &answer, last ? UINT64_MAX : soon(1)) ==
               (last ? STATUS_CLOSED : STATUS_TIMED_OUT));
     }
-    scheduler_charge();
+    scheduler_leave_share(); /* charges it */
     caller->run_time = thread_current()->run_time;
 }
 
@@ -457,7 +457,7 @@ static void keep_calls(void *argument)
         CHECK(port_receive(port, &buffer, UINT64_MAX) == STATUS_OK);
         CHECK(port_defer(port, account, &replies[i]) == STATUS_OK);
     }
-    scheduler_charge();
+    scheduler_leave_share(); /* charges it */
     server->run_time = thread_current()->run_time;
     for (uint32_t i = 0; i < BURNS; i++)
         object_release(replies[i]); /* without ever having had a handle */
