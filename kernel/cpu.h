@@ -256,7 +256,13 @@ void thread_died(struct thread *thread);
 void thread_interruption_initialize(void); /* interrupt.c */
 
 /* ---- scheduler.c ---- */
-extern struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM]; /* those that were started; NULL behind them */
+extern struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM]; /* those that were started; NULL behind them; atomic */
+/* For those who go through all of them: that CPU, which may be starting; NULL: it is none yet, and will see what was
+ * stored sequentially consistent before. */
+static inline struct cpu *cpu_if_started(uint32_t number)
+{
+    return number < PLATFORM_CPUS_MAXIMUM ? __atomic_load_n(&kernel_cpus[number], __ATOMIC_SEQ_CST) : (struct cpu *)0;
+}
 void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number);
 void scheduler_start_idle_thread(void); /* of CPU 0 */
 /* Give the CPU away for good (THREAD_ENDING), or until the wait is over that has begun. */

@@ -78,7 +78,8 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
            !process_end_request(process) && !thread_end_request(thread) &&
            __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN && next_process &&
            next_process->deadline == UINT64_MAX &&
-           __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu && (next->affinity >> cpu->number & 1);
+           __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu &&
+           (__atomic_load_n(&next->affinity, __ATOMIC_RELAXED) >> cpu->number & 1);
 }
 
 /* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time slice,

@@ -366,7 +366,7 @@ void kernel_free(void *memory, size_t bytes)
 
 void kernel_heap_trim(void)
 {
-    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && (i == 0 || kernel_cpus[i]); i++) {
+    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && (i == 0 || cpu_if_started(i)); i++) {
         spinlock_acquire(&caches[i].lock);
         for (uint32_t class = 0; class < CLASS_COUNT; class++) {
             cache_empty(&caches[i], class, 0);

@@ -10,6 +10,7 @@
 #include "kernel/sanitizer.h"
 #include "kernel/stack.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/stack.h"
 #include "kernel/trace.h"
 #include "kernel/shared_memory.h"
 
@@ -195,6 +196,9 @@ bool kernel_exception(struct machine_state *state, enum exception exception, uin
         /* Compiled code that does what it should not: it ends its own process, whatever it was. */
         trap = exception == EXCEPTION_INVALID_OPCODE ? TRAP_UNREACHABLE : TRAP_MEMORY_OUT_OF_BOUNDS;
         thread->trap_detail = "unexpected fault in compiled code";
+    }
+    if (!in_wasm && thread->area.kernel_rsp - state->registers[RSP] < KERNEL_STACK_BYTES) { /* frames that are left */
+        SANITIZER_ALLOW((void *)state->registers[RSP], thread->area.kernel_rsp - state->registers[RSP]);
     }
     thread->trap = trap;
     thread->trap_position = in_wasm ? GUEST_INTERRUPTED : GUEST_IN_HOST;

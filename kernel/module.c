@@ -77,8 +77,9 @@ static void text_map_publish(struct text_map *map) REQUIRES(text_lock)
 {
     text_map_spare = text_map;
     text_map = map;
-    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && kernel_cpus[i]; i++) {
-        for (uint32_t round = 0; __atomic_load_n(&kernel_cpus[i]->text_lookups, __ATOMIC_SEQ_CST); round++) {
+    const struct cpu *cpu;
+    for (uint32_t i = 0; (cpu = cpu_if_started(i)); i++) {
+        for (uint32_t round = 0; __atomic_load_n(&cpu->text_lookups, __ATOMIC_SEQ_CST); round++) {
             platform_relax(round);
         }
     }

@@ -31,8 +31,9 @@ void profile_cpu_begin(struct cpu *cpu)
 /* The period has changed. */
 static void begin_on_all(void)
 {
-    for (uint32_t i = 0; i < PLATFORM_CPUS_MAXIMUM && kernel_cpus[i]; i++) {
-        profile_cpu_begin(kernel_cpus[i]);
+    struct cpu *cpu;
+    for (uint32_t i = 0; (cpu = cpu_if_started(i)); i++) {
+        profile_cpu_begin(cpu);
     }
 }
 

@@ -63,12 +63,14 @@ static struct thread *thread_of(struct queue_node *ready)
 static uint64_t allowed_cpus(const struct thread *thread)
 {
     uint64_t started = UINT64_MAX >> (64 - cpus_started());
-    return thread->affinity & started ? thread->affinity & started : started;
+    uint64_t allowed = __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED) & started;
+    return allowed ? allowed : started;
 }
 
 static bool is_movable(const struct thread *thread)
 {
-    return (thread->affinity & (thread->affinity - 1)) != 0;
+    uint64_t allowed = __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED);
+    return (allowed & (allowed - 1)) != 0;
 }
 
 void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number)
@@ -79,7 +81,7 @@ void scheduler_initialize_cpu(struct cpu *cpu, uint32_t number)
     cpu->next_deadline = UINT64_MAX;
     spinlock_initialize(&cpu->queue_lock, LOCK_RUN_QUEUE);
     spinlock_initialize(&cpu->timers_lock, LOCK_TIMERS);
-    kernel_cpus[number] = cpu;
+    __atomic_store_n(&kernel_cpus[number], cpu, __ATOMIC_SEQ_CST);
 }
 
 /* ---- Shares ---- */
@@ -992,7 +994,7 @@ void scheduler_lend_priority(struct thread *thread, uint32_t priority)
 
 void thread_set_affinity(struct thread *thread, uint64_t cpus)
 {
-    thread->affinity = cpus ? cpus : UINT64_MAX;
+    __atomic_store_n(&thread->affinity, cpus ? cpus : UINT64_MAX, __ATOMIC_RELAXED);
     if (thread == thread_current() && !scheduler_may_stay()) {
         give_way(false);
     }

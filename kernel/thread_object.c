@@ -93,7 +93,7 @@ void thread_object_detach(enum trap trap)
     self->trap = trap;
     self->number = thread->number;
     self->run_time = thread_run_time(thread);
-    self->affinity = thread->affinity;
+    self->affinity = __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED);
     self->suspended = false;
     set_pending(thread, PENDING_SUSPENDED, false);
     object_signal_locked(object, 0, SIGNAL_EXITED);
@@ -246,7 +246,7 @@ void thread_object_information(struct object *object, struct thread_object_infor
         .process = self->process,
         .number = thread ? thread->number : self->number,
         .priority = self->priority,
-        .affinity = thread ? thread->affinity : self->affinity,
+        .affinity = thread ? __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED) : self->affinity,
         .run_time = thread ? thread_run_time(thread) : self->run_time,
         .trap = self->trap,
     };
