@@ -168,8 +168,9 @@ struct cpu {
     uint32_t switches_seen;    /* at the last look for threads that others may run */
     uint64_t virtual_start;    /* the clock of `current` at run_start; others read both */
     uint64_t run_start;        /* monotonic; when `current` was switched to */
-    uint64_t run_ticks;        /* time-stamp counter when `current` got the CPU, or at run_start; others read it */
-    bool handed_over;          /* since run_start: from one thread to another; others read it */
+    bool handed_over;          /* since run_start: from one thread to another; others read it, and run_ticks */
+    uint64_t run_ticks;        /* then: time-stamp counter when `current` got the CPU */
+    uint64_t handed_ticks;     /* and at run_start */
     uint64_t slice_end;        /* monotonic; when others wait for this CPU */
     uint32_t running_priority; /* of `current`; others read it */
     uint32_t text_lookups;     /* how many look-ups in the text map are under way; changed at interrupt time */
@@ -276,13 +277,17 @@ uint64_t scheduler_leave_share(void);
 void scheduler_enter_share(uint64_t time);
 /* Ticks of the time-stamp counter, which is quicker to read than the clock, in nanoseconds: about. */
 uint64_t scheduler_tick_time(uint64_t ticks);
+void scheduler_note_first_hand_over(struct cpu *cpu);
 /* The current thread, `thread`, hands its CPU over: what it ran until now is noted. */
 static inline void scheduler_note_hand_over(struct cpu *cpu, struct thread *thread)
 {
+    if (!cpu->handed_over) {
+        scheduler_note_first_hand_over(cpu);
+        return;
+    }
     uint64_t now = __builtin_ia32_rdtsc();
     __atomic_store_n(&thread->handed_ticks, thread->handed_ticks + (now - cpu->run_ticks), __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->run_ticks, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->handed_over, true, __ATOMIC_RELAXED);
 }
 /* Queue a thread that slept, or is new. */
 void scheduler_make_ready(struct thread *thread);

@@ -179,19 +179,26 @@ static void charge(struct thread *thread, const struct cpu *cpu, uint64_t time)
 static void account(struct cpu *cpu, uint64_t now)
 {
     struct thread *thread = cpu->current;
-    uint64_t time = now - cpu->run_start, tick = __builtin_ia32_rdtsc(), ticks = tick - cpu->run_ticks;
+    uint64_t time = now - cpu->run_start;
     if (cpu->handed_over) {
-        time = min_u64(time, scheduler_tick_time(ticks));
+        uint64_t tick = __builtin_ia32_rdtsc();
+        calibrate(time, tick - cpu->handed_ticks);
+        time = min_u64(time, scheduler_tick_time(tick - cpu->run_ticks));
         __atomic_store_n(&cpu->handed_over, false, __ATOMIC_RELAXED);
-    } else {
-        calibrate(time, ticks);
     }
     __atomic_store_n(&cpu->run_start, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->run_ticks, tick, __ATOMIC_RELAXED);
     if (thread != cpu->idle_thread) {
         charge(thread, cpu, time);
         __atomic_store_n(&cpu->virtual_start, clock_time(thread, cpu), __ATOMIC_RELAXED);
     }
+}
+
+void scheduler_note_first_hand_over(struct cpu *cpu)
+{
+    account(cpu, platform_monotonic_nanoseconds());
+    cpu->handed_ticks = __builtin_ia32_rdtsc();
+    __atomic_store_n(&cpu->run_ticks, cpu->handed_ticks, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->handed_over, true, __ATOMIC_RELAXED);
 }
 
 /* Where a clock begins on this CPU. */
@@ -847,7 +854,6 @@ void scheduler_start_idle_thread(void)
 _Noreturn void kernel_cpu_main(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->run_start, platform_monotonic_nanoseconds(), __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->run_ticks, __builtin_ia32_rdtsc(), __ATOMIC_RELAXED);
     sanitizer_fiber_adopt(&cpu->idle_thread->fiber);
     idle_loop(NULL);
 }

@@ -35,7 +35,6 @@ void cpu_initialize(void)
     struct thread *boot = &boot_cpu.boot_thread;
     boot_cpu.current = boot;
     boot_cpu.run_start = platform_monotonic_nanoseconds();
-    boot_cpu.run_ticks = __builtin_ia32_rdtsc();
     scheduler_initialize_cpu(&boot_cpu, 0);
     thread_initialize(boot);
     boot->cpu = &boot_cpu;
