@@ -118,6 +118,17 @@ bool decode_utf8_valid(const uint8_t *text, size_t length)
 {
     size_t position = 0;
     while (position < length) {
+        uint64_t eight; /* letters of ASCII, most likely */
+        while (length - position >= sizeof(eight)) {
+            memcpy(&eight, text + position, sizeof(eight));
+            if (eight & UINT64_C(0x8080808080808080)) {
+                break;
+            }
+            position += sizeof(eight);
+        }
+        if (position == length) {
+            break;
+        }
         if (text[position] < 0x80) {
             position++;
             continue;

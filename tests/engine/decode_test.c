@@ -1,6 +1,7 @@
 /* The decoder: exact messages for damaged modules, limits, names, numbering of references, large modules. */
 #include "tests/engine/support.h"
 
+#include "engine/decode.h"
 #include "engine/limits.h"
 #include "tests/fuzz/buffer.h"
 
@@ -235,8 +236,32 @@ static void check_many_exports(unsigned count, bool twice)
     CHECK(memory_outstanding == 0);
 }
 
+/* Letters are looked at eight at a time: what is none is seen wherever it is, and nothing behind the end is read. */
+static void check_utf8(void)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } sequences[] = {
+        {"", true},      {"\xc3\xa4", true},  {"\xe2\x82\xac", true},  {"\xf0\x9f\x98\x80", true},  {"\x80", false},
+        {"\xc3", false}, {"\xc0\x80", false}, {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false}, {"\xff", false}};
+    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
+        size_t length = strlen(sequences[i].text);
+        for (size_t before = 0; before < 20; before++) {
+            for (size_t after = 0; after < 20; after++) {
+                uint8_t *text = malloc(before + length + after + !(before + length + after));
+                memset(text, 'a', before + length + after);
+                memcpy(text + before, sequences[i].text, length);
+                CHECK(decode_utf8_valid(text, before + length + after) == sequences[i].good);
+                free(text);
+            }
+        }
+    }
+}
+
 int main(void)
 {
+    check_utf8();
     check_refusals();
     check_unsupported();
     check_small_module();
