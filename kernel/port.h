@@ -36,6 +36,7 @@ struct port_message {
      * has such a one, too, both are exchanged and nothing is copied: the sender finds the receiver's bytes there.
      * NULL: copy. */
     uint8_t **exchange;
+    bool is_checked; /* the kernel made it, of values that it looked at; else a guest chose the bytes */
     struct grant *grants[HANDLES_PER_MESSAGE];
 };
 
@@ -44,6 +45,7 @@ struct port_buffer {
     uint8_t *bytes;
     uint32_t capacity;
     uint32_t grant_capacity;
+    bool is_checked;   /* when it was received: of the message */
     bool is_exchanged; /* `bytes` may be exchanged for those of a message (port_message.exchange) */
     /* When it was received: */
     uint32_t length;

@@ -149,6 +149,7 @@ static inline enum status port_copy(const struct port_message *message, struct p
         return STATUS_INVALID;
     }
     buffer->length = message->length;
+    buffer->is_checked = message->is_checked;
     buffer->grant_count = message->grant_count;
     if (UNLIKELY(message->grant_count)) {
         port_copy_grants(message, buffer);

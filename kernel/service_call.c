@@ -376,6 +376,7 @@ static enum status send_and_wait(struct service_call *call, struct object *clien
     message.length = call->request.used;
     message.grant_count = 0;
     message.exchange = has_buffer ? (uint8_t **)&activation->service_buffers[0] : NULL;
+    message.is_checked = true;
     if (call->sending.count && service_send_handles(&call->sending, &message) != STATUS_OK) {
         complain(call, true, component_status_text(COMPONENT_HANDLE));
         return STATUS_BAD_HANDLE;
@@ -518,6 +519,7 @@ static uint64_t call_with_numbers(struct instance *instance, const struct servic
     message.length = (uint32_t)(sizeof(struct service_request) + function->call.parameters.flat_count * 8);
     message.grant_count = 0;
     message.exchange = NULL;
+    message.is_checked = true;
     buffer.bytes = (uint8_t *)&answer;
     buffer.is_exchanged = false;
     buffer.capacity = sizeof(answer);

@@ -105,6 +105,36 @@ static bool call_function(struct server *server, const struct service_function *
 }
 
 /* ---- A request ---- */
+/* Any number will do. */
+static enum component_status accept_handle(struct component_transfer *transfer,
+                                           const struct component_resource *resource, bool owned, uint32_t from,
+                                           uint32_t *to)
+{
+    (void)transfer, (void)resource, (void)owned;
+    *to = from;
+    return COMPONENT_OK;
+}
+
+/* Bytes that a guest chose: would they be taken? Tried with a buffer in place of the server's memory, since what is
+ * allocated there for a call that then is not made would be lost, and each caller could use up the memory in this way.
+ */
+static bool is_good_request(const struct component_plan *plan, struct component_side *source,
+                            const struct service_request *request)
+{
+    uint64_t flat[COMPONENT_FLAT_PARAMETERS];
+    struct component_buffer buffer;
+    void *memory = service_buffer_take();
+    if (!memory) {
+        return false;
+    }
+    component_buffer_initialize(&buffer, memory, SERVICE_MESSAGE_BYTES);
+    struct component_transfer transfer = {
+        .source = source, .destination = &buffer.side, .bytes_left = SERVICE_MESSAGE_BYTES, .handle = accept_handle};
+    enum component_status status = component_transfer_parameters(&transfer, plan, request->flat, flat);
+    service_buffer_give(memory);
+    return status == COMPONENT_OK;
+}
+
 /* Answer what was received. False: the guest ends. */
 static bool answer_request(struct server *server, const struct service_function *function)
 {
@@ -122,9 +152,11 @@ static bool answer_request(struct server *server, const struct service_function 
                                           .handle = service_take_handle,
                                           .context = &server->received};
     service_guest_begin(&server->guest, server->guest.instance);
-    enum component_status status = server->request.length < sizeof(*request) + plan->flat_count * 8
-                                       ? COMPONENT_BOUNDS
-                                       : component_transfer_parameters(&transfer, plan, request->flat, flat);
+    enum component_status status = COMPONENT_BOUNDS;
+    if (server->request.length >= sizeof(*request) + plan->flat_count * 8 &&
+        (server->request.is_checked || is_good_request(plan, &source, request))) {
+        status = component_transfer_parameters(&transfer, plan, request->flat, flat);
+    }
     if (status == COMPONENT_OK) {
         return call_function(server, function, flat);
     }
@@ -193,6 +225,7 @@ static bool serve_call(struct server *server)
     const struct service_function *function = find_function(server);
     server->message.grant_count = 0;
     server->message.exchange = NULL;
+    server->message.is_checked = true;
     server->complaint = NULL;
     return function && function->numbers ? serve_numbers(server, function) : serve_values(server, function);
 }

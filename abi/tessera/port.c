@@ -25,6 +25,7 @@ INLINED enum status decode_message(struct instance *instance, uint32_t bytes, ui
     outgoing->message.length = length;
     outgoing->message.grant_count = 0;
     outgoing->message.exchange = NULL;
+    outgoing->message.is_checked = false;
     if (length > PORT_MESSAGE_BYTES_MAXIMUM) {
         return STATUS_TOO_LARGE;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/component/types.h"
 #include "kernel/heap.h"
 #include "kernel/launch.h"
 #include "kernel/object.h"
@@ -14,13 +15,17 @@ static struct launch_service service, things[2];
 static uint8_t *client, *things_client;
 static size_t client_size, things_client_size;
 
+static const char *extra_argument; /* NULL: none */
+
 static int run(const char *how, uint64_t timeout)
 {
-    const char *arguments[] = {"client", how};
+    const char *arguments[] = {"client", how, extra_argument};
     struct launch launch = {.name = "client",
                             .module_bytes = client,
                             .module_size = client_size,
-                            .argument_count = how ? 2 : 1,
+                            .argument_count = extra_argument ? 3
+                                              : how          ? 2
+                                                             : 1,
                             .arguments = arguments,
                             .timeout_nanoseconds = timeout,
                             .service_count = 1,
@@ -30,8 +35,30 @@ static int run(const char *how, uint64_t timeout)
     return launch_exit_status(&result);
 }
 
+/* The client is told what `join` is called in messages, and makes some itself. */
+static void raw_messages(void)
+{
+    static const struct name interface = {"tests:exchange/exchange@1.0.0", 29};
+    struct module *module;
+    struct component_types *types;
+    struct engine_error error;
+    char number[30];
+    CHECK(module_decode(client, client_size, &kernel_engine_allocator, &module, &error) == ENGINE_OK);
+    CHECK(component_types_decode(module, &kernel_engine_allocator, &types, &error) == ENGINE_OK);
+    const struct component_function *join =
+        component_find_function(types->imports, types->import_count, interface, (struct name){"join", 4});
+    CHECK(join != NULL);
+    snprintf(number, sizeof number, "%llu", join ? (unsigned long long)join->identity : 0);
+    component_types_release(types);
+    module_release(module);
+    extra_argument = number;
+    CHECK(run("leak", 0) == 0);
+    extra_argument = NULL;
+}
+
 static void programs(void)
 {
+    raw_messages();
     static const struct {
         const char *how;
         int status;

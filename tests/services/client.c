@@ -181,6 +181,50 @@ static void check_garbage(void)
     check_texts();
 }
 
+/* How much the service has allocated until now. */
+static int allocations(void)
+{
+    exchange_client_string_t string;
+    char text[20] = "";
+    exchange_misbehave(12, &string);
+    memcpy(text, string.ptr, string.len < 19 ? string.len : 19);
+    exchange_client_string_free(&string);
+    return atoi(text);
+}
+
+/* Requests of `join` whose last argument is none, while the others are good: the service allocates nothing for them. */
+static void leak(uint64_t identity)
+{
+    static struct {
+        uint64_t identity, tuple;
+        uint32_t strings[18];
+        char text[30000];
+    } request;
+    static uint8_t answer[65536];
+    request.identity = identity;
+    request.tuple = 16;
+    for (uint32_t i = 0; i < 9; i++) {
+        request.strings[2 * i] = 16 + sizeof request.strings;
+        request.strings[2 * i + 1] = 100;
+    }
+    memset(request.text, 'a', sizeof request.text);
+    struct tessera_call call = {.request = &request,
+                                .request_bytes = sizeof request,
+                                .answer = answer,
+                                .answer_capacity = sizeof answer,
+                                .deadline = UINT64_MAX};
+    uint32_t client = find_client_end();
+    int before = allocations();
+    CHECK(tessera_port_call(client, &call) == 0 && answer[0] == 0); /* a good one is answered */
+    CHECK(allocations() - before > 9);
+    before = allocations();
+    request.text[9999] = (char)0xff;
+    request.strings[17] = 10000;
+    for (int i = 0; i < 100; i++)
+        CHECK(tessera_port_call(client, &call) == 0 && answer[0] != 0);
+    CHECK(allocations() - before < 5);
+}
+
 static void without_authority(void)
 {
     exchange_client_string_t string;
@@ -257,6 +301,10 @@ static void end_badly(const char *how)
 
 int main(int argument_count, char **arguments)
 {
+    if (argument_count > 2) {
+        leak(strtoull(arguments[2], NULL, 10));
+        return failed > 0;
+    }
     if (argument_count > 1) {
         end_badly(arguments[1]);
         return 0;

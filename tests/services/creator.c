@@ -1,5 +1,5 @@
-/* Makes the log's client a process of its own, with a client end of the log under the interface's name; then one that is
- * given something else under that name, and one that is given nothing. The folder "programs" has the client. */
+/* Makes the log's client a process of its own, with a client end of the log under the interface's name; then one that
+ * is given something else under that name, and one that is given nothing. The folder "programs" has the client. */
 #include <stdio.h>
 #include <string.h>
 

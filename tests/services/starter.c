@@ -1,5 +1,5 @@
-/* Starts the log's client with the interface that it was given itself: by its name, by a handle; and in ways that are refused.
- * The folder "programs" has the client. */
+/* Starts the log's client with the interface that it was given itself: by its name, by a handle; and in ways that are
+ * refused. The folder "programs" has the client. */
 #include <stdio.h>
 #include <string.h>
 
