@@ -7,9 +7,8 @@
 #include "kernel/gc.h"
 #include "kernel/guest_copy.h"
 #include "kernel/instance_parts.h"
-#include "kernel/sanitizer.h"
-#include "kernel/stack.h"
 #include "kernel/profile_hooks.h"
+#include "kernel/sanitizer.h"
 #include "kernel/stack.h"
 #include "kernel/trace.h"
 #include "kernel/shared_memory.h"
@@ -129,8 +128,6 @@ SANITIZER_AT_INTERRUPT void kernel_interrupt_request(struct machine_state *state
 _Noreturn static void trap_entry(void)
 {
     struct thread *thread = thread_current();
-    /* Below lie frames of a host function that the fault cut off. */
-    SANITIZER_ALLOW((uint8_t *)__builtin_frame_address(0) - KERNEL_STACK_BYTES, KERNEL_STACK_BYTES);
     thread_end_guest(thread->trap, thread->trap_detail, thread->trap_position);
 }
 
