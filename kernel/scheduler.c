@@ -225,7 +225,7 @@ void scheduler_enter_share(uint64_t time)
         __atomic_store_n(clock, time, __ATOMIC_RELAXED);
     } else if (__atomic_compare_exchange_n(clock, &none, begin_ahead(thread, time), false, __ATOMIC_RELAXED,
                                            __ATOMIC_RELAXED) &&
-               cpu->ready_count) { /* it may be the turn of others now */
+               __atomic_load_n(&cpu->ready_count, __ATOMIC_RELAXED)) { /* it may be the turn of others now */
         cpu->slice_end = cpu->run_start;
         __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
         scheduler_arm_timer();
