@@ -34,6 +34,7 @@ void process_adopt_thread(struct process *process)
         thread_set_process(thread_current(), process);
         process_share(process);
     } else {
+        thread_object_detach(TRAP_NONE);
         process_unshare();
         thread_set_process(thread_current(), NULL);
         thread_current()->member = NULL;

@@ -106,6 +106,78 @@ static int run(int count, char **words)
     return status;
 }
 
+/* ---- Pipelines: each program's output is a channel, whose other end is the next one's input ---- */
+
+#define STAGES_MAXIMUM 4
+
+/* A program, which is not started, with the ends of channels as standard input and output (0: the tour's own); they
+ * are gone. Negative: an error. */
+static int32_t make_stage(int count, char **words, uint32_t input, uint32_t output)
+{
+    char path[128], *description = NULL;
+    size_t bytes = 0;
+    uint32_t handles[2], handle_count = 0;
+    int length = snprintf(path, sizeof(path), EXAMPLES "/%s.wasm", words[0]);
+    int32_t module = tessera_module_load(path, (uint32_t)length), result = module;
+    FILE *stream = open_memstream(&description, &bytes);
+    if (stream) {
+        fprintf(stream, "name=%s%c", words[0], 0);
+        for (int i = 0; i < count; i++)
+            fprintf(stream, "argument=%s%c", words[i], 0);
+        if (input) {
+            handles[handle_count++] = input;
+            fprintf(stream, "handle=stdin%c", 0);
+        }
+        if (output) {
+            handles[handle_count++] = output;
+            fprintf(stream, "handle=stdout%c", 0);
+        }
+        fclose(stream);
+        if (module > 0)
+            result = tessera_process_create((uint32_t)module, description, (uint32_t)bytes, handles, handle_count);
+    }
+    for (uint32_t i = 0; i < handle_count && result < 0; i++)
+        tessera_handle_close(handles[i]);
+    if (module > 0)
+        tessera_handle_close((uint32_t)module);
+    free(description);
+    return result;
+}
+
+/* pipe NAME argument... | NAME argument... */
+static int run_pipeline(int count, char **words)
+{
+    int32_t processes[STAGES_MAXIMUM];
+    uint32_t input = 0, ends[2];
+    int stages = 0, failed = 0;
+    for (int first = 1, end; first < count && stages < STAGES_MAXIMUM && !failed; first = end + 1) {
+        for (end = first; end < count && strcmp(words[end], "|") != 0; end++) {
+        }
+        bool last = end >= count;
+        ends[0] = ends[1] = 0;
+        if (end == first || (!last && tessera_channel_create(0, 0, ends) != 0))
+            break;
+        processes[stages] = make_stage(end - first, words + first, input, ends[0]);
+        failed = processes[stages] < 0;
+        if (failed)
+            printf("%s: cannot be run (%d)\n", words[first], (int)processes[stages]);
+        else
+            stages++;
+        input = ends[1];
+    }
+    if (input) /* somebody should have read it */
+        tessera_handle_close(input);
+    fflush(stdout);
+    for (int i = 0; i < stages && !failed; i++)
+        tessera_process_start((uint32_t)processes[i]);
+    for (int i = 0; i < stages; i++) {
+        if (!failed)
+            tessera_wait_one((uint32_t)processes[i], TESSERA_SIGNAL_EXITED, TESSERA_FOREVER);
+        tessera_handle_close((uint32_t)processes[i]);
+    }
+    return failed || !stages;
+}
+
 /* ---- The tools of the system ---- */
 
 #define TOOL_HANDLES 4
@@ -188,6 +260,7 @@ static const struct command {
     {"memory", "how much there is", show_memory},
     {"examples", "the programs that can be run", show_examples},
     {"run", "run NAME with arguments: run hello world, run primes 1000000, run crash divide", run},
+    {"pipe", "the same for several, each reading what the one before writes: pipe hello one two one | words", run_pipeline},
     {"ps", "what runs, and what it uses; ps 1 says so every second", run_tool},
     {"svc", "services: svc; svc log; svc start, stop, restart, kill UNIT; svc replace UNIT MODULE", run_tool},
     {"kill", "kill a service by its name, or any process by its number: see what ps and svc say", run_tool},
@@ -251,6 +324,7 @@ static void all_stops(void)
         {"What this runs on.", "machine"},
         {"Each program is WebAssembly, compiled by the kernel to native code that runs in ring 0.", "examples"},
         {"The first one says hello.", "run hello tour"},
+        {"Two at once, with a channel between them.", "pipe hello one two one | words"},
         {"Files: this folder is a copy in memory.", "run files /examples"},
         {"Compiled code is quick.", "run primes 5000000"},
         {"A fault belongs to the program that made it: a named trap, a backtrace, and the kernel goes on.",
