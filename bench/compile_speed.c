@@ -71,7 +71,7 @@ static unsigned long peak_kib(void)
 /* One run; the text is released, its size returned. */
 static size_t run(const uint8_t *bytes, size_t size, uint64_t *code_bytes)
 {
-    static const struct engine_allocator allocator = {NULL, allocate, release};
+    static const struct engine_allocator allocator = {NULL, allocate, release, NULL};
     struct engine_error error = {0};
     struct module *module;
     struct code *code;

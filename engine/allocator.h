@@ -11,7 +11,11 @@ struct engine_allocator {
     void *context;
     void *(*allocate)(void *context, size_t bytes);           /* NULL when refused; 16-byte aligned, not zeroed */
     void (*release)(void *context, void *memory, size_t bytes); /* `bytes` as given to allocate */
+    /* Called by long work of the engine every few microseconds, so that others may run; may be NULL. */
+    void (*pause)(void *context);
 };
+
+#define ENGINE_PAUSE_BYTES 1024 /* of functions' bodies, between two pauses */
 
 struct arena_block;
 struct arena {

@@ -59,13 +59,13 @@ static bool run_begin(struct run *run, const struct header_layout *layout, uint3
     return run->validator && run->compiler;
 }
 
-#define PROGRESS_BYTES 262144
+#define PROGRESS_BYTES 16384
 
 static enum engine_status compile_functions(struct run *run, const struct compile_options *options, struct code *code,
                                             struct engine_error *error)
 {
     const struct module *module = run->module;
-    uint64_t done = 0, reported = 0;
+    uint64_t done = 0, reported = 0, paused = 0;
     for (uint32_t i = 0; i < code->function_count; i++) {
         uint32_t function = module->function_import_count + i;
         struct function_summary summary;
@@ -75,6 +75,10 @@ static enum engine_status compile_functions(struct run *run, const struct compil
         if (status != ENGINE_OK)
             return status;
         done += module->functions[function].body_size;
+        if (run->allocator->pause && done - paused >= ENGINE_PAUSE_BYTES) {
+            paused = done;
+            run->allocator->pause(run->allocator->context);
+        }
         if (options->progress && done - reported >= PROGRESS_BYTES) {
             reported = done;
             if (!options->progress(options->progress_context, done, module->code_bytes))

@@ -191,7 +191,7 @@ static void decode_function_section(struct decoder *decoder)
     uint32_t used = module->function_count;
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_FUNCTIONS, 1, "functions");
     module->functions = decode_extend(decoder, module->functions, used, count, sizeof(*module->functions));
-    for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
+    for (uint32_t i = used; i < used + count && decode_goes_on(decoder); i++) {
         uint32_t type = decode_function_type_index(decoder);
         module->functions[i] = (struct function){.type = type, .reference = NO_REFERENCE};
     }
@@ -230,7 +230,7 @@ static void decode_table_section(struct decoder *decoder)
     uint32_t used = module->table_count;
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_TABLES, 3, "tables");
     module->tables = decode_extend(decoder, module->tables, used, count, sizeof(*module->tables));
-    for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
+    for (uint32_t i = used; i < used + count && decode_goes_on(decoder); i++) {
         decode_table(decoder, &module->tables[i]);
     }
     module->table_count = used + count;
@@ -242,7 +242,7 @@ static void decode_memory_section(struct decoder *decoder)
     uint32_t used = module->memory_count;
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_MEMORIES, 2, "memories");
     module->memories = decode_extend(decoder, module->memories, used, count, sizeof(*module->memories));
-    for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
+    for (uint32_t i = used; i < used + count && decode_goes_on(decoder); i++) {
         uint32_t offset = decode_offset(decoder);
         module->memories[i] = decode_memory_type(decoder);
         decode_check_memory_count(decoder, i + 1, offset);
@@ -256,7 +256,7 @@ static void decode_tag_section(struct decoder *decoder)
     uint32_t used = module->tag_count;
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_TAGS, 2, "tags");
     module->tags = decode_extend(decoder, module->tags, used, count, sizeof(*module->tags));
-    for (uint32_t i = used; i < used + count && decode_ok(decoder); i++) {
+    for (uint32_t i = used; i < used + count && decode_goes_on(decoder); i++) {
         module->tags[i] = decode_tag_type(decoder);
     }
     module->tag_count = used + count;
@@ -269,7 +269,7 @@ static void decode_global_section(struct decoder *decoder)
     uint32_t count = decode_count(decoder, used, ENGINE_LIMIT_GLOBALS, 3, "globals");
     module->globals = decode_extend(decoder, module->globals, used, count, sizeof(*module->globals));
     struct constant_expression *initializers = decode_allocate(decoder, count, sizeof(*initializers));
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         struct global *global = &module->globals[used + i];
         global->type = decode_global_type(decoder);
         global->initializer = &initializers[i];
@@ -314,7 +314,7 @@ static void decode_code_section(struct decoder *decoder)
                     "function and code section have inconsistent lengths: %u and %u", own, count);
     }
     decoder->body_count = count;
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         struct function *function = &module->functions[module->function_import_count + i];
         uint32_t offset = decode_offset(decoder);
         function->body_size = decode_u32(decoder, "function body size");
@@ -438,7 +438,7 @@ static void decode_finish(struct decoder *decoder)
         decode_fail(decoder, ENGINE_MALFORMED, end, "data count and data section have inconsistent lengths: %u and %u",
                     decoder->data_count, module->data_segment_count);
     }
-    for (uint32_t i = 0; i < module->function_count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < module->function_count && decode_goes_on(decoder); i++) {
         if (module->functions[i].reference != NO_REFERENCE) {
             module->functions[i].reference = module->function_reference_count++;
         }

@@ -15,11 +15,24 @@ struct decoder {
     enum engine_status status;
     uint32_t data_count; /* of the data count section */
     uint32_t body_count; /* of the code section */
+    uint32_t steps;      /* of the loops over items */
 };
+
+#define DECODE_PAUSE_STEPS 256
 
 static inline bool decode_ok(const struct decoder *decoder)
 {
     return decoder->status == ENGINE_OK;
+}
+
+/* The same in a loop over items: now and then with a pause (struct engine_allocator). */
+static inline bool decode_goes_on(struct decoder *decoder)
+{
+    const struct engine_allocator *allocator = decoder->module->arena.allocator;
+    if (++decoder->steps % DECODE_PAUSE_STEPS == 0 && allocator->pause) {
+        allocator->pause(allocator->context);
+    }
+    return decode_ok(decoder);
 }
 
 /* Module offset of the next byte. */

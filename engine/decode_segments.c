@@ -151,7 +151,7 @@ void decode_export_section(struct decoder *decoder)
     uint32_t offset = decode_offset(decoder);
     uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_EXPORTS, 3, "exports");
     module->exports = decode_allocate(decoder, count, sizeof(*module->exports));
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_export(decoder, &module->exports[i]);
     }
     module->export_count = count;
@@ -171,7 +171,7 @@ static void decode_element_functions(struct decoder *decoder, struct element_seg
 {
     segment->count = decode_count(decoder, 0, UINT32_MAX, 1, "element function indices");
     uint32_t *functions = decode_allocate(decoder, segment->count, sizeof(*functions));
-    for (uint32_t i = 0; i < segment->count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < segment->count && decode_goes_on(decoder); i++) {
         uint32_t offset = decode_offset(decoder);
         functions[i] = decode_u32(decoder, "function index");
         if (decode_ok(decoder) && !decode_mark_reference(decoder, functions[i])) {
@@ -185,7 +185,7 @@ static void decode_element_expressions(struct decoder *decoder, struct element_s
 {
     segment->count = decode_count(decoder, 0, UINT32_MAX, 2, "element expressions");
     segment->expressions = decode_allocate(decoder, segment->count, sizeof(*segment->expressions));
-    for (uint32_t i = 0; i < segment->count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < segment->count && decode_goes_on(decoder); i++) {
         decode_constant(decoder, segment->type, decoder->module->global_count, &segment->expressions[i]);
     }
 }
@@ -258,7 +258,7 @@ void decode_element_section(struct decoder *decoder)
     struct module *module = decoder->module;
     uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_ELEMENT_SEGMENTS, 3, "element segments");
     module->element_segments = decode_allocate(decoder, count, sizeof(*module->element_segments));
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_element_segment(decoder, &module->element_segments[i]);
     }
     module->element_segment_count = count;
@@ -301,7 +301,7 @@ void decode_data_section(struct decoder *decoder)
     struct module *module = decoder->module;
     uint32_t count = decode_count(decoder, 0, ENGINE_LIMIT_DATA_SEGMENTS, 2, "data segments");
     module->data_segments = decode_allocate(decoder, count, sizeof(*module->data_segments));
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_data_segment(decoder, &module->data_segments[i]);
     }
     module->data_segment_count = count;

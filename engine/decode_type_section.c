@@ -55,7 +55,7 @@ static void decode_function_type(struct decoder *decoder, struct function_type *
     /* Both vectors become one array, so the parameters are read again once the number of results is known. */
     uint32_t parameters = decode_count(decoder, 0, ENGINE_LIMIT_PARAMETERS, 1, "parameters");
     const uint8_t *first = decoder->reader.cursor;
-    for (uint32_t i = 0; i < parameters && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < parameters && decode_goes_on(decoder); i++) {
         decode_value_type(decoder);
     }
     uint32_t results = decode_count(decoder, 0, ENGINE_LIMIT_RESULTS, 1, "results");
@@ -96,7 +96,7 @@ static void decode_fields(struct decoder *decoder, struct defined_type *type, ui
 {
     struct field_type *fields = decode_allocate(decoder, count, sizeof(*fields));
     uint32_t end = OBJECT_HEADER_BYTES;
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_field(decoder, &fields[i]);
         uint32_t bytes = storage_bytes(fields[i].storage);
         fields[i].offset = (uint32_t)align_up(end, min_u64(bytes, 8));
@@ -326,7 +326,7 @@ static void decode_group(struct type_section *section, uint32_t count, uint32_t 
         module->defined_types[i] =
             (struct defined_type){.canonical = i, .group = first, .group_count = count, .supertype = NO_TYPE};
     }
-    for (uint32_t i = first; i < first + count && decode_ok(decoder); i++) {
+    for (uint32_t i = first; i < first + count && decode_goes_on(decoder); i++) {
         decode_subtype(decoder, i);
         uint32_t supertype = module->defined_types[i].supertype;
         if (decode_ok(decoder) && supertype != NO_TYPE) {
@@ -350,7 +350,7 @@ void decode_type_section(struct decoder *decoder)
     struct type_section section = {.decoder = decoder, .module = module};
     uint32_t groups = decode_count(decoder, 0, ENGINE_LIMIT_TYPES, 2, "types");
     reserve_types(&section, groups);
-    for (uint32_t i = 0; i < groups && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < groups && decode_goes_on(decoder); i++) {
         uint32_t offset = decode_offset(decoder);
         uint32_t count = 1;
         const struct reader *reader = &decoder->reader;
@@ -365,7 +365,7 @@ void decode_type_section(struct decoder *decoder)
         decode_group(&section, count, offset);
     }
     module->type_references = decode_allocate(decoder, module->type_count, sizeof(*module->type_references));
-    for (uint32_t i = 0; i < module->type_count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < module->type_count && decode_goes_on(decoder); i++) {
         module->type_references[i][0] = reference_type(i, false);
         module->type_references[i][1] = reference_type(i, true);
     }

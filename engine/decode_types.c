@@ -311,7 +311,7 @@ void decode_import_section(struct decoder *decoder)
     module->imports = decode_allocate(decoder, count, sizeof(*module->imports));
     /* The first reading counts the imports of each kind, the second one stores them. */
     const uint8_t *start = decoder->reader.cursor;
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_import(decoder, &module->imports[i], false);
     }
     module->function_count = module->function_import_count;
@@ -333,7 +333,7 @@ void decode_import_section(struct decoder *decoder)
     module->global_import_count = 0;
     module->tag_import_count = 0;
     decoder->reader.cursor = start;
-    for (uint32_t i = 0; i < count && decode_ok(decoder); i++) {
+    for (uint32_t i = 0; i < count && decode_goes_on(decoder); i++) {
         decode_import(decoder, &module->imports[i], true);
     }
     module->import_count = count;

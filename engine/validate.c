@@ -418,10 +418,18 @@ static inline void add_weight(uint32_t *weight, uint32_t added)
     *weight = sum < added ? UINT32_MAX : sum;
 }
 
+/* Where the next pause is, or the end. */
+static const uint8_t *pause_position(const struct validator *validator, const uint8_t *cursor)
+{
+    const uint8_t *end = validator->reader.limit;
+    return validator->allocator->pause && end - cursor > ENGINE_PAUSE_BYTES ? cursor + ENGINE_PAUSE_BYTES : end;
+}
+
 static bool validate_instructions(struct validator *validator)
 {
     const uint8_t *cursor = validator->reader.cursor;
-    const uint8_t *const limit = validator->reader.limit;
+    const uint8_t *const end = validator->reader.limit;
+    const uint8_t *limit = pause_position(validator, cursor); /* up to which it goes on without a pause */
     const uint8_t *const module_limit = validator->module->bytes + validator->module->size;
     /* A first memory with 64-bit addresses is left to the slow way. */
     const bool has_memory = validator->module->memory_count > 0 && !validator->module->memories[0].limits.is_64;
@@ -435,7 +443,11 @@ static bool validate_instructions(struct validator *validator)
     for (;;) {
         const uint8_t *const start = cursor;
         if (UNLIKELY(start >= limit)) {
-            break;
+            if (start >= end) {
+                break;
+            }
+            validator->allocator->pause(validator->allocator->context);
+            limit = pause_position(validator, start);
         }
         const unsigned opcode = *start;
         const unsigned kind = UNLIKELY(module_limit - start < LOOP_READ_AHEAD) ? LOOP_OTHER : loop_kinds[opcode];
@@ -524,9 +536,9 @@ static bool validate_instructions(struct validator *validator)
     if (!finished) {
         return validate_fail(validator, ENGINE_MALFORMED, "unexpected end of function body: end expected");
     }
-    return cursor == limit ||
+    return cursor == end ||
            validate_fail(validator, ENGINE_MALFORMED, "unexpected content: %u bytes behind the end of the function",
-                         (unsigned)(limit - cursor));
+                         (unsigned)(end - cursor));
 }
 
 static bool validate_body(struct validator *validator, const struct function_type *type)

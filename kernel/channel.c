@@ -114,6 +114,7 @@ static void destroy_all(struct message *first, struct message *last)
         struct message *message = thread->dropped_messages;
         thread->dropped_messages = message->next;
         destroy_one(message);
+        thread_preemption_point();
     }
     thread->drops_messages = false;
 }

@@ -153,6 +153,7 @@ struct thread {
 struct cpu {
     struct thread *current;     /* read at interrupt time */
     struct thread *previous;    /* that was left for it, until scheduler_switched has dealt with it */
+    bool settles;               /* in scheduler_switched: no preemption point */
     struct thread *idle_thread; /* never queued */
     uint32_t number;
     bool idle;  /* in platform_idle, or about to be; read at interrupt time */
@@ -314,7 +315,7 @@ void scheduler_arm_timer(void);
  * kernel code that holds no lock. */
 void scheduler_note_interrupt_request(void);
 void scheduler_serve_interrupt_request(void);
-/* In long kernel code that does not give way: what interrupts of this CPU meant for others is done. */
+/* In long kernel code that cannot give way: what interrupts of this CPU meant for others is done. */
 void scheduler_serve(void);
 
 /* ---- sleep.c ---- */

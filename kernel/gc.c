@@ -3,6 +3,7 @@
 #include "kernel/cpu.h"
 #include "kernel/gc_heap.h"
 #include "kernel/heap.h"
+#include "kernel/pieces.h"
 #include "kernel/platform.h"
 #include "kernel/process_lock.h"
 #include "kernel/type_registry.h"
@@ -20,6 +21,7 @@ _Static_assert(SIDE_STEP_TABLE % PLATFORM_PAGE_BYTES == 0 && SIDE_STEP_MARKS % P
 #define STACK_FIRST_BYTES      UINT64_C(65536)
 #define BUDGET_MINIMUM         (UINT64_C(4) << 20)
 #define CLEARED_BLOCKS_MAXIMUM 1024 /* of one object */
+#define PIECE_BLOCKS           64   /* between two preemption points */
 
 static const uint16_t class_bytes[GC_CLASSES] = {
     16,   24,   32,   40,   48,   56,   64,   80,   96,    112,   128,   160,   192,
@@ -60,6 +62,7 @@ static bool commit_side(struct gc_heap *heap, uint32_t blocks)
 static void heap_release(struct gc_heap *heap)
 {
     if (heap->base) {
+        empty_before_release((void *)(uintptr_t)heap->base, (uint64_t)heap->frontier * GC_BLOCK_BYTES);
         platform_release((void *)(uintptr_t)heap->base, HEAP_BYTES);
     }
     if (heap->side) {
@@ -152,7 +155,7 @@ void gc_statistics(const struct process *process, struct gc_statistics *statisti
     }
 }
 
-/* Not charged: it goes when the collection ends, and one CPU has one. */
+/* Not charged: it goes when the collection ends. */
 bool gc_mark_stack_grow(struct gc_heap *heap)
 {
     uint64_t bytes = heap->stack_capacity * sizeof(uint32_t);
@@ -210,7 +213,12 @@ static void discard_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
     for (uint32_t i = first; i < first + count; i++) {
         heap->blocks[i].state = GC_BLOCK_UNUSED;
     }
-    platform_decommit(block_address(heap, first), (uint64_t)count * GC_BLOCK_BYTES);
+    uint64_t bytes = (uint64_t)count * GC_BLOCK_BYTES;
+    if (thread_current()->shares) { /* other threads could take them meanwhile */
+        platform_decommit(block_address(heap, first), bytes);
+    } else {
+        decommit_in_pieces(block_address(heap, first), bytes);
+    }
     heap->free_blocks -= count;
     heap->committed -= count;
     process_credit_memory(heap->process, (uint64_t)count * GC_BLOCK_BYTES);
@@ -264,6 +272,7 @@ static bool take_blocks(struct gc_heap *heap, uint32_t first, uint32_t count)
             memset(block_address(heap, block), 0, GC_BLOCK_BYTES);
             heap->free_blocks--;
             done++;
+            gc_preemption_point();
             continue;
         }
         if (platform_commit(block_address(heap, block), (uint64_t)unused * GC_BLOCK_BYTES, PROTECTION_READ_WRITE) !=
@@ -313,6 +322,14 @@ static void finish_block(struct gc_heap *heap, const struct gc_class *class, uin
     }
 }
 
+/* The collector has no way to stop the others: they would run. */
+void gc_preemption_point(void)
+{
+    if (!thread_current()->shares) {
+        thread_preemption_point();
+    }
+}
+
 void gc_before_marking(struct gc_heap *heap)
 {
     for (uint32_t i = 0; i < GC_CLASSES; i++) {
@@ -322,11 +339,15 @@ void gc_before_marking(struct gc_heap *heap)
         }
         for (uint32_t block = class->pending; block; block = heap->blocks[block].next) {
             finish_block(heap, class, block, 0);
+            gc_preemption_point();
         }
         class->block = class->pending = class->first = 0;
         class->cursor = class->limit = 0;
     }
-    clear_marks(heap, GC_FIRST_BLOCK, heap->frontier - GC_FIRST_BLOCK);
+    for (uint32_t block = GC_FIRST_BLOCK; block < heap->frontier; block += PIECE_BLOCKS) {
+        clear_marks(heap, block, (uint32_t)min_u64(heap->frontier - block, PIECE_BLOCKS));
+        gc_preemption_point();
+    }
 }
 
 static uint32_t marks_of_block(const struct gc_heap *heap, uint32_t block)
@@ -343,6 +364,9 @@ void gc_after_marking(struct gc_heap *heap)
 {
     heap->live = 0;
     for (uint32_t block = heap->frontier; block-- > GC_FIRST_BLOCK;) { /* so that the lists are in ascending order */
+        if (block % PIECE_BLOCKS == 0) {
+            gc_preemption_point();
+        }
         struct gc_block *entry = &heap->blocks[block];
         if (entry->state == GC_BLOCK_CELLS) {
             uint32_t marks = marks_of_block(heap, block);
@@ -443,6 +467,7 @@ static bool refill(struct gc_heap *heap, struct gc_class *class)
             class->block = class->pending;
             class->position = 0;
             class->pending = heap->blocks[class->block].next;
+            gc_preemption_point(); /* there may be many without a dead cell */
             continue;
         }
         if (new_run(heap, class)) {

@@ -121,7 +121,8 @@ uint32_t builtin_array_new_data(struct instance *instance, uint32_t type, uint32
     uint32_t bytes = instance->types->defined_types[type].bytes;
     const uint8_t *source = data_range(instance, segment, from, length, bytes);
     uint32_t reference = builtin_array_new_default(instance, type, length);
-    memcpy(array_of(instance, reference).elements, source, (uint64_t)length * bytes);
+    move_bytes(array_of(instance, reference).elements, source, (uint64_t)length * bytes);
+    keep(reference);
     return reference;
 }
 
@@ -156,7 +157,8 @@ void builtin_array_init_data(struct instance *instance, uint32_t segment, uint32
 {
     struct array array = array_of(instance, reference);
     uint8_t *at = array_range(instance, &array, to, count);
-    memcpy(at, data_range(instance, segment, from, count, array.bytes), (uint64_t)count * array.bytes);
+    move_bytes(at, data_range(instance, segment, from, count, array.bytes), (uint64_t)count * array.bytes);
+    keep(reference);
 }
 
 void builtin_array_init_element(struct instance *instance, uint32_t segment, uint32_t reference, uint32_t to,

@@ -76,6 +76,9 @@ static inline bool gc_is_marked(const struct gc_heap *heap, uint32_t reference)
     return heap->marks[reference >> 9] >> (reference >> 3 & 63) & 1;
 }
 
+/* Of the collector: for processes with one thread. */
+void gc_preemption_point(void);
+
 /* gc.c: back to what marking needs, and from what it left. */
 void gc_before_marking(struct gc_heap *heap);
 void gc_after_marking(struct gc_heap *heap);

@@ -14,6 +14,10 @@
 /* Scanning stacks word by word goes through what the address sanitizer marks around locals. */
 #define UNCHECKED __attribute__((no_sanitize("address")))
 
+/* Between two preemption points. */
+#define PIECE_OBJECTS 64
+#define PIECE_WORDS   4096
+
 /* ---- Objects ---- */
 
 static void push(struct gc_heap *heap, uint32_t reference)
@@ -50,6 +54,9 @@ static void mark_words(struct gc_heap *heap, const uint32_t *words, uint64_t cou
 {
     for (uint64_t i = 0; i < count; i++) {
         mark(heap, words[i]);
+        if (i % PIECE_WORDS == PIECE_WORDS - 1) {
+            gc_preemption_point();
+        }
     }
 }
 
@@ -74,8 +81,11 @@ static void trace(struct gc_heap *heap, uint32_t reference)
 
 static void trace_all(struct gc_heap *heap)
 {
-    while (heap->stack_count) {
+    for (uint32_t traced = 1; heap->stack_count; traced++) {
         trace(heap, heap->stack[--heap->stack_count]);
+        if (traced % PIECE_OBJECTS == 0) {
+            gc_preemption_point();
+        }
     }
 }
 
@@ -102,6 +112,7 @@ static void walk_heap(struct gc_heap *heap)
                 retrace(heap, reference);
             }
         }
+        gc_preemption_point();
     }
 }
 
@@ -140,6 +151,9 @@ UNCHECKED static void mark_range(struct gc_heap *heap, uint64_t from, uint64_t t
         uint64_t word = *at;
         mark_word(heap, (uint32_t)word);
         mark_word(heap, (uint32_t)(word >> 32));
+        if ((uintptr_t)at / sizeof(word) % PIECE_WORDS == 0) {
+            gc_preemption_point();
+        }
     }
 }
 

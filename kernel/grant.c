@@ -8,6 +8,7 @@
 #include "kernel/handle.h"
 #include "kernel/heap.h"
 #include "kernel/port.h"
+#include "kernel/thread.h"
 
 void grant_release(struct grant *grant)
 {
@@ -94,98 +95,170 @@ static void replace(struct grant *grant, struct grant *other)
     grant->parent = grant->child = grant->next = grant->previous = NULL;
 }
 
-/* Out of the tree, unless two children hang on it. True: it is out. */
+/* Out of the tree, unless two children hang on it, or revoking is at it: then that takes it out. True: it is out. */
 static bool leave(struct grant *grant)
 {
-    if (grant->child && grant->child->next) {
+    if (grant->revoked || grant->revokers || (grant->child && grant->child->next)) {
         return false;
     }
     replace(grant, grant->child);
     return true;
 }
 
+/* The same, and then its parent if that was closed. What is out is put to `list`, by `next`, to be released. */
+static bool leave_with_parent(struct grant *grant, struct grant **list)
+{
+    struct grant *parent = grant->parent;
+    if (!leave(grant)) {
+        return false;
+    }
+    grant->next = *list;
+    *list = grant;
+    if (parent && parent->closed && leave(parent)) { /* had it two children, it has at least one */
+        parent->next = *list;
+        *list = parent;
+    }
+    return true;
+}
+
+static void release_all(struct grant *list)
+{
+    while (list) {
+        struct grant *next = list->next;
+        list->next = NULL;
+        grant_release(list);
+        list = next;
+    }
+}
+
 void grant_drop(struct grant *grant)
 {
     struct object *object = grant->object;
-    struct grant *parent = NULL;
-    bool last = false, out = true, parent_out = false;
+    struct grant *list = NULL;
+    bool last = false, dead;
     spinlock_acquire(&object->lock);
+    dead = grant->dead;
     if (!grant->revoked) {
         last = grant->is_handle && --object->handle_count == 0;
-        parent = grant->parent;
-        out = leave(grant);
+    }
+    if (!dead) {
         grant->closed = true;
-        /* Had it two children, it has at least one. */
-        parent_out = out && parent && parent->closed && leave(parent);
+        leave_with_parent(grant, &list);
     }
     spinlock_release(&object->lock);
     if (last) {
         object_types[object->type].closed(object);
     }
-    if (parent_out) {
-        grant_release(parent);
-    }
-    if (out) {
+    if (dead) {
         grant_release(grant);
+    }
+    release_all(list);
+}
+
+/* ---- Revoking ----
+ *
+ * From the top down everything is made invalid, so that nothing more is derived from it; from the bottom up what is
+ * invalid is taken out, and so what stays is a tree at any time. The lock is given back in between: `position` is where
+ * it goes on, a grant that is invalid, and so in the tree until somebody who revokes takes it out. */
+
+#define PIECE_STEPS 64 /* grants that are made invalid, or taken out, while the lock is held */
+
+struct revocation {
+    struct grant *root, *position; /* a reference to `position`, if it is not the root */
+    struct grant *list;            /* to be released */
+    bool any, last;                /* there was something; the last handle is gone */
+};
+
+static void invalidate(struct revocation *revocation, struct grant *grant)
+{
+    struct object *object = grant->object;
+    if (!grant->revoked) {
+        __atomic_store_n(&grant->revoked, 1, __ATOMIC_RELEASE);
+        revocation->last |= grant->is_handle && !grant->closed && --object->handle_count == 0;
+        revocation->any = true;
     }
 }
 
-/* ---- Revoking ---- */
-
-/* Takes the leaf out of the tree and makes it invalid. One that needs an end outside of the lock goes to `list`, by
- * `next`: those that are closed, and those with something to undo. */
-static void kill_leaf(struct grant *leaf, struct grant **list)
+/* Take out one that has no children. True: that took long. */
+static bool kill_leaf(struct revocation *revocation, struct grant *leaf)
 {
-    struct grant *parent = leaf->parent;
-    parent->child = leaf->next;
-    if (leaf->next) {
-        leaf->next->previous = NULL;
+    bool undoes = !leaf->closed && leaf->undo;
+    replace(leaf, NULL);
+    if (undoes) {
+        leaf->undo(leaf);
     }
-    leaf->parent = leaf->next = leaf->previous = NULL;
-    __atomic_store_n(&leaf->revoked, 1, __ATOMIC_RELEASE);
-    leaf->object->handle_count -= leaf->is_handle && !leaf->closed;
-    if (!leaf->closed && leaf->undo) {
-        grant_acquire(leaf);
+    __atomic_store_n(&leaf->dead, 1, __ATOMIC_RELEASE);
+    if (leaf->closed) {
+        leaf->next = revocation->list;
+        revocation->list = leaf;
     }
-    if (leaf->closed || leaf->undo) {
-        leaf->next = *list;
-        *list = leaf;
+    return undoes;
+}
+
+/* One piece of it. False: there is nothing left. */
+static bool revoke_piece(struct revocation *revocation)
+{
+    struct grant *root = revocation->root;
+    struct grant *at = revocation->position->dead ? root : revocation->position;
+    for (uint32_t steps = 0; root->child && steps < PIECE_STEPS; steps++) {
+        if (at->child) {
+            at = at->child;
+            invalidate(revocation, at);
+        } else {
+            struct grant *leaf = at;
+            at = leaf->parent;
+            if (kill_leaf(revocation, leaf)) {
+                steps = PIECE_STEPS;
+            }
+        }
+    }
+    revocation->position = at;
+    if (at != root) {
+        grant_acquire(at);
+    }
+    return root->child != NULL;
+}
+
+/* All of it is gone: whoever waits for the object looks again. The root may have been closed meanwhile. */
+static void conclude(struct object *object, struct revocation *revocation) REQUIRES(object->lock)
+{
+    if (revocation->any) {
+        object_notify_all(object);
+        if (object->type == OBJECT_PORT) {
+            port_handles_revoked(object);
+        }
+    }
+    revocation->root->revokers--;
+    if (revocation->root->closed) {
+        leave_with_parent(revocation->root, &revocation->list);
     }
 }
 
 void grant_revoke(struct grant *grant)
 {
     struct object *object = grant->object;
-    struct grant *list = NULL;
-    spinlock_acquire(&object->lock);
-    bool had_handles = object->handle_count != 0;
-    bool any = grant->child != NULL;
-    for (struct grant *leaf = grant; grant->child;) {
-        while (leaf->child) {
-            leaf = leaf->child;
+    struct revocation revocation = {.root = grant, .position = grant};
+    bool more = true;
+    grant_acquire(grant);
+    for (bool first = true; more; first = false) {
+        struct grant *before = revocation.position;
+        spinlock_acquire(&object->lock);
+        grant->revokers += first;
+        more = revoke_piece(&revocation);
+        if (!more) {
+            conclude(object, &revocation);
         }
-        struct grant *parent = leaf->parent;
-        kill_leaf(leaf, &list);
-        leaf = parent;
-    }
-    if (any) {
-        object_notify_all(object);
-        if (object->type == OBJECT_PORT) {
-            port_handles_revoked(object);
+        spinlock_release(&object->lock);
+        if (before != grant) {
+            grant_release(before);
         }
+        release_all(revocation.list);
+        revocation.list = NULL;
+        thread_preemption_point();
     }
     /* What is revoked may be no handle itself, and its owner's handle closed meanwhile. */
-    bool last = had_handles && object->handle_count == 0;
-    spinlock_release(&object->lock);
-    if (last) {
+    if (revocation.last) {
         object_types[object->type].closed(object);
     }
-    while (list) {
-        struct grant *next = list->next;
-        if (!list->closed) {
-            list->undo(list);
-        }
-        grant_release(list);
-        list = next;
-    }
+    grant_release(grant);
 }

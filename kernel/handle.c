@@ -3,8 +3,10 @@
 
 #include "engine/base.h"
 #include "kernel/heap.h"
+#include "kernel/thread.h"
 
 #define SLOTS_FIRST 32 /* of a table that has any */
+#define DROP_PIECE  32 /* handles between two preemption points */
 #define INDEX_MASK  ((UINT32_C(1) << HANDLE_INDEX_BITS) - 1)
 
 /* What an empty table looks at. */
@@ -27,6 +29,9 @@ NO_LOCK_ANALYSIS void handle_table_destroy(struct handle_table *table) /* nobody
     for (uint32_t i = count; i-- > 0;) { /* as a rule, what was got by a handle goes before that one */
         if (table->slots[i].number) {
             grant_drop(table->slots[i].grant);
+        }
+        if (i % DROP_PIECE == 0) {
+            thread_preemption_point();
         }
     }
     if (count) {
@@ -104,7 +109,7 @@ static struct grant *collect_revoked(struct handle_table *table, uint32_t wanted
     uint32_t count = slots_of(table);
     for (uint32_t i = 0; i < count && table->limit - table->count < wanted; i++) {
         struct handle_slot *slot = &table->slots[i];
-        if (slot->number && grant_is_revoked(slot->grant)) {
+        if (slot->number && __atomic_load_n(&slot->grant->dead, __ATOMIC_ACQUIRE)) {
             slot->grant->next = list; /* it is in no tree */
             list = slot->grant;
             slot_free(table, slot);
@@ -347,15 +352,14 @@ enum status handles_insert(struct handle_table *table, struct grant *const *gran
     spinlock_acquire(&table->lock);
     enum status status = prepare(table, count, &revoked);
     for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
-        if (grant_is_revoked(grants[i])) {
-            grants[i]->next = revoked;
-            revoked = grants[i];
-            numbers[i] = 0;
-        } else {
-            numbers[i] = insert_next(table, grants[i]);
-        }
+        numbers[i] = grant_is_revoked(grants[i]) ? 0 : insert_next(table, grants[i]);
     }
     spinlock_release(&table->lock);
+    for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
+        if (!numbers[i]) {
+            grant_drop(grants[i]);
+        }
+    }
     drop_all(revoked);
     return status;
 }

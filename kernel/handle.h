@@ -12,7 +12,7 @@
  *
  * Cost: a look-up reads slot and grant under the table's lock. A grant that is closed while others are derived from it
  * stays in the tree only as long as two or more of its children do, so there are never more such than there are
- * handles. Revoking is linear in what is revoked, which the processes' handle limits bound.
+ * handles. Revoking is linear in what is revoked, in pieces with preemption points between them.
  *
  * Locks: a table's own lock guards its slots, and is what tells whoever looks up that the object stays alive as long as
  * it is held. The tree of grants is guarded by the lock of their object; so there is no lock for all. */
@@ -27,12 +27,14 @@
 struct grant {
     struct object *object;                          /* a reference */
     struct grant *parent, *child, *next, *previous; /* tree; under the object's lock */
-    /* When it is revoked and not a handle's: undo what was made through it. Called by the revoker, which waits for it,
-     * without a lock; the grant stays allocated meanwhile, its owner may drop it at the same time. NULL: nothing. */
+    /* When it is revoked and not a handle's: undo what was made through it, unless its owner has dropped it. Called with
+     * the object's lock held. NULL: nothing. */
     void (*undo)(struct grant *grant);
     uint32_t rights;
     uint32_t references; /* atomic: its owner's, and of those who use it at the moment */
-    uint8_t revoked;     /* set under the object's lock; read without */
+    uint16_t revokers;   /* who revoke what was derived from it, at the moment: it stays in the tree. The object's lock */
+    uint8_t revoked;     /* it is invalid; set under the object's lock, read without */
+    uint8_t dead;        /* and out of the tree: its owner may use `next`. The same */
     bool is_handle;      /* counts in object.handle_count */
     bool closed;         /* has no owner; in the tree for the sake of its children. Under the object's lock */
 };
@@ -48,7 +50,8 @@ enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, 
                          struct grant **result);
 /* The owner's end of it: with the last handle the object is closed. */
 void grant_drop(struct grant *grant);
-/* Kill all that is derived from it. When this returned, no operation begins through any of that; mappings are gone. */
+/* Kill all that is derived from it. When this returned, no operation begins through any of that; mappings are gone.
+ * Has preemption points (kernel/thread.h). */
 void grant_revoke(struct grant *grant);
 /* For who keeps a pointer to a grant that may be dropped meanwhile. */
 static inline void grant_acquire(struct grant *grant)

@@ -9,6 +9,7 @@
 
 #include "engine/base.h"
 #include "kernel/cpu.h"
+#include "kernel/instance.h"
 #include "kernel/lock.h"
 #include "kernel/platform.h"
 #include "kernel/sanitizer.h"
@@ -418,4 +419,4 @@ static void engine_release(void *context, void *memory, size_t bytes)
     kernel_free(memory, bytes);
 }
 
-const struct engine_allocator kernel_engine_allocator = {NULL, engine_allocate, engine_release};
+const struct engine_allocator kernel_engine_allocator = {NULL, engine_allocate, engine_release, compiled_module_pause};

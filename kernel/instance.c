@@ -14,6 +14,8 @@
 #include "kernel/trace.h"
 #include "kernel/type_registry.h"
 
+#define PIECE_ENTRIES 4096 /* of a table, between two checkpoints */
+
 static void *header_part(const struct instance *instance, int32_t displacement)
 {
     return instance->gs_base + displacement;
@@ -250,7 +252,14 @@ bool instance_table_init(struct instance *instance, uint32_t table, uint32_t seg
     if (!range_is_inside(from, count, available) || !range_is_inside(to, count, object->slot->length)) {
         return false;
     }
-    instance_element_references(instance, segment_index, (uint32_t)from, (uint32_t)count, table_entries(object) + to);
+    for (uint64_t done = 0, piece; done < count; done += piece) {
+        piece = min_u64(count - done, PIECE_ENTRIES);
+        instance_element_references(instance, segment_index, (uint32_t)(from + done), (uint32_t)piece,
+                                    table_entries(object) + to + done);
+        if (done + piece < count) {
+            thread_checkpoint();
+        }
+    }
     return true;
 }
 
@@ -263,7 +272,7 @@ bool instance_memory_init(struct instance *instance, uint32_t memory, uint32_t s
     if (!range_is_inside(from, count, available) || !range_is_inside(to, count, memory_object_bytes(object))) {
         return false;
     }
-    memcpy(object->base + to, segment->bytes + from, count);
+    move_bytes(object->base + to, segment->bytes + from, count);
     return true;
 }
 

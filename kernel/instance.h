@@ -33,7 +33,10 @@ struct compiled_module {
     const char *name;     /* for backtraces; not owned */
 };
 
-/* Decode, validate, compile and make executable. `bytes` must stay valid as long as the module lives. */
+/* What the engine's long work calls now and then (struct engine_allocator): a preemption point. */
+void compiled_module_pause(void *context);
+/* Decode, validate, compile and make executable. `bytes` must stay valid as long as the module lives. Has preemption
+ * points. */
 enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,
                                    struct engine_error *error);
 /* CPU_* that modules are compiled for: what the CPU has. For tests, less: a choice that holds for the modules compiled

@@ -165,11 +165,27 @@ void compiled_module_limit_cpu_features(uint32_t allowed)
     allowed_cpu_features = allowed;
 }
 
+/* Not on a further one, behind which the collector would not find the stacks below. */
+static bool is_on_its_large_stack(void)
+{
+    uint8_t here;
+    return (uintptr_t)&here - (uintptr_t)thread_current()->large_stack < KERNEL_LARGE_STACK_BYTES;
+}
+
+void compiled_module_pause(void *context)
+{
+    (void)context;
+    if (is_on_its_large_stack()) {
+        thread_preemption_point();
+    } else {
+        scheduler_serve();
+    }
+}
+
 /* Between functions: is anybody still waiting for the result? */
 static bool compile_progress(void *context, uint64_t done, uint64_t total)
 {
     (void)context, (void)done, (void)total;
-    scheduler_serve();
     return !thread_end_is_due(thread_current());
 }
 
@@ -306,11 +322,20 @@ struct creation {
     enum status status;
 };
 
+/* A collector that runs while this thread has given way finds its small stack (gc_mark.c). */
 static void create_on_large_stack(void *argument, void *stack)
 {
     struct creation *creation = argument;
-    (void)stack;
+    struct thread *thread = platform_cpu() ? thread_current() : NULL;
+    bool outermost = thread && !thread->large_stack;
+    if (outermost) {
+        thread->large_stack = stack;
+        thread->small_stack_rsp = (uintptr_t)creation;
+    }
     creation->status = create(creation->bytes, creation->size, creation->name, creation->result, creation->error);
+    if (outermost) {
+        thread->large_stack = NULL;
+    }
 }
 
 enum status compiled_module_create(const uint8_t *bytes, size_t size, const char *name, struct compiled_module **result,

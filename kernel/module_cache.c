@@ -4,10 +4,13 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/lock.h"
+#include "kernel/pieces.h"
+#include "kernel/thread.h"
 
 /* What nobody uses is kept up to here. */
 #define IDLE_MAXIMUM       8
 #define IDLE_BYTES_MAXIMUM (UINT64_C(64) << 20)
+#define HASH_PIECE_BYTES   65536 /* between two preemption points */
 
 /* With the bytes of the module, and its name, behind it. */
 struct shared_module {
@@ -36,15 +39,26 @@ static const char *name_of(struct shared_module *shared)
 }
 
 /* Only to find candidates: what is used is compared. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
 static uint64_t hash_of(const uint8_t *bytes, size_t size)
 {
-    uint64_t hash = size, word = 0;
-    for (size_t i = 0; i < size; i += sizeof(word)) {
-        memcpy(&word, bytes + i, min_u64(sizeof(word), size - i));
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
+    uint64_t hash = size, word;
+    size_t at = 0;
+    for (; at + sizeof(word) <= size; at += sizeof(word)) {
+        memcpy(&word, bytes + at, sizeof(word));
+        hash = mix(hash, word);
+        if (at % HASH_PIECE_BYTES == 0) {
+            thread_preemption_point();
+        }
     }
-    return hash;
+    word = 0;
+    memcpy(&word, bytes + at, size - at);
+    return mix(hash, word);
 }
 
 static void unlink_module(struct shared_module *shared) REQUIRES(lock)
@@ -145,7 +159,7 @@ static struct shared_module *make(const uint8_t *bytes, size_t size, const char 
         return NULL;
     }
     *shared = (struct shared_module){.size = size, .name_bytes = name_bytes};
-    memcpy(bytes_of(shared), bytes, size);
+    copy_in_pieces(bytes_of(shared), bytes, size);
     memcpy(bytes_of(shared) + size, name, name_bytes);
     *status = compiled_module_create(bytes_of(shared), size, name_of(shared), &shared->module, error);
     if (*status != STATUS_OK) {
@@ -162,7 +176,7 @@ enum status compiled_module_share(const uint8_t *bytes, size_t size, const char 
     size_t name_bytes = strlen(name) + 1;
     uint64_t hash = hash_of(bytes, size);
     struct shared_module *shared = find(hash, size, name_bytes);
-    if (shared && memcmp(bytes_of(shared), bytes, size) == 0 && memcmp(name_of(shared), name, name_bytes) == 0) {
+    if (shared && equal_in_pieces(bytes_of(shared), bytes, size) && memcmp(name_of(shared), name, name_bytes) == 0) {
         *result = shared->module;
         return STATUS_OK;
     }

@@ -18,4 +18,14 @@ void fill_elements(void *to, uint32_t bytes, const void *element, uint64_t count
 /* As memmove. */
 void move_bytes(void *to, const void *from, uint64_t count);
 
+/* As memcpy and memcmp of the kernel's own memory, with preemption points in between instead of checkpoints: the guest
+ * does not end there. */
+void copy_in_pieces(void *to, const void *from, uint64_t bytes);
+bool equal_in_pieces(const void *a, const void *b, uint64_t bytes);
+
+/* As platform_decommit, with preemption points in between, too. */
+void decommit_in_pieces(void *address, uint64_t bytes);
+/* The same for what is released next, if that is so much that it would take long in one go. */
+void empty_before_release(void *address, uint64_t bytes);
+
 #endif

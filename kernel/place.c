@@ -5,6 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/exceptions.h"
 #include "kernel/heap.h"
+#include "kernel/pieces.h"
 
 #define PLACE_ALIGNMENT (UINT64_C(2) << 20)
 
@@ -55,6 +56,7 @@ static bool commit(const struct place *place)
 
 static void place_destroy(struct place *place)
 {
+    empty_before_release(place->base, pages_of(place->memory_bytes));
     platform_release(place->reservation, place->reservation_bytes);
     kernel_free(place, sizeof(*place));
 }
@@ -200,7 +202,7 @@ static bool place_clean(struct place *place)
     const struct place_shape *shape = &place->shape;
     uint64_t first = pages_of(shape->memory_bytes), grown = pages_of(place->memory_bytes);
     if (grown > first) {
-        platform_decommit(place->base + first, grown - first);
+        decommit_in_pieces(place->base + first, grown - first);
     }
     place->memory_bytes = shape->memory_bytes;
     return (!first || platform_reset(place->base, first, shape->image ? shape->image->pages : NULL,

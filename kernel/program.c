@@ -11,7 +11,8 @@
 #include "kernel/thread.h"
 #include "kernel/vfs.h"
 
-#define ARENA_BYTES 2048
+#define ARENA_BYTES  2048
+#define FORGET_PIECE 64 /* programs, while the family's lock is held */
 
 struct named_handle {
     struct named_handle *next;
@@ -27,7 +28,7 @@ struct program {
     uint32_t id;
 
     struct process *starter; /* under the family's lock; NULL: he is gone, or nobody pays */
-    struct program *sibling; /* the next one of that starter */
+    struct program *next, *previous; /* of that starter; the same lock */
     struct account *account; /* of the starter, that pays for its objects */
     struct program_budget lent;
     bool budgeted; /* by a starter, who may be gone */
@@ -179,7 +180,11 @@ static void join_family(struct program *program, struct process *starter)
 {
     spinlock_acquire(&family_lock);
     program->starter = starter;
-    program->sibling = starter->children;
+    program->next = starter->children;
+    program->previous = NULL;
+    if (program->next) {
+        program->next->previous = program;
+    }
     starter->children = program;
     spinlock_release(&family_lock);
 }
@@ -188,11 +193,10 @@ static void leave_family(struct program *program)
 {
     spinlock_acquire(&family_lock);
     if (program->starter) {
-        struct program **link = &program->starter->children;
-        while (*link != program) {
-            link = &(*link)->sibling;
+        *(program->previous ? &program->previous->next : &program->starter->children) = program->next;
+        if (program->next) {
+            program->next->previous = program->previous;
         }
-        *link = program->sibling;
         give_back(program->starter, &program->lent);
         program->starter = NULL;
     }
@@ -205,12 +209,22 @@ static void leave_family(struct program *program)
 
 void program_forget_starter(struct process *process)
 {
-    spinlock_acquire(&family_lock);
-    for (struct program *child = process->children; child; child = child->sibling) {
-        child->starter = NULL;
+    bool more = true;
+    while (more) {
+        spinlock_acquire(&family_lock);
+        struct program *child = process->children;
+        for (uint32_t i = 0; child && i < FORGET_PIECE; i++) {
+            child->starter = NULL;
+            child = child->next;
+        }
+        process->children = child;
+        if (child) {
+            child->previous = NULL;
+        }
+        more = child != NULL;
+        spinlock_release(&family_lock);
+        thread_preemption_point();
     }
-    process->children = NULL;
-    spinlock_release(&family_lock);
 }
 
 /* ---- Making one ---- */

@@ -600,6 +600,7 @@ void scheduler_switched(void)
     if (previous == cpu->idle_thread) {
         return;
     }
+    cpu->settles = true;
     switch ((enum thread_state)previous->state) {
     case THREAD_WAITING:
         if (!previous->lends) {
@@ -617,6 +618,7 @@ void scheduler_switched(void)
         scheduler_make_ready(previous);
         break;
     }
+    cpu->settles = false;
 }
 
 /* ---- Switching ---- */
@@ -912,6 +914,29 @@ void scheduler_handle_pending(enum guest_position position)
         thread_end_if_due(position);
     } else {
         scheduler_arm_timer();
+    }
+}
+
+void thread_preemption_point(void)
+{
+    struct cpu *cpu = platform_cpu();
+    struct thread *thread = cpu->current;
+    bool waits = __atomic_load_n(&thread->wait, __ATOMIC_RELAXED) != WAIT_NONE;
+    /* Also not in what is done for a thread that was left. */
+    if (!(__atomic_load_n(&thread->area.pending, __ATOMIC_RELAXED) & PENDING_NOTE) || waits || cpu->settles ||
+        thread == cpu->idle_thread) {
+        return;
+    }
+    lock_check_none("a preemption point");
+    __atomic_and_fetch(&thread->area.pending, ~PENDING_NOTE, __ATOMIC_SEQ_CST);
+    serve_notes(cpu);
+    if (platform_monotonic_nanoseconds() >= cpu->slice_end || urgent_one_waits(cpu)) {
+        give_way(false);
+    } else {
+        scheduler_arm_timer();
+    }
+    if (thread_end_is_due(thread)) { /* who leaves the kernel is to look at it */
+        __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_SEQ_CST);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "kernel/account.h"
 #include "kernel/handle.h"
 #include "kernel/instance_parts.h"
+#include "kernel/pieces.h"
 #include "kernel/place.h"
 #include "kernel/platform.h"
 
@@ -71,6 +72,7 @@ void shared_memory_object_destroy(struct object *object)
 {
     struct shared_memory *memory = memory_of(object);
     if (memory->pages) {
+        empty_before_release(memory->pages, memory->bytes);
         platform_release(memory->pages, memory->bytes);
     }
     account_credit(memory->account, memory->bytes);
@@ -91,11 +93,10 @@ static void hide(struct mapping *mapping)
 }
 
 /* The handle, or one that it came from, was revoked. Who removes the mapping, or ends, holds the object's lock for that,
- * so the place is still there. */
+ * as the caller does, so the place is still there. */
 static void undo(struct grant *grant)
 {
     struct shared_memory *memory = memory_of(grant->object);
-    spinlock_acquire(&memory->object.lock);
     struct mapping *mapping = memory->mappings;
     while (mapping && mapping->grant != grant) {
         mapping = mapping->next;
@@ -104,7 +105,6 @@ static void undo(struct grant *grant)
         hide(mapping);
         mapping->next = mapping; /* in no list */
     }
-    spinlock_release(&memory->object.lock);
 }
 
 /* What the mapping holds goes back. */

@@ -24,6 +24,11 @@ bool thread_wait_stream(enum stream stream, uint64_t deadline);
 /* In long loops of host functions, every megabyte or millisecond: lets others run if the time slice is over, and ends
  * the guest. */
 void thread_checkpoint(void);
+/* In long loops of the kernel's that must be gone through to the end, every ten microseconds or so: lets others run if
+ * the time slice is over, or somebody urgent waits. Does not end the guest, which hears of that when the host call
+ * returns. No spinlock is held; between thread_wait_begin and _finish it does nothing. The kernel lock of the process is
+ * given back meanwhile. */
+void thread_preemption_point(void);
 
 /* ---- How anything is waited for ----
  *     thread_wait_begin();

@@ -15,6 +15,7 @@
 #include "kernel/wait.h"
 
 #define ENTRIES_FIRST 16
+#define PIECE_ENTRIES 32 /* between two preemption points, or while a lock is held */
 
 struct wait_entry {
     struct waiter waiter; /* in the object's list; `signals` are the wanted ones. The object's lock */
@@ -302,16 +303,27 @@ static struct wait_entry *take_ready(struct wait_set *set)
     return entry;
 }
 
-/* How many there are to be looked at. */
-static uint32_t gather_ready(struct wait_set *set)
+/* Those whose time has come are to be looked at; a piece of them. False: that was all. */
+static bool gather_piece(struct wait_set *set, uint32_t *count)
 {
     spinlock_acquire(&set->object.lock);
     uint64_t now = set->times.first ? platform_monotonic_nanoseconds() : 0;
-    while (set->times.first && set->times.first->key <= now) {
+    uint32_t taken = 0;
+    while (set->times.first && set->times.first->key <= now && taken++ < PIECE_ENTRIES) {
         make_ready(set, (struct wait_entry *)((uint8_t *)set->times.first - offsetof(struct wait_entry, time)));
     }
-    uint32_t count = set->ready_count;
+    *count = set->ready_count;
     spinlock_release(&set->object.lock);
+    return taken > PIECE_ENTRIES;
+}
+
+/* How many there are to be looked at. */
+static uint32_t gather_ready(struct wait_set *set)
+{
+    uint32_t count;
+    while (gather_piece(set, &count)) {
+        thread_preemption_point();
+    }
     return count;
 }
 
@@ -348,6 +360,9 @@ static uint32_t collect(struct wait_set *set, struct wait_record *records, uint3
         }
         count += look_at(set, entry, &records[count]);
         entry_release(set, entry);
+        if (left % PIECE_ENTRIES == 0) { /* most may say nothing any more */
+            thread_preemption_point();
+        }
     }
     return count;
 }
@@ -419,6 +434,9 @@ void wait_set_object_destroy(struct object *object)
         struct wait_entry *entry = entry_find(set, i, true);
         if (entry) {
             entry_end(set, entry);
+        }
+        if (i % PIECE_ENTRIES == 0) {
+            thread_preemption_point();
         }
     }
     if (set->capacity) {

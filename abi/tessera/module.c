@@ -5,11 +5,14 @@
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
 #include "engine/limits.h"
+#include "kernel/guest_copy.h"
 #include "kernel/heap.h"
 #include "kernel/launch_description.h"
 #include "kernel/module_cache.h"
+#include "kernel/thread.h"
 
-#define PATH_BYTES 1024
+#define PATH_BYTES       1024
+#define COPY_PIECE_BYTES 262144
 
 static int32_t share(struct instance *instance, const uint8_t *bytes, size_t size, const char *name)
 {
@@ -23,6 +26,20 @@ static int32_t share(struct instance *instance, const uint8_t *bytes, size_t siz
     return caller_give(instance, status, object);
 }
 
+/* False: a page of the caller's could not be read. He does not end there, since the copy has to be freed. */
+static bool copy_from_guest(uint8_t *to, const uint8_t *from, uint32_t length)
+{
+    uint32_t piece;
+    for (uint32_t done = 0; done < length; done += piece) {
+        piece = (uint32_t)min_u64(length - done, COPY_PIECE_BYTES);
+        if (guest_copy(to + done, from + done, piece)) {
+            return false;
+        }
+        thread_preemption_point();
+    }
+    return true;
+}
+
 /* The bytes are copied first: the caller's other threads could change them while they are read. */
 int32_t host_module_create(struct instance *instance, uint32_t bytes, uint32_t length)
 {
@@ -34,8 +51,10 @@ int32_t host_module_create(struct instance *instance, uint32_t bytes, uint32_t l
     if (!copy) {
         return -TESSERA_ENOMEMORY;
     }
-    memcpy(copy, from, length);
-    int32_t result = share(instance, copy, length, "module");
+    int32_t result = -TESSERA_ENOMEMORY;
+    if (copy_from_guest(copy, from, length)) {
+        result = share(instance, copy, length, "module");
+    }
     kernel_free(copy, length);
     return result;
 }

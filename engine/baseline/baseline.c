@@ -161,7 +161,12 @@ static bool compile_body(struct compiler *c)
                                           .parameter_count = c->type->parameter_count,
                                           .result_count = c->type->result_count}))
         return false;
-    while (c->control_count) {
+    for (const uint8_t *pause_at = c->pc + ENGINE_PAUSE_BYTES; c->control_count;) {
+        if (UNLIKELY(c->pc >= pause_at)) {
+            pause_at = c->pc + ENGINE_PAUSE_BYTES;
+            if (c->allocator->pause)
+                c->allocator->pause(c->allocator->context);
+        }
         if (UNLIKELY(!compiler_room(c, INSTRUCTION_ROOM) || c->no_memory || c->too_large))
             return false;
         c->held = 0;

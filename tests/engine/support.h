@@ -30,7 +30,7 @@ static inline void memory_release(void *context, void *memory, size_t bytes)
     free(memory);
 }
 
-static const struct engine_allocator test_allocator = {NULL, memory_allocate, memory_release};
+static const struct engine_allocator test_allocator = {NULL, memory_allocate, memory_release, NULL};
 
 /* Decode and validate everything; the module is released. */
 static inline enum engine_status check_module(const uint8_t *bytes, size_t size, struct engine_error *error)

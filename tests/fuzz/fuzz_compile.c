@@ -183,7 +183,7 @@ static void compile(const struct module *module, const struct engine_allocator *
 static void try_module(const uint8_t *bytes, size_t size, bool must_be_valid, uint32_t until_refusal)
 {
     struct memory memory = {.until_refusal = until_refusal};
-    struct engine_allocator allocator = {&memory, memory_allocate, memory_release};
+    struct engine_allocator allocator = {&memory, memory_allocate, memory_release, NULL};
     struct engine_error error = {0};
     struct module *module = NULL;
     enum engine_status status = module_decode(bytes, size, &allocator, &module, &error);

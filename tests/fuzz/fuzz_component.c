@@ -136,7 +136,7 @@ static struct input make_input(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct engine_allocator allocator = {NULL, memory_allocate, memory_release};
+    static const struct engine_allocator allocator = {NULL, memory_allocate, memory_release, NULL};
     if (size < 3) {
         return 0;
     }

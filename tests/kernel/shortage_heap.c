@@ -1,5 +1,6 @@
 /* The kernel heap, with shortages (tests/kernel/shortage.h). */
 #include "kernel/heap.h"
+#include "kernel/instance.h"
 
 void *whole_allocate(size_t bytes);
 void *whole_allocate_zeroed(size_t bytes);
@@ -39,4 +40,4 @@ static void *allocate_for_engine(void *context, size_t bytes)
     return kernel_allocate(bytes);
 }
 
-const struct engine_allocator kernel_engine_allocator = {NULL, allocate_for_engine, engine_release};
+const struct engine_allocator kernel_engine_allocator = {NULL, allocate_for_engine, engine_release, compiled_module_pause};

@@ -1,5 +1,6 @@
-/* The soak test: `soak SECONDS SEED SCALE [PAUSE]`. Groups of programs that talk to each other run for so long, and are killed and
- * started again at random moments, one every PAUSE milliseconds (20) on average. Whoever makes no progress for STALL
+/* The soak test: `soak SECONDS SEED SCALE [PAUSE [revoke]]`. Groups of programs that talk to each other run for so long,
+ * and are killed and started again at random moments, one every PAUSE milliseconds (20) on average; with `revoke` only
+ * those that revoke and use what is revoked. Whoever makes no progress for STALL
  * seconds is a stall: the test says where everybody is, and fails. So it does when somebody finds something wrong.
  * Status 0: all went on until the end.
  *
@@ -34,7 +35,6 @@ static uint32_t board_memory, module, threads_module, shared_port, shared_client
 static struct group groups[GROUPS];
 static uint32_t group_count, slot_next;
 static uint64_t kills, rounds_of_ended, started;
-static bool verbose;
 
 /* ---- Failures ---- */
 
@@ -278,6 +278,11 @@ static const struct {
 } kinds[] = {{start_server, 2}, {start_caller, 2},  {start_own_server, 1}, {start_talk, 1},   {start_ping, 1},
              {start_collect, 1}, {start_spawn, 1},  {start_revoke, 1},     {start_threads, 1}};
 
+static bool is_wanted(uint32_t kind, const char *only)
+{
+    return !only || (strcmp(only, "revoke") == 0 && kinds[kind].start == start_revoke);
+}
+
 /* ---- Their ends ---- */
 
 static bool is_fine(const struct member *member, const struct tessera_process_status *status)
@@ -396,7 +401,7 @@ static void renew_wait_set(void)
 
 static void run_until(uint64_t end, uint32_t pause)
 {
-    uint64_t look = now(), kill = look, tell = look + 10 * SECOND;
+    uint64_t look = now(), kill = look;
     for (uint64_t time = look; time < end; time = now()) {
         struct tessera_wait_record records[16];
         int32_t count = tessera_wait_set_wait(wait_set, records, 16, kill < look ? kill : look);
@@ -419,12 +424,6 @@ static void run_until(uint64_t end, uint32_t pause)
         if (time >= look) {
             look_at_all();
             look = time + LOOK;
-        }
-        if (verbose && time >= tell) {
-            printf("soak: %llu s left, %llu starts\n", (unsigned long long)((end - time) / SECOND),
-                   (unsigned long long)started);
-            fflush(stdout);
-            tell = time + 10 * SECOND;
         }
     }
 }
@@ -459,12 +458,12 @@ int main(int count, char **words)
         return role();
     }
     if (count < 4) {
-        printf("soak SECONDS SEED SCALE [PAUSE]\n");
+        printf("soak SECONDS SEED SCALE [PAUSE [revoke]]\n");
         return 2;
     }
     uint32_t scale = (uint32_t)atoi(words[3]), pause = count > 4 ? (uint32_t)atoi(words[4]) : 20;
+    const char *only = count > 5 ? words[5] : NULL;
     uint64_t end = now() + strtoull(words[1], NULL, 0) * SECOND;
-    verbose = count > 5;
     random_state = strtoull(words[2], NULL, 0) * 0x9e3779b97f4a7c15 | 1;
     board_memory = must(tessera_memory_create(BOARD_BYTES));
     EXPECT(tessera_memory_map(board_memory, board_place, 0, BOARD_BYTES, TESSERA_MAP_WRITE) == 0, NULL);
@@ -474,7 +473,7 @@ int main(int count, char **words)
     shared_client = must(tessera_port_client_create(shared_port, 1));
     wait_set = must(tessera_wait_set_create());
     for (uint32_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
-        for (uint32_t i = 0; i < kinds[kind].count * scale && group_count < GROUPS; i++) {
+        for (uint32_t i = 0; is_wanted(kind, only) && i < kinds[kind].count * scale && group_count < GROUPS; i++) {
             groups[group_count].start = kinds[kind].start;
             start_group(&groups[group_count++]);
         }
