@@ -219,7 +219,11 @@ enum status handle_hold(struct handle_table *table, uint32_t number, enum object
     enum status status = handle_find_locked(table, number, type, rights, &object);
     if (status == STATUS_OK) {
         *result = handle_grant(table, number);
-        grant_acquire(*result);
+        if (*result) {
+            grant_acquire(*result);
+        } else { /* revoked between the two looks */
+            status = STATUS_BAD_HANDLE;
+        }
     }
     spinlock_release(&table->lock);
     return status;
