@@ -1,9 +1,10 @@
 /* Further threads of a process (kernel/process.h). Each is a kernel thread with an instance of its own, whose header
  * names that thread; the shared memories of all are the same objects, seen through a window for each.
  *
- * A thread that ended, or was ended alone, leaves its instance to the next one, which finds it as instantiation makes it: so a process that
- * starts threads for ever needs no more than it had at a time. All of this is allocated in the process's arena. Where
- * making an instance failed, it is not tried again: what was made of it stays until the process ends.
+ * A thread that ended, or was ended alone, leaves its instance to the next one, which finds it as instantiation makes
+ * it: so a process that starts threads for ever needs no more than it had at a time. All of this is allocated in the
+ * process's arena. Where making an instance failed, it is not tried again: what was made of it stays until the process
+ * ends.
  *
  * A thread that ends by a trap keeps the kernel lock of the process up to process_finish, so none of the others says
  * anything in between. */

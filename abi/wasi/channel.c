@@ -1,7 +1,7 @@
-/* Standard streams that are ends of channels: pipes between programs. The bytes of the messages are the stream; what one
- * message has beyond a read stays at hand for the next one, messages without bytes are passed over, and handles that
- * come along are closed. The descriptor keeps the number of the handle and not the object: who revokes the handle, or
- * closes it as a handle, has closed the descriptor. */
+/* Standard streams that are ends of channels: pipes between programs. The bytes of the messages are the stream; what
+ * one message has beyond a read stays at hand for the next one, messages without bytes are passed over, and handles
+ * that come along are closed. The descriptor keeps the number of the handle and not the object: who revokes the handle,
+ * or closes it as a handle, has closed the descriptor. */
 #include "kernel/channel.h"
 
 #include "abi/wasi/wasi.h"
@@ -30,8 +30,8 @@ static uint32_t needed_right(const struct wasi_descriptor *descriptor)
 /* The end of the channel, with a reference. */
 static enum wasi_errno find_end(const struct wasi *wasi, const struct wasi_descriptor *descriptor, struct object **end)
 {
-    enum status status = handle_find(&wasi->process->handles, descriptor->handle, OBJECT_CHANNEL,
-                                     needed_right(descriptor), end);
+    enum status status =
+        handle_find(&wasi->process->handles, descriptor->handle, OBJECT_CHANNEL, needed_right(descriptor), end);
     return status == STATUS_OK ? WASI_SUCCESS : WASI_EBADF;
 }
 

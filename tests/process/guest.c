@@ -482,16 +482,20 @@ static void shares(void)
             tessera_wait_many(NULL, 0, (uint64_t)(tessera_time_coarse() + MILLISECOND));
         }
     }
-    uint64_t gained[4];
+    uint64_t before[4], gained[4];
+    bool fair = false;
     for (int i = 0; i < 4; i++) {
-        gained[i] = counters[i];
+        before[i] = counters[i];
     }
-    tessera_wait_many(NULL, 0, (uint64_t)(tessera_time_coarse() + 1200 * MILLISECOND));
-    for (int i = 0; i < 4; i++) {
-        gained[i] = counters[i] - gained[i];
+    for (int round = 0; round < 8 && !fair; round++) { /* a machine that others use, too, takes longer to be fair */
+        tessera_wait_many(NULL, 0, (uint64_t)(tessera_time_coarse() + 1000 * MILLISECOND));
+        for (int i = 0; i < 4; i++) {
+            gained[i] = counters[i] - before[i];
+        }
+        fair = about_equal(gained[0], gained[1] + gained[2]) && about_equal(gained[1], gained[2]) &&
+               about_equal(gained[3], 2 * gained[0]);
     }
-    if (!about_equal(gained[0], gained[1] + gained[2]) || !about_equal(gained[1], gained[2]) ||
-        !about_equal(gained[3], 2 * gained[0])) {
+    if (!fair) {
         printf("gained %llu %llu %llu %llu\n", (unsigned long long)gained[0], (unsigned long long)gained[1],
                (unsigned long long)gained[2], (unsigned long long)gained[3]);
         failures++;

@@ -1,5 +1,5 @@
-/* Programs whose standard streams are channels. This is all of them, by the first argument; without one it is the program
- * that starts the others, from its own file in /bin: prints what is wrong, its status is the number of that. */
+/* Programs whose standard streams are channels. This is all of them, by the first argument; without one it is the
+ * program that starts the others, from its own file in /bin: prints what is wrong, its status is the number of that. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -178,8 +178,8 @@ static const char *read_all(uint32_t end)
 {
     static char text[1000];
     uint32_t length = 0;
-    for (int32_t got; (got = tessera_channel_read(end, text + length, sizeof(text) - 1 - length, NULL, 0,
-                                                  TESSERA_FOREVER)) >= 0;) {
+    for (int32_t got;
+         (got = tessera_channel_read(end, text + length, sizeof(text) - 1 - length, NULL, 0, TESSERA_FOREVER)) >= 0;) {
         length += (uint32_t)got;
     }
     text[length] = 0;
@@ -264,8 +264,7 @@ static void bad_handles(void)
 {
     struct pipe input = make_pipe(0, 0);
     EXPECT(finish(start("count", "", (uint32_t)tessera_event_create(0), 0, 0)) == 6);
-    uint32_t weak =
-        (uint32_t)tessera_handle_duplicate(input.ends[1], TESSERA_RIGHT_WRITE | TESSERA_RIGHT_TRANSFER);
+    uint32_t weak = (uint32_t)tessera_handle_duplicate(input.ends[1], TESSERA_RIGHT_WRITE | TESSERA_RIGHT_TRANSFER);
     EXPECT(finish(start("count", "", weak, 0, 0)) == 6);
     uint32_t same = (uint32_t)tessera_handle_duplicate(input.ends[1], TESSERA_RIGHTS_SAME);
     uint32_t process = start("count", "", same, 0, 0);
