@@ -26,7 +26,7 @@
 #define BALANCE_NANOSECONDS UINT64_C(100000)
 /* A CPU that works is interrupted for deadlines once in this time: they are many if somebody wants to keep others from
  * working. An idle one looks at once. */
-#define EXPIRY_GAP_NANOSECONDS UINT64_C(100000)
+#define EXPIRY_GAP_NANOSECONDS UINT64_C(500000)
 /* A further CPU is started when somebody waited that long for one that is busy. */
 #define START_NANOSECONDS UINT64_C(1000000)
 /* When the timer comes while kernel code runs, it comes again after this time: a note that was made a moment before

@@ -123,7 +123,7 @@ struct process {
     const struct launch *launch;
     struct arena arena;
     struct mutex kernel_lock;       /* kernel/process_lock.h */
-    uint64_t affinity;              /* of further threads; 0: any CPU */
+    uint64_t affinity;              /* of further threads; 0: any CPU; atomic */
     struct spinlock threads_lock;   /* rank THREADS */
     struct thread *running;         /* threads that run for it, by process_next; threads_lock */
     uint32_t runnable;              /* how many of these can run; atomic */

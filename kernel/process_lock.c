@@ -58,7 +58,7 @@ void process_lock_resume(bool held)
 void process_keep_together(struct process *process)
 {
     uint64_t here = UINT64_C(1) << platform_cpu()->number;
-    process->affinity = here;
+    __atomic_store_n(&process->affinity, here, __ATOMIC_RELAXED);
     spinlock_acquire(&process->threads_lock);
     for (struct thread *thread = process->running; thread; thread = thread->process_next) {
         const struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);

@@ -155,9 +155,9 @@ static uint32_t width(const struct process *process)
         return 1;
     }
     uint64_t started = UINT64_MAX >> (64 - count);
-    uint64_t cpus = process->affinity & started ? process->affinity & started : started;
+    uint64_t cpus = __atomic_load_n(&process->affinity, __ATOMIC_RELAXED) & started;
     uint32_t runnable = __atomic_load_n(&process->runnable, __ATOMIC_RELAXED);
-    return (uint32_t)max_u64(min_u64(runnable, (uint64_t)__builtin_popcountll(cpus)), 1);
+    return (uint32_t)max_u64(min_u64(runnable, (uint64_t)__builtin_popcountll(cpus ? cpus : started)), 1);
 }
 
 /* It ran on this CPU for so long, and for what it was not charged when it handed that over. */
