@@ -58,6 +58,22 @@ static void uncaught(void)
     CHECK(way(0, 7) == 7000 + 'f'); /* and all goes on */
 }
 
+/* What a landing pad reads lies in the thread's payload, also when an exception is thrown again: a pad may be interrupted
+ * half-way, and an exception that nothing refers to any more may then be collected. */
+static void again(void)
+{
+    uint8_t *bytes;
+    union value result = {.i64 = 0};
+    struct compiled_module *module = guest_compile("kernel_rethrow", &bytes);
+    struct instance *instance = guest_instantiate(process, module, resolve);
+    CHECK(function_call(process, guest_function(instance, "again"), &result, &result) == TRAP_NONE && result.i64 == 42);
+    uint64_t payload;
+    memcpy(&payload, (const void *)(uintptr_t)thread_current()->area.payload, sizeof payload);
+    CHECK(payload == 42);
+    compiled_module_release(module);
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -73,6 +89,7 @@ int main(int argc, char **argv)
     uint32_t sum;
     CHECK(call(first, "many", 200000, 0, &sum) == TRAP_NONE && sum == (uint32_t)(UINT64_C(200000) * 200001 / 2));
     ways();
+    again();
     process_destroy(process);
     compiled_module_release(first_module);
     compiled_module_release(second_module);
