@@ -24,7 +24,7 @@
 #define TIME_SLICE_NANOSECONDS UINT64_C(10000000)
 /* A thread that waits longer for its CPU while another one is idle, goes there. */
 #define BALANCE_NANOSECONDS UINT64_C(100000)
-/* A CPU that works is interrupted for deadlines once in this time: they are many if somebody wants to keep others from
+/* A CPU that works is interrupted for deadlines of threads without high priority once in this time: they are many if somebody wants to keep others from
  * working. An idle one looks at once. */
 #define EXPIRY_GAP_NANOSECONDS UINT64_C(500000)
 /* A further CPU is started when somebody waited that long for one that is busy. */
@@ -185,7 +185,8 @@ struct cpu {
     struct spinlock timers_lock; /* rank TIMERS; for the next two */
     struct queue timers;         /* sleeping threads by deadline */
     uint64_t next_deadline;      /* of these; UINT64_MAX: none. Others read it without the lock */
-    uint64_t expired_time;       /* when it last woke one of them; its own */
+    uint64_t expired_time;       /* when it last woke one of them of no high priority; its own */
+    bool next_urgent;            /* the next one is of high priority: others read it */
 
     struct thread boot_thread; /* CPU 0: the context that cpu_initialize found; else unused */
 #if KERNEL_CHECKS

@@ -500,7 +500,9 @@ static bool others_may_help(const struct cpu *cpu, uint64_t *patience)
 static void arm_timer(struct cpu *cpu, const struct thread *running)
 {
     uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED), patience;
-    deadline = max_u64(deadline, cpu->expired_time + EXPIRY_GAP_NANOSECONDS);
+    if (!__atomic_load_n(&cpu->next_urgent, __ATOMIC_RELAXED)) {
+        deadline = max_u64(deadline, cpu->expired_time + EXPIRY_GAP_NANOSECONDS);
+    }
     if (running == cpu->idle_thread) { /* it looks at everything before it waits, and platform_idle knows till when */
         return;
     }

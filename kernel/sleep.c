@@ -38,9 +38,17 @@ bool sleep_end(struct thread *thread, enum wait_state why)
 
 /* ---- Deadlines ---- */
 
+static struct thread *timer_thread(struct queue_node *timer)
+{
+    return (struct thread *)((uint8_t *)timer - offsetof(struct thread, timer));
+}
+
 static void timers_changed(struct cpu *cpu) REQUIRES(cpu->timers_lock)
 {
-    __atomic_store_n(&cpu->next_deadline, cpu->timers.first ? cpu->timers.first->key : UINT64_MAX, __ATOMIC_RELAXED);
+    struct queue_node *first = cpu->timers.first;
+    bool urgent = first && __atomic_load_n(&timer_thread(first)->priority, __ATOMIC_RELAXED) > PRIORITY_NORMAL;
+    __atomic_store_n(&cpu->next_urgent, urgent, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->next_deadline, first ? first->key : UINT64_MAX, __ATOMIC_RELAXED);
 }
 
 static void timer_insert(struct thread *thread, uint64_t deadline)
@@ -74,10 +82,12 @@ static void expire_timers(struct cpu *cpu)
     uint64_t now = platform_monotonic_nanoseconds();
     spinlock_acquire(&cpu->timers_lock);
     while (cpu->timers.first && cpu->timers.first->key <= now) {
-        struct thread *thread = (struct thread *)((uint8_t *)cpu->timers.first - offsetof(struct thread, timer));
+        struct thread *thread = timer_thread(cpu->timers.first);
         queue_remove(&cpu->timers, &thread->timer);
         thread->timer_queued = false;
-        cpu->expired_time = now;
+        if (__atomic_load_n(&thread->priority, __ATOMIC_RELAXED) <= PRIORITY_NORMAL) {
+            cpu->expired_time = now;
+        }
         sleep_end(thread, WAIT_OVER_TIME);
     }
     timers_changed(cpu);
