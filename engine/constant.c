@@ -107,9 +107,6 @@ static void constant_ref_func(struct decoder *decoder, uint32_t offset, struct c
 }
 
 /* ---- Arithmetic ---- */
-/* Operands of an expression at one time. */
-#define CONSTANT_DEPTH_MAXIMUM 256
-
 struct constant_stack {
     struct constant_expression values[CONSTANT_DEPTH_MAXIMUM];
     unsigned depth;
@@ -173,7 +170,7 @@ struct evaluation {
     const struct module *module;
     const struct constant_environment *environment;
     const uint8_t *cursor;
-    uint64_t values[CONSTANT_DEPTH_MAXIMUM][2];
+    uint64_t (*values)[2];
     unsigned depth;
 };
 
@@ -286,6 +283,7 @@ void constant_evaluate(const struct module *module, const struct constant_expres
     struct evaluation evaluation;
     evaluation.module = module;
     evaluation.environment = environment;
+    evaluation.values = environment->values;
     evaluation.cursor = module->bytes + expression->offset;
     evaluation.depth = 0;
     for (uint8_t opcode; (opcode = *evaluation.cursor++) != OP_END;) {

@@ -148,9 +148,13 @@ enum engine_status module_decode(const uint8_t *bytes, size_t size, const struct
                                  struct module **result, struct engine_error *error);
 void module_release(struct module *module);
 
+/* So many values an expression has at once, at most. */
+#define CONSTANT_DEPTH_MAXIMUM 256
+
 /* What a CONSTANT_CODE expression asks of the instance that it is evaluated for; `context` is handed to each. */
 struct constant_environment {
     const void *context;
+    uint64_t (*values)[2]; /* room for CONSTANT_DEPTH_MAXIMUM: too much for some stacks */
     /* The value of an immutable global with a smaller index; an i32 is zero-extended. */
     void (*read_global)(const void *context, uint32_t index, uint64_t value[2]);
     uint32_t (*function_reference)(const void *context, uint32_t function);

@@ -9,12 +9,12 @@
 #include "kernel/stack.h"
 
 /* Stack words up to here lie in the frame of the caller. */
-#define INLINE_STACK_WORDS 64
+#define INLINE_STACK_WORDS 16
 
-/* A host function may call a guest, which calls a host function, and so on: this much kernel stack is left to each. What
- * a thread has of a small stack below its first call is not enough for that, so inner calls get a large one. */
+/* A host function may call a guest, which calls a host function, and so on: this much kernel stack is left to each. Of
+ * a small stack that is most, or more than there is; so inner calls get a large one. */
 #define LARGE_STACK_LEFT_BYTES 32768
-#define SMALL_STACK_LEFT_BYTES (KERNEL_STACK_BYTES / 4 * 3)
+#define SMALL_STACK_LEFT_BYTES max_u64(12 << 10, platform_kernel_stack_bytes() / 4 * 3)
 
 static bool is_short(const void *lowest, size_t left)
 {
@@ -78,8 +78,7 @@ static void call_on_large_stack(void *argument, void *stack)
     struct thread *thread = thread_current();
     thread->large_stack = stack;
     thread->small_stack_rsp = (uintptr_t)call;
-    call->trap =
-        call_code_here(call->process, call->gs_base, call->code, call->type, call->arguments, call->results);
+    call->trap = call_code_here(call->process, call->gs_base, call->code, call->type, call->arguments, call->results);
     thread->large_stack = NULL;
 }
 
@@ -90,7 +89,8 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
     if (thread->large_stack && is_short(thread->large_stack, LARGE_STACK_LEFT_BYTES)) {
         return refuse_call(process, TRAP_STACK_OVERFLOW);
     }
-    if (!thread->large_stack && thread->kernel_stack && is_short(thread->kernel_stack, SMALL_STACK_LEFT_BYTES)) {
+    bool inner = thread->activation && thread->kernel_stack && !thread->large_stack;
+    if (inner && is_short(thread->kernel_stack, SMALL_STACK_LEFT_BYTES)) {
         struct code_call call = {process, gs_base, code, type, arguments, results, TRAP_NONE};
         return kernel_stack_call_large(call_on_large_stack, &call) ? call.trap
                                                                    : refuse_call(process, TRAP_OUT_OF_MEMORY);

@@ -3,6 +3,7 @@
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
 #include "kernel/pieces.h"
+#include "kernel/thread.h"
 #include "kernel/type_registry.h"
 
 static void read_global(const void *context, uint32_t index, uint64_t value[2])
@@ -44,11 +45,25 @@ static uint32_t make_object(const void *context, uint32_t type_index, uint32_t l
     return reference;
 }
 
+/* The collector looks for references in a thread's scratch, too. */
+static union value evaluate(const struct instance *instance, const struct constant_expression *expression)
+{
+    union value value = {.bits = {0, 0}};
+    struct constant_environment environment = {.context = instance,
+                                               .values = thread_scratch(CONSTANT_DEPTH_MAXIMUM * sizeof(uint64_t[2])),
+                                               .read_global = read_global,
+                                               .function_reference = function_reference,
+                                               .make_object = make_object};
+    if (environment.values) {
+        constant_evaluate(instance->types, expression, &environment, value.bits);
+    } else {
+        instance->process->constants_failed = true;
+    }
+    return value;
+}
+
 union value instance_constant(const struct instance *instance, const struct constant_expression *expression)
 {
-    static const struct constant_environment callbacks = {
-        .read_global = read_global, .function_reference = function_reference, .make_object = make_object};
-    struct constant_environment environment = callbacks;
     union value value = {.bits = {0, 0}};
     switch (expression->kind) {
     case CONSTANT_VALUE:
@@ -62,8 +77,7 @@ union value instance_constant(const struct instance *instance, const struct cons
         memcpy(&value, instance->globals[expression->index]->cell, sizeof(value));
         break;
     case CONSTANT_CODE:
-        environment.context = instance;
-        constant_evaluate(instance->types, expression, &environment, value.bits);
+        value = evaluate(instance, expression);
         break;
     case CONSTANT_REF_NULL:
         break;

@@ -146,7 +146,9 @@ struct thread {
     uint8_t *large_stack;       /* where an inner call runs; NULL: there is none */
     uint64_t small_stack_rsp;   /* then: from here on the kernel stack is in use */
     struct place *wasm_stack;   /* from the first call on */
-    void *extended_state_block; /* as allocated */
+    void *scratch;              /* thread_scratch */
+    size_t scratch_bytes;
+    void *extended_state_block; /* as allocated; NULL: beside the header of its stack's place */
     struct sanitizer_fiber fiber;
 };
 

@@ -173,9 +173,12 @@ static void mark_kernel_stack(struct gc_heap *heap, const struct thread *thread,
     }
 }
 
-/* The values of an exception that is being thrown. */
-static void mark_payload(struct gc_heap *heap, const struct thread *thread)
+/* The values of an exception that is being thrown, and of a constant expression. */
+static void mark_values(struct gc_heap *heap, const struct thread *thread)
 {
+    if (thread->scratch) {
+        mark_range(heap, (uintptr_t)thread->scratch, (uintptr_t)thread->scratch + thread->scratch_bytes);
+    }
     if (thread->area.payload) {
         mark_range(heap, thread->area.payload, thread->area.payload + PAYLOAD_BYTES);
     }
@@ -191,7 +194,7 @@ static void mark_thread(struct gc_heap *heap, const struct thread *thread)
     }
     mark_range(heap, lowest, thread->area.stack_base);
     mark_range(heap, (uintptr_t)thread->interrupted.registers, (uintptr_t)(thread->interrupted.registers + 16));
-    mark_payload(heap, thread);
+    mark_values(heap, thread);
     mark_kernel_stack(heap, thread, thread->saved_rsp);
 }
 
@@ -218,7 +221,7 @@ __attribute__((noinline)) static void mark_running_thread(struct gc_heap *heap)
                      : "r"(saved)
                      : "memory");
     mark_range(heap, (uintptr_t)saved, (uintptr_t)(saved + ARRAY_COUNT(saved)));
-    mark_payload(heap, thread);
+    mark_values(heap, thread);
     if (thread->area.wasm_rsp) {
         mark_range(heap, thread->area.wasm_rsp, thread->area.stack_base);
     }

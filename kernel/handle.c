@@ -101,13 +101,13 @@ static enum status grow(struct handle_table *table) REQUIRES(table->lock)
     return STATUS_OK;
 }
 
-/* Grants that were revoked still have their places: take those out, linked by `next`, until `wanted` are free. The next
- * handle that does not fit pays for it, so a table that is full of handles that work is looked at each time. */
-static struct grant *collect_revoked(struct handle_table *table, uint32_t wanted) REQUIRES(table->lock)
+/* Grants that were revoked still have their places: take all of those out, linked by `next`. The next handle that does
+ * not fit pays for it, so a table that is full of handles that work is looked at each time. */
+static struct grant *collect_revoked(struct handle_table *table) REQUIRES(table->lock)
 {
     struct grant *list = NULL;
     uint32_t count = slots_of(table);
-    for (uint32_t i = 0; i < count && table->limit - table->count < wanted; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct handle_slot *slot = &table->slots[i];
         if (slot->number && __atomic_load_n(&slot->grant->dead, __ATOMIC_ACQUIRE)) {
             slot->grant->next = list; /* it is in no tree */
@@ -133,7 +133,7 @@ static enum status prepare(struct handle_table *table, uint32_t count, struct gr
 {
     *revoked = NULL;
     if (table->count > table->limit || table->limit - table->count < count) {
-        *revoked = collect_revoked(table, count);
+        *revoked = collect_revoked(table);
     }
     if (table->count > table->limit || table->limit - table->count < count) {
         return STATUS_LIMIT;

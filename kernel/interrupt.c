@@ -194,8 +194,9 @@ bool kernel_exception(struct machine_state *state, enum exception exception, uin
         trap = exception == EXCEPTION_INVALID_OPCODE ? TRAP_UNREACHABLE : TRAP_MEMORY_OUT_OF_BOUNDS;
         thread->trap_detail = "unexpected fault in compiled code";
     }
-    if (!in_wasm && thread->area.kernel_rsp - state->registers[RSP] < KERNEL_STACK_BYTES) { /* frames that are left */
-        SANITIZER_ALLOW((void *)state->registers[RSP], thread->area.kernel_rsp - state->registers[RSP]);
+    uint64_t left = thread->area.kernel_rsp - state->registers[RSP]; /* of frames */
+    if (!in_wasm && left < platform_kernel_stack_bytes()) {
+        SANITIZER_ALLOW((void *)state->registers[RSP], left);
     }
     thread->trap = trap;
     thread->trap_position = in_wasm ? GUEST_INTERRUPTED : GUEST_IN_HOST;

@@ -91,7 +91,9 @@ static void run_instance(struct process *process, struct instance *instance, str
     }
 }
 
-static void run_module(struct process *process, struct compiled_module *module, struct launch_result *result)
+/* NULL: refused or ended. Not inlined: what is on the stack here is not while the instance runs. */
+__attribute__((noinline)) static struct instance *instantiate(struct process *process, struct compiled_module *module,
+                                                              struct launch_result *result)
 {
     struct instance *instance;
     struct link_error error;
@@ -105,9 +107,8 @@ static void run_module(struct process *process, struct compiled_module *module, 
         end_by_trap(process, trap, result);
     } else if (status != STATUS_OK) {
         refuse(result, error.message);
-    } else {
-        run_instance(process, instance, result);
     }
+    return status == STATUS_OK ? instance : NULL;
 }
 
 static enum status get_module(const struct launch_job *job, struct compiled_module **module, struct engine_error *error)
@@ -124,20 +125,35 @@ static enum status get_module(const struct launch_job *job, struct compiled_modu
     return STATUS_OK;
 }
 
-static void run_process(struct process *process, const struct launch_job *job)
+/* NULL: refused or ended. Not inlined either. */
+__attribute__((noinline)) static struct compiled_module *obtain_module(struct process *process,
+                                                                       const struct launch_job *job)
 {
     struct launch_result *result = job->result;
-    struct compiled_module *module;
+    struct compiled_module *module = NULL;
     struct engine_error error;
     enum status status = get_module(job, &module, &error);
     if (status == STATUS_OK) {
-        run_module(process, module, result);
-        compiled_module_release(module);
-    } else if (thread_end_is_due(thread_current())) { /* the compilation was abandoned */
+        return module;
+    }
+    if (thread_end_is_due(thread_current())) { /* the compilation was abandoned */
         process->report = (struct trap_report){.trap = thread_end_trap(thread_current()), .detail = "while compiling"};
         end_by_trap(process, process->report.trap, result);
     } else {
         refuse_module(result, status, &error);
+    }
+    return NULL;
+}
+
+static void run_process(struct process *process, const struct launch_job *job)
+{
+    struct compiled_module *module = obtain_module(process, job);
+    struct instance *instance = module ? instantiate(process, module, job->result) : NULL;
+    if (instance) {
+        run_instance(process, instance, job->result);
+    }
+    if (module) {
+        compiled_module_release(module);
     }
 }
 

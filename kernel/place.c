@@ -20,16 +20,11 @@ static uint64_t pages_of(uint64_t bytes)
     return align_up(bytes, PLATFORM_PAGE_BYTES);
 }
 
-/* Everything below the base that is committed. */
-static size_t committed_below(const struct place_shape *shape)
-{
-    return pages_of(shape->header_bytes) + (shape->stack ? WASM_STACK_BYTES + PAYLOAD_BYTES : 0);
-}
-
-/* With a guard below a stack. */
+/* Everything below the base, at least. */
 static size_t bytes_below(const struct place_shape *shape)
 {
-    return committed_below(shape) + (shape->stack ? ABI_STACK_GUARD_BYTES : 0);
+    return pages_of(shape->header_bytes) +
+           (shape->stack ? WASM_STACK_BYTES + PAYLOAD_BYTES + ABI_STACK_GUARD_BYTES : 0);
 }
 
 static size_t bytes_above(const struct place_shape *shape)
@@ -41,7 +36,7 @@ static size_t bytes_above(const struct place_shape *shape)
 static bool commit(const struct place *place)
 {
     const struct place_shape *shape = &place->shape;
-    size_t below = committed_below(shape);
+    size_t below = shape->stack ? (size_t)(place->base - place->stack) : pages_of(shape->header_bytes);
     uint64_t shown = shape->image ? shape->image->bytes : 0, all = pages_of(shape->memory_bytes);
     uint8_t *zeros = place->base + shown;
     if (shown && platform_map_copy(place->base, shape->image->pages, shown) != STATUS_OK) {
@@ -66,7 +61,7 @@ static struct place *place_create(const struct place_shape *shape)
     struct place *place = kernel_allocate_zeroed(sizeof(*place));
     size_t below = bytes_below(shape);
     /* A reservation may begin at any page; a place without stack needs no more than that. */
-    size_t slack = shape->stack ? PLACE_ALIGNMENT : 0;
+    size_t slack = shape->stack ? 2 * PLACE_ALIGNMENT : 0;
     if (!place) {
         return NULL;
     }
@@ -78,9 +73,12 @@ static struct place *place_create(const struct place_shape *shape)
     }
     place->base = place->reservation + below;
     if (shape->stack) {
-        uintptr_t base = align_up((uintptr_t)place->base - PLACE_BELOW_BYTES, PLACE_ALIGNMENT) + PLACE_BELOW_BYTES;
+        uintptr_t base = align_up((uintptr_t)place->base + PLACE_ALIGNMENT - PLACE_BELOW_BYTES, PLACE_ALIGNMENT) +
+                         PLACE_BELOW_BYTES; /* at most `slack` above where it was */
+        uintptr_t stack_end = base - pages_of(shape->header_bytes) - PAYLOAD_BYTES;
         place->base = (uint8_t *)base;
-        place->stack = place->base - committed_below(shape);
+        place->stack = (uint8_t *)((stack_end - WASM_STACK_BYTES) & ~(PLACE_ALIGNMENT - 1));
+        place->stack_end = (uint8_t *)stack_end;
     }
     place->shape = *shape;
     place->memory_bytes = shape->memory_bytes;
@@ -195,8 +193,8 @@ struct place *place_take(struct place_pool *pool, const struct place_shape *shap
     return place;
 }
 
-/* Back to what it was when it was made, but for the header, and the contents of the stack. False: it is good for nothing
- * any more. */
+/* Back to what it was when it was made, but for the header, and the contents of the stack. False: it is good for
+ * nothing any more. */
 static bool place_clean(struct place *place)
 {
     const struct place_shape *shape = &place->shape;
@@ -207,7 +205,8 @@ static bool place_clean(struct place *place)
     place->memory_bytes = shape->memory_bytes;
     return (!first || platform_reset(place->base, first, shape->image ? shape->image->pages : NULL,
                                      shape->image ? shape->image->bytes : 0) == STATUS_OK) &&
-           (!place->stack || platform_discard(place->stack, WASM_STACK_BYTES - STACK_KEPT_BYTES) == STATUS_OK);
+           (!place->stack ||
+            platform_discard(place->stack, (size_t)(place->stack_end - place->stack) - STACK_KEPT_BYTES) == STATUS_OK);
 }
 
 static bool pool_has_room(struct place_pool *pool)
@@ -258,6 +257,12 @@ bool place_take_stack(struct place *place)
     }
     __atomic_add_fetch(&place->references, 1, __ATOMIC_RELAXED);
     return true;
+}
+
+void *place_spare(const struct place *place, size_t bytes)
+{
+    size_t header = place->shape.header_bytes; /* its last bytes are always written, so the page has its frame */
+    return header && header + bytes <= PLATFORM_PAGE_BYTES ? place->base - PLATFORM_PAGE_BYTES : NULL;
 }
 
 void place_leave_stack(struct place *place)

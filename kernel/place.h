@@ -5,7 +5,8 @@
  *     linear memory 0, room to grow, guard         nothing of it for an instance without memory
  *
  * The base lies PLACE_BELOW_BYTES behind a multiple of 2 MiB, so that the header, the top of the stack and the first
- * pages of a small program share one page table.
+ * pages of a small program share one page table, and what is committed for the stack begins at such a multiple, so that
+ * it needs no other one: the stack is a little larger than WASM_STACK_BYTES.
  *
  * A place that is given back is brought to its first state and kept in a pool, that of the compiled module that it was
  * made for, where the next instance of that module finds it with the pages that such a program touches. */
@@ -39,6 +40,7 @@ struct place {
     size_t reservation_bytes;
     uint8_t *base;
     uint8_t *stack;      /* lowest usable address; NULL: none */
+    uint8_t *stack_end;  /* there lies the payload */
     bool shown;          /* its memory is, or was, seen elsewhere: not used again */
     uint32_t references; /* the owner of the memory or instance, and the thread that uses the stack */
     uint32_t stack_used; /* 1: by a thread */
@@ -79,6 +81,9 @@ void place_return(struct place *place, uint64_t memory_bytes);
 /* Use the stack of the place, as one more reference. False: it has none, or it is used. */
 bool place_take_stack(struct place *place);
 void place_leave_stack(struct place *place);
+/* For who uses the stack: what a header of less than a page leaves of it, if that is `bytes` or more; else NULL.
+ * Page-aligned; zeros at first, later what the user before left there. */
+void *place_spare(const struct place *place, size_t bytes);
 
 /* From the lowest byte of the header to the end of the guard. */
 static inline bool place_contains(const struct place *place, uint64_t address)

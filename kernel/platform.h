@@ -34,6 +34,9 @@ void *platform_reserve_for_guest(size_t bytes);
 /* Give back a whole reservation with everything committed in it. */
 void platform_release(void *address, size_t bytes);
 enum status platform_commit(void *address, size_t bytes, enum protection protection);
+/* Let committed pages that were never touched have their frames now, with arbitrary contents: for stacks, which must not
+ * be touched for the first time at a moment when the platform cannot give a frame. No part of them is shown elsewhere. */
+enum status platform_populate(void *address, size_t bytes);
 /* Frames go back; the range stays reserved and becomes inaccessible. */
 void platform_decommit(void *address, size_t bytes);
 /* Change committed pages. Never both writable and executable (invariant 1). */
@@ -62,6 +65,10 @@ struct platform_memory {
     uint64_t frames_used;
 };
 void platform_memory_statistics(struct platform_memory *statistics);
+
+/* How large a kernel stack has to be, what runs on it in this platform included: a multiple of the page size that does
+ * not change. */
+size_t platform_kernel_stack_bytes(void);
 
 /* ---- This CPU ---- */
 struct cpu *platform_cpu(void);            /* the running CPU's record */

@@ -33,7 +33,7 @@ void *process_personality(const struct process *process, enum personality person
 void process_set_personality(struct process *process, enum personality personality, void *state,
                              void (*destroy)(struct process *process, void *state));
 
-#define PROCESS_HANDLES_DEFAULT 16384 /* limit of handles that a process gets when nobody says anything else */
+#define PROCESS_HANDLES_DEFAULT 65536 /* limit of handles that a process gets when nobody says anything else */
 #define PROCESS_OBJECT_BYTES_DEFAULT (UINT64_C(64) << 20) /* the same for kernel memory of the objects that it makes */
 struct handle_table;
 struct handle_table *process_handles(struct process *process);

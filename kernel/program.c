@@ -351,7 +351,7 @@ static void drop_grants(struct program *program)
     program->grants = NULL;
 }
 
-static void log_refusal(const struct program *program)
+__attribute__((noinline)) static void log_refusal(const struct program *program)
 {
     char line[sizeof(program->result->message) + 128];
     if (program->result->outcome == LAUNCH_REFUSED) {

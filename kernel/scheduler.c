@@ -452,7 +452,7 @@ static void start_cpu(void)
         idle->priority = PRIORITY_BACKGROUND;
         cpu->idle_thread = idle;
         cpu->current = idle;
-        uint8_t *stack_top = (uint8_t *)idle->kernel_stack + KERNEL_STACK_BYTES;
+        uint8_t *stack_top = (uint8_t *)idle->kernel_stack + platform_kernel_stack_bytes();
         if (!kernel_has_cpus) {
             __atomic_store_n(&kernel_has_cpus, true, __ATOMIC_SEQ_CST);
         }

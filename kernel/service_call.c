@@ -262,7 +262,7 @@ struct service_call {
     struct service_sending sending;
     uint32_t result_address; /* where the result is in memory */
     struct port_buffer answer;
-    uint64_t short_answer[32]; /* where no answer can be longer */
+    uint64_t short_answer[12]; /* where no answer can be longer */
     const char *complaint;     /* why there is no result; NULL: there is one */
     bool is_fault;             /* it is the caller's, which ends */
     uint32_t error_case;       /* what else the result is; SERVICE_NO_CASE: the caller ends */
@@ -468,7 +468,8 @@ static void write_error_case(const struct service_call *call)
 }
 
 /* The caller ends, since there is no result and no way to say so. The kernel holds nothing any more. */
-static void end_caller(struct instance *instance, const struct service_function *function, const char *complaint)
+__attribute__((noinline)) static void end_caller(struct instance *instance, const struct service_function *function,
+                                                 const char *complaint)
 {
     struct name interface = function->interface, name = function->function->name;
     char text[sizeof(((struct trap_report *)0)->detail)];
@@ -479,7 +480,7 @@ static void end_caller(struct instance *instance, const struct service_function 
 }
 
 /* There is no result: the caller ends, or hears that the service is unavailable. */
-static void give_up(const struct service_call *call)
+__attribute__((noinline)) static void give_up(const struct service_call *call)
 {
     const struct service_function *function = call->import->function;
     if (call->guest.trap != TRAP_NONE) {

@@ -27,7 +27,7 @@ void *service_buffer_take(void); /* NULL: no memory */
 void service_buffer_give(void *buffer);
 
 /* ---- Building ---- */
-#define SERVICE_INLINE_BYTES 1024
+#define SERVICE_INLINE_BYTES 256
 
 /* Small ones have their bytes inside. They are cleared before they are given: padding goes to the other side as it is.
  */

@@ -21,22 +21,30 @@ struct stack_pool {
     struct idle_stack *idle;
     uint32_t count;
     uint32_t maximum;
-    size_t bytes;
+    bool large;
 };
 
-static struct stack_pool small_stacks = {
-    .lock = SPINLOCK(LOCK_LEAF), .maximum = IDLE_SMALL_MAXIMUM, .bytes = KERNEL_STACK_BYTES};
-static struct stack_pool large_stacks = {
-    .lock = SPINLOCK(LOCK_LEAF), .maximum = IDLE_LARGE_MAXIMUM, .bytes = KERNEL_LARGE_STACK_BYTES};
+static struct stack_pool small_stacks = {.lock = SPINLOCK(LOCK_LEAF), .maximum = IDLE_SMALL_MAXIMUM};
+static struct stack_pool large_stacks = {.lock = SPINLOCK(LOCK_LEAF), .maximum = IDLE_LARGE_MAXIMUM, .large = true};
+
+static size_t bytes_of(const struct stack_pool *pool)
+{
+    return pool->large ? KERNEL_LARGE_STACK_BYTES : platform_kernel_stack_bytes();
+}
 
 static uint8_t *stack_create(size_t bytes)
 {
     uint8_t *reservation = platform_reserve(PLATFORM_PAGE_BYTES + bytes);
-    if (reservation && platform_commit(reservation + PLATFORM_PAGE_BYTES, bytes, PROTECTION_READ_WRITE) != STATUS_OK) {
+    if (!reservation) {
+        return NULL;
+    }
+    uint8_t *stack = reservation + PLATFORM_PAGE_BYTES;
+    if (platform_commit(stack, bytes, PROTECTION_READ_WRITE) != STATUS_OK ||
+        platform_populate(stack, bytes) != STATUS_OK) {
         platform_release(reservation, PLATFORM_PAGE_BYTES + bytes);
         return NULL;
     }
-    return reservation ? reservation + PLATFORM_PAGE_BYTES : NULL;
+    return stack;
 }
 
 static void stack_destroy(uint8_t *stack, size_t bytes)
@@ -59,13 +67,14 @@ static uint8_t *pool_take_idle(struct stack_pool *pool)
 static uint8_t *pool_take(struct stack_pool *pool)
 {
     uint8_t *stack = pool_take_idle(pool);
-    return stack ? stack : stack_create(pool->bytes);
+    return stack ? stack : stack_create(bytes_of(pool));
 }
 
 static void pool_give(struct stack_pool *pool, uint8_t *stack)
 {
-    SANITIZER_ALLOW(stack, pool->bytes);
-    struct idle_stack *idle = (struct idle_stack *)(stack + pool->bytes) - 1;
+    size_t bytes = bytes_of(pool);
+    SANITIZER_ALLOW(stack, bytes);
+    struct idle_stack *idle = (struct idle_stack *)(stack + bytes) - 1;
     *idle = (struct idle_stack){.stack = stack};
     spinlock_acquire(&pool->lock);
     bool kept = pool->count < pool->maximum;
@@ -76,14 +85,14 @@ static void pool_give(struct stack_pool *pool, uint8_t *stack)
     }
     spinlock_release(&pool->lock);
     if (!kept) {
-        stack_destroy(stack, pool->bytes);
+        stack_destroy(stack, bytes);
     }
 }
 
 static void pool_trim(struct stack_pool *pool)
 {
     for (uint8_t *stack; (stack = pool_take_idle(pool));) {
-        stack_destroy(stack, pool->bytes);
+        stack_destroy(stack, bytes_of(pool));
     }
 }
 

@@ -1,6 +1,8 @@
-/* Kernel stacks. Every thread has a small one, whose pages are committed: kernel code never meets a page without a
- * frame there. What needs more than it is known for (compiling; guests that host functions call) runs on a large one,
- * which is the thread's for that long. Below each stack lies a guard page.
+/* Kernel stacks. Every thread has a small one, of platform_kernel_stack_bytes(), on which every host call fits: what is
+ * large goes to the thread's scratch, and tests/kernel/stack_depth adds up the frames. What needs more than that
+ * (compiling; guests that host functions call) runs on a large one, which is the thread's for that long. All pages have
+ * their frames from the beginning: a first touch may come in the middle of the platform's giving out frames. Below each
+ * stack lies a guard page.
  *
  * Stacks that are given back are kept for the next ones. */
 #ifndef KERNEL_STACK_H
@@ -11,13 +13,6 @@
 
 #include "kernel/lock.h"
 
-/* Enough for any host call, with what it calls; docs/kernel.md tells what was measured. AddressSanitizer needs far
- * more. */
-#if KERNEL_CHECKS
-#define KERNEL_STACK_BYTES ((size_t)128 << 10)
-#else
-#define KERNEL_STACK_BYTES ((size_t)16 << 10)
-#endif
 #define KERNEL_LARGE_STACK_BYTES ((size_t)128 << 10)
 
 /* Lowest usable address of a small stack, or NULL. */

@@ -59,25 +59,25 @@ enum status thread_prepare(struct thread *thread, struct process *process, struc
     if (thread->wasm_stack) {
         return STATUS_OK;
     }
+    bool own = thread->process == process && place_take_stack(place);
+    struct place *stack = own ? place : place_take(place ? place->pool : NULL, &(struct place_shape){.stack = true});
+    if (!stack) {
+        return STATUS_NO_MEMORY;
+    }
     /* Zeroed: xrstor wants the reserved part of the area's header to be 0. */
-    void *block = kernel_allocate_zeroed(extended_state_bytes());
-    if (!block) {
+    thread->extended_state = place_spare(stack, platform_xsave_bytes());
+    if (!thread->extended_state) {
+        thread->extended_state_block = kernel_allocate_zeroed(extended_state_bytes());
+        thread->extended_state = (void *)align_up((uintptr_t)thread->extended_state_block, EXTENDED_STATE_ALIGNMENT);
+    }
+    if (!thread->extended_state) {
+        place_leave_stack(stack);
         return STATUS_NO_MEMORY;
     }
-    if (thread->process == process && place_take_stack(place)) {
-        thread->wasm_stack = place;
-    } else {
-        thread->wasm_stack = place_take(place ? place->pool : NULL, &(struct place_shape){.stack = true});
-    }
-    if (!thread->wasm_stack) {
-        kernel_free(block, extended_state_bytes());
-        return STATUS_NO_MEMORY;
-    }
-    thread->extended_state_block = block;
-    thread->extended_state = (void *)align_up((uintptr_t)block, EXTENDED_STATE_ALIGNMENT);
-    thread->area.stack_limit = (uintptr_t)thread->wasm_stack->stack;
-    thread->area.stack_base = thread->area.stack_limit + WASM_STACK_BYTES;
-    thread->area.payload = thread->area.stack_base;
+    thread->wasm_stack = stack;
+    thread->area.stack_limit = (uintptr_t)stack->stack;
+    thread->area.stack_base = (uintptr_t)stack->stack_end;
+    thread->area.payload = (uintptr_t)stack->stack_end;
     return STATUS_OK;
 }
 
@@ -96,9 +96,21 @@ void thread_destroy(struct thread *thread)
         kernel_free(thread->extended_state_block, extended_state_bytes());
         place_leave_stack(thread->wasm_stack);
     }
+    kernel_free(thread->scratch, thread->scratch_bytes);
     kernel_stack_give(thread->kernel_stack);
     sanitizer_fiber_end(&thread->fiber);
     kernel_free(thread, sizeof(*thread));
+}
+
+void *thread_scratch(size_t bytes)
+{
+    struct thread *thread = thread_current();
+    if (thread->scratch_bytes < bytes) {
+        kernel_free(thread->scratch, thread->scratch_bytes);
+        thread->scratch = kernel_allocate(bytes);
+        thread->scratch_bytes = thread->scratch ? bytes : 0;
+    }
+    return thread->scratch;
 }
 
 /* ---- Threads of the kernel ---- */
@@ -127,7 +139,7 @@ struct thread *thread_create(void (*entry)(void *argument), void *argument)
     thread->entry = entry;
     thread->argument = argument;
     /* As thread_switch_stack leaves it; at the entry of a C function rsp is 8 below a multiple of 16. */
-    uint64_t *top = (uint64_t *)(stack + KERNEL_STACK_BYTES) - 1;
+    uint64_t *top = (uint64_t *)(stack + platform_kernel_stack_bytes()) - 1;
     *--top = (uintptr_t)thread_begin;
     thread->saved_rsp = (uintptr_t)top;
     return thread;

@@ -68,6 +68,11 @@ enum status thread_start_detached(void (*entry)(void *argument), void *argument)
  * then made to end, too. */
 void thread_join(struct thread *thread);
 
+/* ---- What is too large for a kernel stack ----
+ * `bytes` for this host call, with arbitrary contents; NULL: no memory. The next call of this function takes them back.
+ * They are kept until the thread ends, so nothing needs undoing. */
+void *thread_scratch(size_t bytes);
+
 /* ---- Scheduling ---- */
 
 /* Strict: a thread runs only while no thread of a higher priority can on its CPU. Within one, shares are fair. */

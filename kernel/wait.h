@@ -24,6 +24,9 @@ uint32_t object_look(struct object *object, uint32_t wanted, uint64_t *deadline)
 #define WAIT_ITEMS_MAXIMUM 64
 
 struct wait_item {
+    struct waiter waiter; /* the three that are not named by the caller: while the thread sleeps */
+    struct thread *thread;
+    bool listed;
     struct grant *grant; /* held by the caller */
     uint32_t wanted;     /* signals */
     uint32_t seen;       /* of these, those that were set */

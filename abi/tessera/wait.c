@@ -8,6 +8,10 @@
 
 #define RECORDS_MAXIMUM 256 /* in one call of wait_set_wait */
 
+/* So many lie on the kernel stack, more in the thread's scratch. */
+#define WAIT_ITEMS_FEW 4
+#define RECORDS_FEW    16
+
 enum status caller_hold(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
                         struct grant **result)
 {
@@ -50,15 +54,17 @@ int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signa
 }
 
 /* Hold all, or none. */
-static enum status hold_items(struct instance *instance, const struct tessera_wait_item *wanted,
-                              struct wait_item *items, uint32_t count)
+static enum status hold_items(struct instance *instance, const struct tessera_wait_item *from, struct wait_item *items,
+                              uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        items[i] = (struct wait_item){.wanted = wanted[i].wanted};
+        struct tessera_wait_item wanted;
+        memcpy(&wanted, &from[i], sizeof(wanted));
+        items[i] = (struct wait_item){.wanted = wanted.wanted};
         enum status status =
-            wanted[i].wanted & ~(uint32_t)SIGNALS_ALL
+            wanted.wanted & ~(uint32_t)SIGNALS_ALL
                 ? STATUS_INVALID
-                : caller_hold(instance, wanted[i].handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
+                : caller_hold(instance, wanted.handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
         if (status != STATUS_OK) {
             give_back(items, i);
             return status;
@@ -69,16 +75,17 @@ static enum status hold_items(struct instance *instance, const struct tessera_wa
 
 int32_t host_wait_many(struct instance *instance, uint32_t address, uint32_t count, uint64_t deadline)
 {
-    struct tessera_wait_item wanted[WAIT_ITEMS_MAXIMUM];
-    struct wait_item items[WAIT_ITEMS_MAXIMUM];
-    uint64_t bytes = count * (uint64_t)sizeof(wanted[0]);
+    struct wait_item few[WAIT_ITEMS_FEW], *items = few;
+    uint64_t bytes = count * (uint64_t)sizeof(struct tessera_wait_item);
     const void *from = instance_memory_required(instance, address, bytes, "wait_many: items");
     uint32_t ready = 0;
     if (count > WAIT_ITEMS_MAXIMUM) {
         return -TESSERA_EINVALID;
     }
-    memcpy(wanted, from, bytes);
-    enum status status = hold_items(instance, wanted, items, count);
+    if (count > WAIT_ITEMS_FEW && !(items = thread_scratch(WAIT_ITEMS_MAXIMUM * sizeof(items[0])))) {
+        return -TESSERA_ENOMEMORY;
+    }
+    enum status status = hold_items(instance, from, items, count);
     if (status != STATUS_OK) {
         return tessera_result(status);
     }
@@ -87,10 +94,10 @@ int32_t host_wait_many(struct instance *instance, uint32_t address, uint32_t cou
     if (caller_finish(status) != STATUS_OK) {
         return tessera_result(status);
     }
+    struct tessera_wait_item *to = instance_memory_required(instance, address, bytes, "wait_many: items");
     for (uint32_t i = 0; i < count; i++) {
-        wanted[i].seen = items[i].seen;
+        memcpy(&to[i].seen, &items[i].seen, sizeof(to[i].seen));
     }
-    memcpy(instance_memory_required(instance, address, bytes, "wait_many: items"), wanted, bytes);
     return (int32_t)ready;
 }
 
@@ -154,12 +161,15 @@ _Static_assert(sizeof(struct tessera_wait_record) == sizeof(struct wait_record),
 int32_t host_wait_set_wait(struct instance *instance, uint32_t handle, uint32_t address, uint32_t maximum,
                            uint64_t deadline)
 {
-    struct wait_record records[RECORDS_MAXIMUM];
+    struct wait_record few[RECORDS_FEW], *records = few;
     struct object *set;
     uint32_t count = 0;
     instance_memory_required(instance, address, maximum * (uint64_t)sizeof(records[0]), "wait_set_wait: records");
     if (!maximum) {
         return -TESSERA_EINVALID;
+    }
+    if (maximum > RECORDS_FEW && !(records = thread_scratch(RECORDS_MAXIMUM * sizeof(records[0])))) {
+        return -TESSERA_ENOMEMORY;
     }
     enum status status = handle_find(caller_handles(instance), handle, NEEDS(wait_set_wait), &set);
     if (status == STATUS_OK) {

@@ -1,13 +1,29 @@
 /* What works on a path below a directory descriptor. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
-#include "kernel/heap.h"
+#include "kernel/thread.h"
+
+/* A copy, so that what was checked is what is used. */
+struct path {
+    size_t length;
+    char *text;
+};
+
+/* Room for the paths of one call. */
+#define PATHS 2
+static enum wasi_errno make_room(struct path *paths, uint32_t count)
+{
+    char *text = thread_scratch(count * VFS_PATH_BYTES);
+    for (uint32_t i = 0; text && i < count; i++)
+        paths[i].text = text + i * VFS_PATH_BYTES;
+    return text ? WASI_SUCCESS : WASI_ENOMEM;
+}
 
 static enum wasi_errno decode_path(struct instance *instance, uint32_t address, uint32_t length, const char *what,
-                                   struct wasi_path *path)
+                                   struct path *path)
 {
     const void *text = instance_memory_required(instance, address, length, what);
-    if (length > sizeof path->text)
+    if (length > VFS_PATH_BYTES)
         return WASI_ENAMETOOLONG;
     path->length = length;
     memcpy(path->text, text, length);
@@ -15,8 +31,9 @@ static enum wasi_errno decode_path(struct instance *instance, uint32_t address, 
 }
 
 /* Path and the directory that it starts at. */
-static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
-                                    uint32_t length, const char *what, struct wasi_path *path, struct vfs_node **directory)
+static enum wasi_errno decode_place_into(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
+                                         uint32_t length, const char *what, struct path *path,
+                                         struct vfs_node **directory)
 {
     struct wasi_descriptor *descriptor;
     enum wasi_errno error = decode_path(instance, address, length, what, path);
@@ -25,6 +42,15 @@ static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint
     if (error == WASI_SUCCESS)
         *directory = descriptor->node;
     return error;
+}
+
+/* The same for calls with one path. */
+static enum wasi_errno decode_place(struct instance *instance, uint32_t fd, uint64_t rights, uint32_t address,
+                                    uint32_t length, const char *what, struct path *path, struct vfs_node **directory)
+{
+    enum wasi_errno error = make_room(path, 1);
+    return error == WASI_SUCCESS ? decode_place_into(instance, fd, rights, address, length, what, path, directory)
+                                 : error;
 }
 
 static unsigned follow(uint32_t lookup_flags)
@@ -36,7 +62,7 @@ static unsigned follow(uint32_t lookup_flags)
 
 uint32_t wasi_path_create_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_CREATE_DIRECTORY, path, length,
                                          "path_create_directory: path", &name, &directory);
@@ -45,7 +71,7 @@ uint32_t wasi_path_create_directory(struct instance *instance, uint32_t fd, uint
 
 uint32_t wasi_path_remove_directory(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_REMOVE_DIRECTORY, path, length,
                                          "path_remove_directory: path", &name, &directory);
@@ -54,7 +80,7 @@ uint32_t wasi_path_remove_directory(struct instance *instance, uint32_t fd, uint
 
 uint32_t wasi_path_unlink_file(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_UNLINK_FILE, path, length,
                                          "path_unlink_file: path", &name, &directory);
@@ -64,7 +90,7 @@ uint32_t wasi_path_unlink_file(struct instance *instance, uint32_t fd, uint32_t 
 enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path, uint32_t length,
                                struct vfs_stat *stat)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory, *node;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_GET, path, length,
                                          "path_filestat_get: path", &name, &directory);
@@ -81,7 +107,7 @@ enum wasi_errno wasi_stat_path(struct instance *instance, uint32_t fd, uint32_t 
 uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, uint32_t flags, uint32_t path,
                                       uint32_t length, uint64_t access_time, uint64_t modify_time, uint32_t time_flags)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory, *node;
     enum wasi_errno error = decode_place(instance, fd, WASI_RIGHT_PATH_FILESTAT_SET_TIMES, path, length,
                                          "path_filestat_set_times: path", &name, &directory);
@@ -100,7 +126,7 @@ uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, ui
 uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length, uint32_t buffer,
                             uint32_t bytes, uint32_t result)
 {
-    struct wasi_path name;
+    struct path name;
     struct vfs_node *directory, *node;
     void *target = instance_memory_required(instance, buffer, bytes, "path_readlink: buffer");
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_readlink: result");
@@ -121,68 +147,58 @@ uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t pat
     return WASI_SUCCESS;
 }
 
-/* ---- Two paths ----
- * One of them is copied to the process's own buffer: together they would take half of the kernel stack. Between the copy
- * and the end of the call nothing waits. */
-
-static struct wasi_path *second_path(struct instance *instance)
-{
-    struct wasi *wasi = wasi_of(instance);
-    if (!wasi->path)
-        wasi->path = kernel_allocate(sizeof *wasi->path);
-    return wasi->path;
-}
+/* ---- Two paths ---- */
 
 uint32_t wasi_path_link(struct instance *instance, uint32_t from_fd, uint32_t flags, uint32_t from,
                         uint32_t from_length, uint32_t to_fd, uint32_t to, uint32_t to_length)
 {
-    struct wasi_path from_name, *to_name = second_path(instance);
+    struct path names[PATHS], *from_name = &names[0], *to_name = &names[1];
     struct vfs_node *from_directory, *to_directory;
-    if (!to_name)
-        return WASI_ENOMEM;
-    enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_LINK_SOURCE, from, from_length,
-                                         "path_link: old path", &from_name, &from_directory);
+    enum wasi_errno error = make_room(names, PATHS);
     if (error == WASI_SUCCESS)
-        error = decode_place(instance, to_fd, WASI_RIGHT_PATH_LINK_TARGET, to, to_length, "path_link: new path",
-                             to_name, &to_directory);
+        error = decode_place_into(instance, from_fd, WASI_RIGHT_PATH_LINK_SOURCE, from, from_length,
+                                  "path_link: old path", from_name, &from_directory);
+    if (error == WASI_SUCCESS)
+        error = decode_place_into(instance, to_fd, WASI_RIGHT_PATH_LINK_TARGET, to, to_length, "path_link: new path",
+                                  to_name, &to_directory);
     if (error != WASI_SUCCESS)
         return error;
-    return wasi_errno_of(vfs_link(from_directory, from_name.text, from_name.length, flags & WASI_LOOKUP_FOLLOW,
+    return wasi_errno_of(vfs_link(from_directory, from_name->text, from_name->length, flags & WASI_LOOKUP_FOLLOW,
                                   to_directory, to_name->text, to_name->length));
 }
 
 uint32_t wasi_path_rename(struct instance *instance, uint32_t from_fd, uint32_t from, uint32_t from_length,
                           uint32_t to_fd, uint32_t to, uint32_t to_length)
 {
-    struct wasi_path from_name, *to_name = second_path(instance);
+    struct path names[PATHS], *from_name = &names[0], *to_name = &names[1];
     struct vfs_node *from_directory, *to_directory;
-    if (!to_name)
-        return WASI_ENOMEM;
-    enum wasi_errno error = decode_place(instance, from_fd, WASI_RIGHT_PATH_RENAME_SOURCE, from, from_length,
-                                         "path_rename: old path", &from_name, &from_directory);
+    enum wasi_errno error = make_room(names, PATHS);
     if (error == WASI_SUCCESS)
-        error = decode_place(instance, to_fd, WASI_RIGHT_PATH_RENAME_TARGET, to, to_length, "path_rename: new path",
-                             to_name, &to_directory);
+        error = decode_place_into(instance, from_fd, WASI_RIGHT_PATH_RENAME_SOURCE, from, from_length,
+                                  "path_rename: old path", from_name, &from_directory);
+    if (error == WASI_SUCCESS)
+        error = decode_place_into(instance, to_fd, WASI_RIGHT_PATH_RENAME_TARGET, to, to_length,
+                                  "path_rename: new path", to_name, &to_directory);
     if (error != WASI_SUCCESS)
         return error;
     return wasi_errno_of(
-        vfs_rename(from_directory, from_name.text, from_name.length, to_directory, to_name->text, to_name->length));
+        vfs_rename(from_directory, from_name->text, from_name->length, to_directory, to_name->text, to_name->length));
 }
 
 uint32_t wasi_path_symlink(struct instance *instance, uint32_t target, uint32_t target_length, uint32_t fd,
                            uint32_t path, uint32_t length)
 {
-    struct wasi_path name, *target_name = second_path(instance);
+    struct path names[PATHS], *name = &names[0], *target_name = &names[1];
     struct vfs_node *directory;
-    if (!target_name)
-        return WASI_ENOMEM;
-    enum wasi_errno error = decode_path(instance, target, target_length, "path_symlink: target", target_name);
+    enum wasi_errno error = make_room(names, PATHS);
     if (error == WASI_SUCCESS)
-        error =
-            decode_place(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", &name, &directory);
+        error = decode_path(instance, target, target_length, "path_symlink: target", target_name);
+    if (error == WASI_SUCCESS)
+        error = decode_place_into(instance, fd, WASI_RIGHT_PATH_SYMLINK, path, length, "path_symlink: path", name,
+                                  &directory);
     if (error != WASI_SUCCESS)
         return error;
-    return wasi_errno_of(vfs_make_symlink(directory, name.text, name.length, target_name->text, target_name->length));
+    return wasi_errno_of(vfs_make_symlink(directory, name->text, name->length, target_name->text, target_name->length));
 }
 
 /* ---- Opening ---- */
@@ -225,11 +241,13 @@ uint32_t wasi_path_open(struct instance *instance, uint32_t fd, uint32_t flags, 
                         uint32_t open_flags, uint64_t rights, uint64_t inheriting, uint32_t fd_flags, uint32_t result)
 {
     struct wasi *wasi = wasi_of(instance);
-    struct wasi_path name;
+    struct path name;
     struct wasi_descriptor *directory;
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_open: result");
     uint32_t new_fd;
-    enum wasi_errno error = decode_path(instance, path, length, "path_open: path", &name);
+    enum wasi_errno error = make_room(&name, 1);
+    if (error == WASI_SUCCESS)
+        error = decode_path(instance, path, length, "path_open: path", &name);
     if (error == WASI_SUCCESS)
         error = wasi_descriptor_reserve(wasi, &new_fd);
     if (error == WASI_SUCCESS)

@@ -24,7 +24,6 @@ static void destroy(struct process *process, void *state)
     for (uint32_t fd = 0; fd < wasi->capacity; fd++)
         close_descriptor(wasi, &wasi->descriptors[fd]);
     kernel_free(wasi->descriptors, wasi->capacity * sizeof *wasi->descriptors);
-    kernel_free(wasi->path, sizeof *wasi->path);
     kernel_free(wasi, sizeof *wasi);
 }
 

@@ -58,19 +58,12 @@ struct wasi_descriptor {
     struct wasi_cookies cookies;
 };
 
-/* A copy, so that what was checked is what is used. */
-struct wasi_path {
-    size_t length;
-    char text[VFS_PATH_BYTES];
-};
-
 struct wasi {
     struct process *process;
     struct wasi_descriptor *descriptors;
     uint32_t capacity;
     uint32_t lowest_free; /* no free descriptor is below; a hint */
     uint64_t start_time;  /* monotonic */
-    struct wasi_path *path; /* for calls with two; NULL before the first of them */
 };
 
 #define WASI_DESCRIPTORS_LIMIT 65536

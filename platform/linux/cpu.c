@@ -8,6 +8,7 @@
 #include "kernel/sanitizer.h"
 #include "engine/base.h"
 #include "engine/compile.h"
+#include "kernel/lock.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -74,6 +75,13 @@ void platform_relax(uint32_t round)
         sched_yield();
     else
         __builtin_ia32_pause();
+}
+
+/* Pages that are not touched cost nothing, and the C library's functions take what they like; AddressSanitizer needs
+ * far more. */
+size_t platform_kernel_stack_bytes(void)
+{
+    return KERNEL_CHECKS ? 128 << 10 : 16 << 10;
 }
 
 size_t platform_xsave_bytes(void)

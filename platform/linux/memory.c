@@ -183,6 +183,14 @@ enum status platform_commit(void *address, size_t bytes, enum protection protect
     return done ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+/* Linux gives a page at any moment. */
+enum status platform_populate(void *address, size_t bytes)
+{
+    (void)address;
+    (void)bytes;
+    return STATUS_OK;
+}
+
 void platform_decommit(void *address, size_t bytes)
 {
     if (bytes == 0)

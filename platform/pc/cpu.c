@@ -235,6 +235,11 @@ const char *platform_cpu_name(void)
     return cpu_details.name;
 }
 
+size_t platform_kernel_stack_bytes(void)
+{
+    return 12 << 10;
+}
+
 size_t platform_xsave_bytes(void)
 {
     return cpu_details.xsave_bytes;

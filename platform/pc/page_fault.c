@@ -105,6 +105,11 @@ static uint64_t *page_entry(uint64_t address, enum fault_result *result) REQUIRE
     return page_entry_below(entry, level, address, &parent, result);
 }
 
+static uint64_t present(uint64_t frame, uint64_t committed)
+{
+    return frame | (committed & ENTRY_PROTECTION) | ENTRY_PRESENT | ENTRY_ACCESSED;
+}
+
 /* The first touch of a committed page: a zeroed frame. */
 static enum fault_result fault_in_frame(uint64_t *entry, uint64_t *parent, uint64_t address) REQUIRES(region)
 {
@@ -112,7 +117,7 @@ static enum fault_result fault_in_frame(uint64_t *entry, uint64_t *parent, uint6
     if (frame == NO_FRAME)
         return FAULT_OUT_OF_MEMORY;
     frame_zero(frame, FRAME_BYTES);
-    entry_set(entry, frame | (*entry & ENTRY_PROTECTION) | ENTRY_PRESENT | ENTRY_ACCESSED);
+    entry_set(entry, present(frame, *entry));
     if (!in_small_arena(address)) {
         *parent += UINT64_C(1) << ENTRY_TOUCHED_SHIFT;
         if ((*parent & ENTRY_TOUCHED_MASK) >> ENTRY_TOUCHED_SHIFT >= PAGING_PROMOTE_FAULTS)
@@ -245,6 +250,31 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
         if (done)
             return result;
     }
+}
+
+/* ---- Before the first touch ---- */
+
+static bool populate_page(uint64_t address) REQUIRES(region)
+{
+    enum fault_result result;
+    uint64_t *entry = page_entry(address, &result);
+    if (!entry || *entry & ENTRY_PRESENT)
+        return entry;
+    uint64_t frame = frame_allocate(is_promised(address) ? FRAME_PROMISED : FRAME_GUEST);
+    if (frame != NO_FRAME)
+        entry_set(entry, present(frame, *entry));
+    return frame != NO_FRAME;
+}
+
+bool paging_populate(uint64_t start, uint64_t bytes)
+{
+    bool done = true;
+    for (uint64_t address = start; done && address < start + bytes; address += FRAME_BYTES) {
+        region_acquire(address);
+        done = populate_page(address);
+        region_release(address);
+    }
+    return done;
 }
 
 /* ---- Faults ---- */

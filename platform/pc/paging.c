@@ -387,7 +387,7 @@ enum status paging_protect(uint64_t start, uint64_t bytes, enum protection prote
 
 /* ---- Taking away: entries are cleared and collected, all CPUs forget the range, then what was there is freed ---- */
 
-#define COLLECTED_MAXIMUM 32
+#define COLLECTED_MAXIMUM 12 /* it lies on kernel stacks */
 
 struct collection {
     uint64_t start, bytes; /* what is to be forgotten */

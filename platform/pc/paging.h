@@ -47,6 +47,9 @@ void paging_decommit(uint64_t start, uint64_t bytes);
 bool paging_renew(uint64_t start, uint64_t bytes, uint32_t kept);
 bool paging_renew_window(uint64_t start, uint64_t bytes, uint32_t window);
 
+/* What a first touch of each page would do, but contents are arbitrary. False: no frame, and part of it is done. */
+bool paging_populate(uint64_t start, uint64_t bytes);
+
 enum fault_result {
     FAULT_RESOLVED,
     FAULT_INVALID,      /* nothing there, or not that way */

@@ -382,6 +382,11 @@ enum status platform_commit(void *address, size_t bytes, enum protection protect
     return paging_commit((uint64_t)address, bytes, protection);
 }
 
+enum status platform_populate(void *address, size_t bytes)
+{
+    return paging_populate((uint64_t)address, bytes) ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 enum status platform_protect(void *address, size_t bytes, enum protection protection)
 {
     return bytes > 0 ? paging_protect((uint64_t)address, bytes, protection) : STATUS_OK;

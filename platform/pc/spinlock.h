@@ -30,21 +30,11 @@ static inline void spin(void)
     tlb_serve();
 }
 
-/* What a lock is held for needs less of the stack. */
-#define SPINLOCK_STACK_BYTES 3072
-
-/* The stack may go on in a page that nobody touched yet, and to give that page a frame takes locks. */
-static inline void spinlock_prepare_stack(void)
-{
-    __asm__ volatile("orb $0, %c0(%%rsp)" ::"i"(-SPINLOCK_STACK_BYTES) : "memory", "cc");
-}
-
 static inline void spinlock_acquire(struct spinlock *lock) ACQUIRES(*lock);
 static inline void spinlock_release(struct spinlock *lock) RELEASES(*lock);
 
 NO_LOCK_ANALYSIS static inline void spinlock_acquire(struct spinlock *lock)
 {
-    spinlock_prepare_stack();
     bool interrupts = interrupts_disable();
     while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE) && !tlb_is_alone()) {
         while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) && !tlb_is_alone())

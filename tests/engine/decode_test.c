@@ -122,8 +122,9 @@ static void check_constants(void)
     CHECK(constant->kind == CONSTANT_VALUE && constant->bits[0] == 47 && constant->type == VALUE_I64);
     constant = module->globals[3].initializer;
     CHECK(constant->kind == CONSTANT_CODE);
-    uint64_t value[2];
-    constant_evaluate(module, constant, &(struct constant_environment){.read_global = global_plus_100}, value);
+    uint64_t value[2], values[CONSTANT_DEPTH_MAXIMUM][2];
+    constant_evaluate(module, constant,
+                      &(struct constant_environment){.values = values, .read_global = global_plus_100}, value);
     CHECK(value[0] == 100 * 3 + 101);
     constant = module->globals[4].initializer;
     CHECK(constant->kind == CONSTANT_GLOBAL_GET && constant->index == 0);

@@ -127,8 +127,8 @@ static void check_constants(const struct module *module)
 {
     for (uint32_t i = module->global_import_count; i < module->global_count; i++) {
         if (module->globals[i].initializer->kind == CONSTANT_CODE) {
-            struct constant_environment environment = {module, read_global, function_reference, make_object};
-            uint64_t value[2];
+            uint64_t value[2], values[CONSTANT_DEPTH_MAXIMUM][2];
+            struct constant_environment environment = {module, values, read_global, function_reference, make_object};
             constant_evaluate(module, module->globals[i].initializer, &environment, value);
         }
     }

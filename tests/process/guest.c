@@ -674,37 +674,6 @@ static void opens(void)
     tessera_handle_close((uint32_t)weak);
 }
 
-/* Programs that wait, at once: what the machine uses for each, its own pages included. Needs the system's handle. */
-static void alive(int count)
-{
-    struct tessera_system_information before = {0}, after = {0};
-    uint32_t *processes = calloc((size_t)count, sizeof(*processes)), never = event(), started = event();
-    EXPECT(run("exit", "0") == 0);
-    tessera_system_information(TESSERA_SYSTEM, &before, sizeof(before));
-    for (int i = 0; i < count && !failures; i++) {
-        uint32_t handles[] = {duplicate(started), duplicate(never)};
-        struct description description = describe("wait", NULL);
-        add(&description, "handle", "started");
-        add(&description, "handle", "never");
-        add(&description, "objects", "4096");
-        add(&description, "handles", "4");
-        add(&description, "threads", "1");
-        add(&description, "share", "1");
-        int32_t process = create(&description, handles, 2);
-        EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
-        processes[i] = (uint32_t)process;
-        tessera_wait_one(started, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER);
-        tessera_event_clear(started);
-    }
-    tessera_system_information(TESSERA_SYSTEM, &after, sizeof(after));
-    printf("%llu bytes for each of %d\n",
-           (unsigned long long)(after.memory_used_bytes - before.memory_used_bytes) / (unsigned)count, count);
-    for (int i = 0; i < count; i++) {
-        tessera_handle_close(processes[i]);
-    }
-    free(processes);
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[0], "child") == 0) {
@@ -723,10 +692,6 @@ int main(int argc, char **argv)
         for (int i = atoi(argv[2]); i > 0 && !failures; i--) {
             EXPECT(run("exit", "1") == 1);
         }
-        return failures;
-    }
-    if (argc > 1 && strcmp(argv[1], "alive") == 0) {
-        alive(atoi(argv[2]));
         return failures;
     }
     if (argc > 1 && strcmp(argv[1], "shares") == 0) {

@@ -11,7 +11,15 @@ $(BUILD)/process-scale: $(call objects,linux,tests/process/scale.c) $(LINUX_LIBR
 TEST_FILES += $(BUILD)/process-scale
 TEST_FILES += $(BUILD)/process-cost
 
-TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/pipeline.wasm
-$(BUILD)/process/guest.wasm $(BUILD)/process/pipeline.wasm: $(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h | setup-build
+# Very many processes: minutes.
+.PHONY: scale
+scale: $(BUILD)/tessera $(BUILD)/kernel.elf $(BUILD)/process/crowd.wasm $(BUILD)/process/idle.wasm | setup-run
+	tests/process/run $(BUILD) long
+
+TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/idle.wasm
+$(BUILD)/process/idle.wasm: tests/process/idle.wat | setup-test
+	$(call SAY,WASM)
+	$(Q)wat2wasm $< -o $@
+$(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@
