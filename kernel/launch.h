@@ -46,6 +46,7 @@ struct launch {
     uint64_t timeout_nanoseconds; /* wall time; 0: none */
     bool clock_handle;            /* gets a handle to the clock: time finer than 1 ms */
     bool system_handle;           /* gets a handle to the system object: information and starting programs (the tour) */
+    bool without_streams;         /* the machine's standard streams are not given: channels, or nothing */
     uint32_t service_count; /* in the order in which they are started: each may use those before it */
     const struct launch_service *services;
     uint32_t binding_count;

@@ -123,6 +123,8 @@ static bool field_store(struct launch_description *description, const struct fie
         return parse_number(field->value, &description->repeat);
     } else if (key_is(field, "clock")) {
         return parse_flag(field->value, &description->clock_handle);
+    } else if (key_is(field, "streams")) {
+        return parse_flag(field->value, &description->streams);
     } else if (key_is(field, "system")) {
         return parse_flag(field->value, &description->system_handle);
     } else if (key_is(field, "report")) {

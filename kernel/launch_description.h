@@ -14,6 +14,8 @@
  *     memory=BYTES        limit of linear memory, decimal; 0 or no such field: none
  *     timeout=NANOSECONDS wall time limit, decimal; 0 or no such field: none
  *     clock=1             the program gets a handle to the clock; without it, it sees time in steps of 1 ms
+ *     streams=1           for process_create (sdk/tessera.h): the program gets its creator's standard streams; all others
+ *                         have them anyhow
  *     system=1            the program gets a handle to the system
  *     interface=NAME[=HANDLE]  for process_run (sdk/tessera.h), not in archives: an interface that the program may use
  *     service=PATH        a program in the archive that is started before and offers services, one for each
@@ -57,6 +59,7 @@ struct launch_description {
     uint64_t timeout_nanoseconds;
     uint64_t repeat;
     bool clock_handle;
+    bool streams;
     uint32_t interface_count;
     const char **interfaces;
     uint32_t handle_count;

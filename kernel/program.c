@@ -281,6 +281,7 @@ static bool copy_launch(struct program *program, const struct launch *from)
         .directories = copy_directories(arena, from),
         .memory_limit = program->budgeted && program->lent.memory != UINT64_MAX ? program->lent.memory : 0,
         .timeout_nanoseconds = from->timeout_nanoseconds,
+        .without_streams = from->without_streams,
     };
     program->result->outcome = LAUNCH_EXITED;
     *program->job = (struct launch_job){

@@ -492,6 +492,7 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *     argument=TEXT      one for each, argv[0] first
  *     environment=K=V    one for each
  *     directory=NAME     hand on the caller's own directory of exactly this name
+ *     streams=1          hand on the caller's own standard streams, if they are the machine's
  *     handle=NAME        the name under which the new program finds a handle; as many as there are, in their order
  *     timeout=NANOSECONDS  time limit
  * and what it may use at most, which this program may use no more, until the other one has ended:
@@ -506,7 +507,8 @@ int32_t tessera_module_load(const char *path, uint32_t length);
  *
  * Names of handles that mean something: "system", "clock" and "port" are TESSERA_SYSTEM, TESSERA_CLOCK and TESSERA_PORT,
  * too. To a client end of a port that is called as an interface, imports of that interface are bound. "stdin", "stdout"
- * and "stderr", ends of channels, are the program's standard streams; else it has this program's.
+ * and "stderr", ends of channels, are the program's standard streams. What is neither a channel nor given on by `streams`
+ * answers with ENOTCAPABLE.
  *
  * What is written to such a stream arrives as messages, in pieces of a quarter of the channel's room at most, and waits
  * when there is none; what is read are the bytes of the messages, one behind the other, whatever their length. When the

@@ -27,6 +27,7 @@ static enum status create(struct process *process, const struct creation *creati
 {
     const struct launch_description *parsed = &creation->parsed;
     struct grant *grants[HANDLES_PER_MESSAGE];
+    const struct launch *creator = process_launch(process);
     struct launch launch = {
         .name = parsed->name,
         .argument_count = parsed->argument_count,
@@ -36,6 +37,7 @@ static enum status create(struct process *process, const struct creation *creati
         .directory_count = parsed->directory_count,
         .directories = creation->directories,
         .timeout_nanoseconds = parsed->timeout_nanoseconds,
+        .without_streams = !parsed->streams || !creator || creator->without_streams,
     };
     struct program_description description = {
         .module = module_object_module(creation->module),

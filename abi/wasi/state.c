@@ -58,8 +58,8 @@ void wasi_descriptor_set(struct wasi *wasi, uint32_t fd, const struct wasi_descr
     wasi->lowest_free = fd + 1;
 }
 
-/* stdio 0 to 2, the machine's or channels, then the directories of the launch description in its order; nothing for a process that was not
- * launched. */
+/* stdio 0 to 2, the machine's or channels, or without any right, then the directories of the launch description in its
+ * order; nothing for a process that was not launched. */
 static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct launch *launch)
 {
     enum wasi_errno error = WASI_SUCCESS;
@@ -70,6 +70,8 @@ static enum wasi_errno add_initial_descriptors(struct wasi *wasi, const struct l
         descriptor.handle = wasi_stream_handle(wasi->process, stream);
         if (descriptor.handle)
             descriptor.kind = WASI_CHANNEL;
+        else if (launch->without_streams)
+            descriptor.rights = 0;
         error = wasi_descriptor_reserve(wasi, &fd);
         if (error == WASI_SUCCESS)
             wasi_descriptor_set(wasi, fd, &descriptor);
@@ -263,7 +265,8 @@ uint8_t wasi_descriptor_filetype(const struct wasi_descriptor *descriptor)
         return wasi_filetype(descriptor->node->type);
     if (descriptor->kind == WASI_CHANNEL)
         return WASI_FILETYPE_UNKNOWN;
-    return platform_stream_is_terminal(descriptor->stream) ? WASI_FILETYPE_CHARACTER_DEVICE : WASI_FILETYPE_UNKNOWN;
+    return descriptor->rights && platform_stream_is_terminal(descriptor->stream) ? WASI_FILETYPE_CHARACTER_DEVICE
+                                                                                 : WASI_FILETYPE_UNKNOWN;
 }
 
 enum wasi_errno wasi_errno_of(enum status status)

@@ -121,7 +121,7 @@ static int32_t make_stage(int count, char **words, uint32_t input, uint32_t outp
     int32_t module = tessera_module_load(path, (uint32_t)length), result = module;
     FILE *stream = open_memstream(&description, &bytes);
     if (stream) {
-        fprintf(stream, "name=%s%c", words[0], 0);
+        fprintf(stream, "name=%s%cstreams=1%c", words[0], 0, 0);
         for (int i = 0; i < count; i++)
             fprintf(stream, "argument=%s%c", words[i], 0);
         if (input) {
@@ -206,7 +206,7 @@ static int32_t make_tool(const struct tool *tool, int count, char **words)
     FILE *stream = result < 0 ? NULL : open_memstream(&description, &bytes);
     if (!stream)
         return result < 0 ? result : -TESSERA_ENOMEMORY;
-    fprintf(stream, "name=%s%c", tool->name, 0);
+    fprintf(stream, "name=%s%cstreams=1%c", tool->name, 0, 0);
     for (int i = 0; i < count; i++)
         fprintf(stream, "argument=%s%c", words[i], 0);
     for (int i = 0; i < TOOL_HANDLES && tool->handles[i] && result >= 0; i++) {

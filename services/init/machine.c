@@ -160,6 +160,7 @@ static void describe(struct launch *launch, unsigned number)
     const struct unit *unit = &manifest.units[number];
     *launch = (struct launch){.fits = true};
     add_field(launch, "name", "%s", unit->name);
+    add_field(launch, "streams", "1");
     if (!unit->arguments.count) {
         add_field(launch, "argument", "%s", unit->name);
     }

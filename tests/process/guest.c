@@ -123,6 +123,7 @@ static struct description describe(const char *what, const char *argument)
 {
     struct description description = {.length = 0};
     add(&description, "name", what);
+    add(&description, "streams", "1");
     add(&description, "argument", "child");
     add(&description, "argument", what);
     if (argument) {

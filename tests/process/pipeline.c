@@ -115,6 +115,19 @@ static int fill(void)
     return errno == EPIPE && output.revents & POLLHUP ? written : 4;
 }
 
+/* Nobody gave it a stream: none answers, and none tells whether there is a terminal behind it. */
+static int nothing(void)
+{
+    char byte = 'x';
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    for (int fd = 1; fd <= 2; fd++) {
+        if (write(fd, &byte, 1) != -1 || errno != ENOTCAPABLE || isatty(fd)) {
+            return fd;
+        }
+    }
+    return read(0, &byte, 1) != -1 || errno != ENOTCAPABLE ? 3 : poll(&input, 1, 0) == 1 && input.revents & POLLIN ? 4 : 0;
+}
+
 static int program(int argc, char **argv)
 {
     const char *what = argv[1];
@@ -124,6 +137,7 @@ static int program(int argc, char **argv)
            : strcmp(what, "first") == 0  ? first()
            : strcmp(what, "answer") == 0 ? answer()
            : strcmp(what, "fill") == 0   ? fill()
+           : strcmp(what, "none") == 0   ? nothing()
            : argc > 100                  ? 0
                                          : 99;
 }
@@ -139,7 +153,8 @@ static uint32_t start(const char *what, const char *argument, uint32_t input, ui
     const uint32_t wanted[] = {input, output, error};
     char text[256];
     uint32_t handles[3], used = 0, length = 0;
-    length += 1 + (uint32_t)snprintf(text, sizeof(text), "argument=pipeline");
+    length += 1 + (uint32_t)snprintf(text, sizeof(text), "streams=1");
+    length += 1 + (uint32_t)snprintf(text + length, sizeof(text) - length, "argument=pipeline");
     length += 1 + (uint32_t)snprintf(text + length, sizeof(text) - length, "argument=%s", what);
     length += 1 + (uint32_t)snprintf(text + length, sizeof(text) - length, "argument=%s", argument);
     for (int i = 0; i < 3; i++) {
@@ -185,6 +200,15 @@ static const char *read_all(uint32_t end)
     text[length] = 0;
     tessera_handle_close(end);
     return text;
+}
+
+/* A program gets the streams of the one that creates it by name only. */
+static void without_streams(void)
+{
+    static const char text[] = "argument=pipeline\0argument=none\0";
+    int32_t process = tessera_process_create(module, text, sizeof(text) - 1, NULL, 0);
+    EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
+    EXPECT(finish((uint32_t)process) == 0);
 }
 
 /* produce | upper | count, with much and with little room. */
@@ -301,6 +325,7 @@ int main(int argc, char **argv)
     }
     module = (uint32_t)tessera_module_load(self, sizeof(self) - 1);
     EXPECT((int32_t)module > 0);
+    without_streams();
     pipeline(0, 0);
     pipeline(2, 64);
     broken_pipe();

@@ -24,9 +24,9 @@ static int32_t run(int32_t module, const char *description, uint32_t bytes, uint
 
 int main(void)
 {
-    static const char named[] = "argument=client\0argument=from the process\0handle=" LOG;
-    static const char other[] = "argument=client\0handle=" LOG;
-    static const char alone[] = "argument=client";
+    static const char named[] = "streams=1\0argument=client\0argument=from the process\0handle=" LOG;
+    static const char other[] = "streams=1\0argument=client\0handle=" LOG;
+    static const char alone[] = "streams=1\0argument=client";
     int32_t module = tessera_module_load(PATH, sizeof PATH - 1);
     int32_t log = tessera_interface_handle(LOG, sizeof LOG - 1);
     int32_t lent = tessera_handle_duplicate((uint32_t)log, TESSERA_RIGHTS_SAME);

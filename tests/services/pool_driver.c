@@ -31,7 +31,7 @@ static uint32_t client_end(void)
     return (uint32_t)tessera_port_client_create((uint32_t)port, 1);
 }
 
-#define LIMITS "handles=64%cthreads=1%cmemory=4194304%cobjects=65536%cshare=4000%c"
+#define LIMITS "streams=1%chandles=64%cthreads=1%cmemory=4194304%cobjects=65536%cshare=4000%c"
 
 static int32_t start_member(unsigned number)
 {
@@ -39,7 +39,7 @@ static int32_t start_member(unsigned number)
     uint32_t handles[] = {(uint32_t)tessera_handle_duplicate((uint32_t)lent, TESSERA_RIGHTS_SAME), client_end()};
     int length =
         snprintf(text, sizeof text, LIMITS "argument=member%cargument=%u%chandle=port%chandle=tests:pool/pool%c", 0, 0,
-                 0, 0, 0, 0, number, 0, 0, 0);
+                 0, 0, 0, 0, 0, number, 0, 0, 0);
     return start(member, text, length, handles, 2);
 }
 
@@ -48,7 +48,7 @@ static int32_t start_client(unsigned levels)
     char text[300];
     uint32_t handles[] = {client_end()};
     int length = snprintf(text, sizeof text, LIMITS "argument=client%cargument=%u%chandle=tests:pool/pool%c", 0, 0, 0,
-                          0, 0, 0, levels, 0, 0);
+                          0, 0, 0, 0, levels, 0, 0);
     return start(client, text, length, handles, 1);
 }
 

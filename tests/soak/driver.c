@@ -128,6 +128,7 @@ static struct member *launch(struct group *group, uint32_t of_module, const char
         wire(wiring, "clock", copy(TESSERA_CLOCK));
     }
     length = add_field(text, length, "name", role);
+    length = add_field(text, length, "streams", "1");
     length = add_field(text, length, "argument", "soak");
     length = add_field(text, length, "argument", role);
     snprintf(number, sizeof(number), "%u", member->slot);

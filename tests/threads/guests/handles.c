@@ -287,7 +287,7 @@ static uint32_t module;
 static uint32_t create(const char *what, const char *more, uint32_t handle)
 {
     char text[200];
-    int length = snprintf(text, sizeof(text), "argument=child%cargument=%s%chandle=it%c%s", 0, what, 0, 0, more);
+    int length = snprintf(text, sizeof(text), "streams=1%cargument=child%cargument=%s%chandle=it%c%s", 0, 0, what, 0, 0, more);
     length += *more != 0;
     int32_t process = tessera_process_create(module, text, (uint32_t)length, &handle, 1);
     EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
