@@ -115,17 +115,18 @@ static int fill(void)
     return errno == EPIPE && output.revents & POLLHUP ? written : 4;
 }
 
-/* Nobody gave it a stream: none answers, and none tells whether there is a terminal behind it. */
+/* Nobody gave it a stream: none answers (the C library says EBADF for ENOTCAPABLE), and none tells whether there is a
+ * terminal behind it. */
 static int nothing(void)
 {
     char byte = 'x';
     struct pollfd input = {.fd = 0, .events = POLLIN};
     for (int fd = 1; fd <= 2; fd++) {
-        if (write(fd, &byte, 1) != -1 || errno != ENOTCAPABLE || isatty(fd)) {
+        if (write(fd, &byte, 1) != -1 || errno != EBADF || isatty(fd)) {
             return fd;
         }
     }
-    return read(0, &byte, 1) != -1 || errno != ENOTCAPABLE ? 3 : poll(&input, 1, 0) == 1 && input.revents & POLLIN ? 4 : 0;
+    return read(0, &byte, 1) != -1 || errno != EBADF ? 3 : poll(&input, 1, 0) == 1 && input.revents & POLLIN ? 4 : 0;
 }
 
 static int program(int argc, char **argv)
