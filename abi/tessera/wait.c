@@ -54,12 +54,11 @@ int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signa
 }
 
 /* Hold all, or none. */
-static enum status hold_items(struct instance *instance, const struct tessera_wait_item *from, struct wait_item *items,
-                              uint32_t count)
+static enum status hold_items(struct instance *instance, const uint8_t *from, struct wait_item *items, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct tessera_wait_item wanted;
-        memcpy(&wanted, &from[i], sizeof(wanted));
+        memcpy(&wanted, from + i * sizeof(wanted), sizeof(wanted)); /* at any address */
         items[i] = (struct wait_item){.wanted = wanted.wanted};
         enum status status =
             wanted.wanted & ~(uint32_t)SIGNALS_ALL
