@@ -1,6 +1,7 @@
 /* Waiting: for a few objects and with sets, by several threads, with timers, revocation, and what a set of 10,000
  * costs.
  */
+#include "engine/base.h"
 #include "kernel/wait.h"
 
 #include "kernel/account.h"
@@ -295,14 +296,16 @@ static void many(void)
         if (i == 99 || i == MANY - 1) {
             while (collect(set, records, 8)) /* all have been looked at once */
                 ;
-            uint64_t begin = now();
+            uint64_t *least = &nanoseconds[i != 99]; /* of many rounds: what else the machine does is not in it */
+            *least = UINT64_MAX;
             for (uint32_t round = 0; round < 200; round++) {
+                uint64_t begin = now();
                 object_signal(grants[1]->object, 0, SIGNAL_SIGNALED);
                 found += collect(set, records, 8);
                 object_signal(grants[1]->object, SIGNAL_SIGNALED, 0);
                 found += collect(set, records, 8);
+                *least = min_u64(*least, now() - begin);
             }
-            nanoseconds[i != 99] = (now() - begin) / 200;
         }
     }
     CHECK(found == 400);
