@@ -101,14 +101,17 @@ static enum status grow(struct handle_table *table) REQUIRES(table->lock)
     return STATUS_OK;
 }
 
-/* Grants that were revoked still have their places: take all of those out, linked by `next`. The next handle that does
- * not fit pays for it, so a table that is full of handles that work is looked at each time. */
-static struct grant *collect_revoked(struct handle_table *table) REQUIRES(table->lock)
+/* So many slots are looked at under the lock at once. */
+#define COLLECT_SLOTS 4096
+
+/* Grants that were revoked still have their places: take those from *position on out, linked by `next`, and move
+ * *position. */
+static struct grant *collect_revoked(struct handle_table *table, uint32_t *position) REQUIRES(table->lock)
 {
     struct grant *list = NULL;
-    uint32_t count = slots_of(table);
-    for (uint32_t i = 0; i < count; i++) {
-        struct handle_slot *slot = &table->slots[i];
+    uint32_t end = (uint32_t)min_u64(slots_of(table), *position + COLLECT_SLOTS);
+    for (; *position < end; ++*position) {
+        struct handle_slot *slot = &table->slots[*position];
         if (slot->number && __atomic_load_n(&slot->grant->dead, __ATOMIC_ACQUIRE)) {
             slot->grant->next = list; /* it is in no tree */
             list = slot->grant;
@@ -128,14 +131,23 @@ static void drop_all(struct grant *list)
     }
 }
 
-/* Room for `count` more handles, within the limit. *revoked: for drop_all, without the lock. */
-static enum status prepare(struct handle_table *table, uint32_t count, struct grant **revoked) REQUIRES(table->lock)
+static bool has_room(const struct handle_table *table, uint32_t count) REQUIRES(table->lock)
 {
-    *revoked = NULL;
-    if (table->count > table->limit || table->limit - table->count < count) {
-        *revoked = collect_revoked(table);
+    return table->count <= table->limit && table->limit - table->count >= count;
+}
+
+/* Room for `count` more handles, within the limit. The next handle that does not fit pays for taking out what was
+ * revoked, so a table that is full of handles that work is looked at each time; the lock is not held all the while. */
+static enum status prepare(struct handle_table *table, uint32_t count) REQUIRES(table->lock)
+{
+    for (uint32_t position = 0; !has_room(table, count) && position < slots_of(table);) {
+        struct grant *revoked = collect_revoked(table, &position);
+        spinlock_release(&table->lock);
+        drop_all(revoked);
+        thread_preemption_point();
+        spinlock_acquire(&table->lock);
     }
-    if (table->count > table->limit || table->limit - table->count < count) {
+    if (!has_room(table, count)) {
         return STATUS_LIMIT;
     }
     enum status status = STATUS_OK;
@@ -155,22 +167,19 @@ static uint32_t insert_next(struct handle_table *table, struct grant *grant) REQ
 
 enum status handle_insert(struct handle_table *table, struct grant *grant, uint32_t *number)
 {
-    struct grant *revoked;
     spinlock_acquire(&table->lock);
-    enum status status = prepare(table, 1, &revoked);
+    enum status status = prepare(table, 1);
     if (status == STATUS_OK) {
         *number = insert_next(table, grant);
     }
     spinlock_release(&table->lock);
-    drop_all(revoked);
     return status;
 }
 
 enum status handle_insert_known(struct handle_table *table, struct grant *grant, uint32_t number)
 {
-    struct grant *revoked;
     spinlock_acquire(&table->lock);
-    enum status status = prepare(table, 1, &revoked);
+    enum status status = prepare(table, 1);
     if (status == STATUS_OK && table->slots[number].number) {
         status = STATUS_EXISTS;
     }
@@ -179,7 +188,6 @@ enum status handle_insert_known(struct handle_table *table, struct grant *grant,
         slot_fill(table, &table->slots[number], grant);
     }
     spinlock_release(&table->lock);
-    drop_all(revoked);
     return status;
 }
 
@@ -255,12 +263,15 @@ static enum status grant_with(const struct handle_table *table, uint32_t number,
 
 enum status handle_duplicate(struct handle_table *table, uint32_t number, uint32_t rights, uint32_t *result)
 {
-    struct grant *source, *derived = NULL, *revoked = NULL;
+    struct grant *source, *derived = NULL;
     uint32_t needed = rights == RIGHTS_SAME ? 0 : rights;
     spinlock_acquire(&table->lock);
     enum status status = grant_with(table, number, needed | RIGHT_DUPLICATE, &source);
     if (status == STATUS_OK) {
-        status = prepare(table, 1, &revoked);
+        status = prepare(table, 1);
+    }
+    if (status == STATUS_OK) { /* the lock may have been open */
+        status = grant_with(table, number, needed | RIGHT_DUPLICATE, &source);
     }
     if (status == STATUS_OK) {
         status = grant_derive(source, rights == RIGHTS_SAME ? source->rights : rights, true, NULL, &derived);
@@ -269,7 +280,6 @@ enum status handle_duplicate(struct handle_table *table, uint32_t number, uint32
         *result = insert_next(table, derived);
     }
     spinlock_release(&table->lock);
-    drop_all(revoked);
     return status;
 }
 
@@ -352,9 +362,8 @@ void handles_taken(struct handle_table *table, const uint32_t *numbers, uint32_t
 
 enum status handles_insert(struct handle_table *table, struct grant *const *grants, uint32_t count, uint32_t *numbers)
 {
-    struct grant *revoked;
     spinlock_acquire(&table->lock);
-    enum status status = prepare(table, count, &revoked);
+    enum status status = prepare(table, count);
     for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
         numbers[i] = grant_is_revoked(grants[i]) ? 0 : insert_next(table, grants[i]);
     }
@@ -364,6 +373,5 @@ enum status handles_insert(struct handle_table *table, struct grant *const *gran
             grant_drop(grants[i]);
         }
     }
-    drop_all(revoked);
     return status;
 }
