@@ -39,10 +39,11 @@ struct pc_cpu {
 /* The records of the CPUs that were started, by number; NULL behind them. */
 extern struct pc_cpu *cpus[PLATFORM_CPUS_MAXIMUM];
 
+/* Read each time: a thread may be on another CPU after it waited. */
 static inline struct pc_cpu *pc_cpu(void)
 {
     struct pc_cpu *cpu;
-    __asm__("movq %%fs:0, %0" : "=r"(cpu));
+    __asm__ volatile("movq %%fs:0, %0" : "=r"(cpu));
     return cpu;
 }
 

@@ -360,6 +360,11 @@ static int spawn(void)
         AT();
         uint32_t handles[] = {HANDLE(tessera_handle_duplicate(board, TESSERA_RIGHTS_SAME))};
         int32_t child = tessera_process_create(module, text, (uint32_t)length, handles, 1);
+        if (child == -TESSERA_ELIMIT) { /* those whose last handle was closed have not all ended yet */
+            tessera_handle_close(handles[0]);
+            tessera_wait_many(NULL, 0, now() + MILLISECOND);
+            continue;
+        }
         CHECK(child > 0, child);
         uint32_t process = (uint32_t)child;
         AT();
