@@ -200,6 +200,7 @@ help:
 	@echo "make spec       the official WebAssembly suite, on Linux and in the booted kernel"
 	@echo "make bench      speed against rivals"
 	@echo "make bench-ipc  what processes pay to talk to each other, against Linux"
+	@echo "make bench-neighbours  what a program keeps of its share beside others that want more"
 	@echo "make tsan       the kernel with several CPUs under the thread sanitizer"
 	@echo "make scale      1,000,000 processes one after another"
 	@echo "make fuzz       random modules against other engines, libFuzzer, the random driver of the interface tessera"

@@ -15,7 +15,7 @@
 #include "kernel/trace.h"
 
 /* The arena's first block: enough for a small program's instance. */
-#define ARENA_BYTES           3584
+#define ARENA_BYTES           2560
 #define DIRECTORY_CAPACITY    8
 #define REFERENCE_CAPACITY    32
 #define HOST_REFERENCE_PLACES 32 /* a power of two */

@@ -11,7 +11,7 @@
 #include "kernel/thread.h"
 #include "kernel/vfs.h"
 
-#define ARENA_BYTES  2048
+#define ARENA_BYTES  1024
 #define FORGET_PIECE 64 /* programs, while the family's lock is held */
 
 struct named_handle {
