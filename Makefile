@@ -155,15 +155,26 @@ SYSTEM := $(BUILD)/system/init.wasm $(BUILD)/system/log.wasm $(BUILD)/system/svc
 system: $(SYSTEM)
 all: system
 
+# inih, which reads the manifest. Debian 12's version has no archive on the mirrors any more: the one of the release after it.
+INIH := $(BUILD)/sources/libinih/inih-r59
+$(INIH)/ini.c: | setup-build
+	@echo "  GET  $@"
+	$(Q)scripts/debian_source $(BUILD)/sources libinih/trixie libinih_59.orig.tar.gz > /dev/null
+MANIFEST_SOURCES := $(addprefix services/init/,inih.c manifest.c unit_file.c)
+$(BUILD)/sanitize/services/init/%.o: SANITIZE_CFLAGS += -isystem $(INIH)
+$(BUILD)/fuzz/services/init/%.o: FUZZ_CFLAGS += -isystem $(INIH)
+$(call objects,sanitize,$(MANIFEST_SOURCES)) $(call objects,fuzz,$(MANIFEST_SOURCES)): | $(INIH)/ini.c
+
 INIT_SOURCES := $(addprefix interfaces/generated/,init_manager.c) $(wildcard services/init/*.c)
 LOG_SOURCES := $(addprefix interfaces/generated/,init_names.c log_system.c) $(wildcard services/log/*.c)
 SVC_SOURCES := $(addprefix interfaces/generated/,init_client.c log_reader.c) services/tools/svc.c
-$(BUILD)/system/init.wasm: $(INIT_SOURCES)
+$(BUILD)/system/init.wasm: OPTIONS := -isystem $(INIH)
+$(BUILD)/system/init.wasm: $(INIT_SOURCES) | $(INIH)/ini.c
 $(BUILD)/system/log.wasm: $(LOG_SOURCES)
 $(BUILD)/system/svc.wasm: $(SVC_SOURCES)
 $(BUILD)/system/%.wasm: sdk/service/start.c sdk/tessera.h $(wildcard services/*/*.h interfaces/generated/*.h) | setup-build
 	$(call SAY,WASM)
-	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
+	$(Q)$(LINK_SERVICE) $(OPTIONS) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 $(BUILD)/system/manifest: services/manifest
 	$(call SAY,COPY)
 	$(Q)cp $< $@

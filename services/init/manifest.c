@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "services/init/ini.h"
+#include "services/init/unit_file.h"
 
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      (1000 * MILLISECOND)
@@ -255,11 +255,11 @@ static const char *refuse_key(struct parser *parser, const char *key)
     return parser->problem;
 }
 
-static const char *handle_key(void *context, char *section, char *key, char *value)
+static const char *handle_key(void *context, const char *key, char *value)
 {
     struct parser *parser = context;
     if (!key) {
-        return begin_unit(parser, section);
+        return begin_unit(parser, value);
     }
     struct unit *unit = &parser->manifest->units[parser->manifest->count - 1];
     for (size_t i = 0; i < LENGTH(keys); i++) {
@@ -392,7 +392,7 @@ bool manifest_parse(char *text, size_t size, struct manifest *manifest, unsigned
     struct parser parser = {.manifest = manifest, .line = line};
     const char *problem, *word;
     manifest->count = 0;
-    if (!ini_parse(text, size, handle_key, &parser, line, &problem)) {
+    if (!unit_file_parse(text, size, handle_key, &parser, line, &problem)) {
         snprintf(message, message_size, "%s", problem);
         return false;
     }

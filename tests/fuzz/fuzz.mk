@@ -13,7 +13,7 @@ $(BUILD)/fuzz/%.o: % | setup-fuzz
 	$(Q)$(CC) $(FUZZ_CFLAGS) -c $< -o $@
 $(BUILD)/fuzz/fuzz_compile: $(call objects,fuzz,$(ENGINE) $(addprefix tests/fuzz/,fuzz_compile.c generate.c generate_more.c wrap.c))
 $(BUILD)/fuzz/fuzz_component: $(call objects,fuzz,$(ENGINE) tests/fuzz/fuzz_component.c)
-$(BUILD)/fuzz/fuzz_texts: $(call objects,fuzz,$(ENGINE) $(KERNEL) $(LINUX) $(addprefix services/init/,ini.c manifest.c) \
+$(BUILD)/fuzz/fuzz_texts: $(call objects,fuzz,$(ENGINE) $(KERNEL) $(LINUX) $(MANIFEST_SOURCES) \
                             tests/fuzz/fuzz_texts.c)
 $(FUZZ):
 	$(call SAY,LINK)

@@ -43,7 +43,7 @@ static void everything(void)
                                "StartLimitBurst=5\nTimeoutStopSec=3\n"
                                "MemoryMax=16M\nHandlesMax=40\nThreadsMax=3\nCPUWeight=200\n"
                                "; another one\n"
-                               "[ web-2 ]\n"
+                               "[web-2]\n"
                                "Module=web.wasm\n"
                                "Arguments=web --name \"a b\" \\\n   c\\ d \"\" \\\"\n"
                                "Arguments=last\n"
@@ -83,7 +83,7 @@ static const struct {
     const char *part; /* of the message */
 } wrong[] = {
     {"Module=a\n", 1, "outside of a section"},
-    {"\n[a\n", 2, "not closed"},
+    {"\n[a\n", 2, "neither"},
     {"[a]\nModule\n", 2, "neither"},
     {"[a]\nModule=a\nmodule=b\n", 3, "module: no such key; did you mean Module"},
     {"[a]\nModul=a\n", 2, "no such key; did you mean Module"},
@@ -97,6 +97,7 @@ static const struct {
      "StateMemory: not a number with a unit that is known here; it takes a size"},
     {"[A]\nModule=a\n", 1, "small letters"},
     {"[]\n", 1, "small letters"},
+    {"[ a ]\n", 1, "small letters"},
     {"[-a]\n", 1, "small letters"},
     {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", 1, "31"},
     {"[a]\nModule=a\n[b]\nModule=b\n[a]\n", 5, "already"},
@@ -184,12 +185,29 @@ static void many(void)
     CHECK(!parse(text, size) && strstr(message, "64"));
 }
 
+/* No line and no name is cut where a buffer ends. */
+static void long_lines(void)
+{
+    static char text[3 << 20];
+    for (size_t length = 1; length < 5000; length += length < 300 ? 1 : 97) {
+        size_t size = (size_t)sprintf(text, "[a]\nModule=a\nDescription=b \\\n%0*u\nArguments=%0*u", (int)length, 1,
+                                      (int)length, 2);
+        CHECK(parse(text, size) && strlen(manifest.units[0].description) == length + 4);
+        CHECK(manifest.units[0].arguments.count == 1 && strlen(manifest.units[0].arguments.items[0]) == length);
+        sprintf(text, "[%0*u]\nModule=a", (int)length, 1);
+        CHECK(parse(text, strlen(text)) == (length <= MANIFEST_NAME));
+    }
+    sprintf(text, "[a]\nDescription=%02000000u\nModule=a\n", 1);
+    CHECK(!parse(text, strlen(text)) && line == 2 && strstr(message, "megabyte"));
+}
+
 int main(void)
 {
     everything();
     refusals();
     damage();
     many();
+    long_lines();
     free(copy);
     return failures != 0;
 }

@@ -1,6 +1,6 @@
 # The service manager's own parts, natively.
-$(BUILD)/tests/supervision/manifest_test: $(call objects,sanitize,services/init/ini.c services/init/manifest.c)
-$(BUILD)/tests/supervision/supervisor_test: $(call objects,sanitize,services/init/ini.c services/init/manifest.c \
+$(BUILD)/tests/supervision/manifest_test: $(call objects,sanitize,$(MANIFEST_SOURCES))
+$(BUILD)/tests/supervision/supervisor_test: $(call objects,sanitize,$(MANIFEST_SOURCES) \
                                               services/init/supervisor.c)
 
 $(BUILD)/tests/supervision/ring_test: $(call objects,sanitize,services/log/ring.c)
