@@ -150,7 +150,7 @@ $(SERVICE_EXAMPLES:%=$(BUILD)/examples/%.wasm): $(wildcard interfaces/generated/
 
 # The system: services/NAME/*.c with the bindings of its interfaces, and the tools of services/tools. The manifest says what
 # of it runs.
-SYSTEM := $(BUILD)/system/init.wasm $(BUILD)/system/log.wasm $(BUILD)/system/svc.wasm $(BUILD)/system/manifest
+SYSTEM := $(patsubst %,$(BUILD)/system/%.wasm,init log svc ps top kill) $(BUILD)/system/manifest
 .PHONY: system
 system: $(SYSTEM)
 all: system
@@ -172,6 +172,7 @@ $(BUILD)/system/init.wasm: OPTIONS := -isystem $(INIH)
 $(BUILD)/system/init.wasm: $(INIT_SOURCES) | $(INIH)/ini.c
 $(BUILD)/system/log.wasm: $(LOG_SOURCES)
 $(BUILD)/system/svc.wasm: $(SVC_SOURCES)
+$(foreach tool,ps top kill,$(BUILD)/system/$(tool).wasm): $(BUILD)/system/%.wasm: services/tools/%.c services/tools/processes.c
 $(BUILD)/system/%.wasm: sdk/service/start.c sdk/tessera.h $(wildcard services/*/*.h interfaces/generated/*.h) | setup-build
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(OPTIONS) $(filter-out sdk/%,$(filter %.c,$^)) -o $@

@@ -188,11 +188,9 @@ static const struct tool {
     uint32_t rights;                   /* to the system; to the others: all */
 } tools[] = {
     {"svc", "/system/svc.wasm", {"tessera:init/status", "tessera:init/control", "tessera:log/reader"}, 0},
-    {"kill",
-     "/system/svc.wasm",
-     {"tessera:init/status", "tessera:init/control", "system"},
-     TESSERA_RIGHT_MANAGE | TESSERA_RIGHT_TRANSFER},
-    {"ps", EXAMPLES "/ps.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_TRANSFER},
+    {"ps", "/system/ps.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_TRANSFER},
+    {"top", "/system/top.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_TRANSFER},
+    {"kill", "/system/kill.wasm", {"system"}, TESSERA_RIGHT_INSPECT | TESSERA_RIGHT_MANAGE | TESSERA_RIGHT_TRANSFER},
 };
 
 /* A process that has the handles of the tool and the words as arguments; negative: an error. */
@@ -212,9 +210,8 @@ static int32_t make_tool(const struct tool *tool, int count, char **words)
     for (int i = 0; i < TOOL_HANDLES && tool->handles[i] && result >= 0; i++) {
         result = tessera_handle_named(tool->handles[i], (uint32_t)strlen(tool->handles[i]));
         if (result > 0)
-            result = tessera_handle_duplicate((uint32_t)result, strcmp(tool->handles[i], "system") == 0
-                                                                    ? tool->rights
-                                                                    : TESSERA_RIGHTS_SAME);
+            result = tessera_handle_duplicate(
+                (uint32_t)result, strcmp(tool->handles[i], "system") == 0 ? tool->rights : TESSERA_RIGHTS_SAME);
         if (result > 0) {
             handles[handle_count++] = (uint32_t)result;
             fprintf(stream, "handle=%s%c", tool->handles[i], 0);
@@ -260,10 +257,12 @@ static const struct command {
     {"memory", "how much there is", show_memory},
     {"examples", "the programs that can be run", show_examples},
     {"run", "run NAME with arguments: run hello world, run primes 1000000, run crash divide", run},
-    {"pipe", "the same for several, each reading what the one before writes: pipe hello one two one | words", run_pipeline},
-    {"ps", "what runs, and what it uses; ps 1 says so every second", run_tool},
+    {"pipe", "the same for several, each reading what the one before writes: pipe hello one two one | words",
+     run_pipeline},
+    {"ps", "what runs, and what it uses", run_tool},
+    {"top", "what uses the CPUs, every two seconds until Enter; top 1 every second, top 1 5 five times", run_tool},
     {"svc", "services: svc; svc log; svc start, stop, restart, kill UNIT; svc replace UNIT MODULE", run_tool},
-    {"kill", "kill a service by its name, or any process by its number: see what ps and svc say", run_tool},
+    {"kill", "end a process by its name or number, as ps shows them; services come back", run_tool},
     {"exit", "power off", NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -6,9 +6,7 @@
  *     svc log [COUNT]               the last entries of the log
  *     svc shutdown [STATUS]
  *
- * It needs client ends of tessera:init/status and control, and for `log` of tessera:log/reader. Under the name `kill`
- * it takes a unit, or the number of any process; for one that is no unit's it needs the system's handle with the right
- * MANAGE. */
+ * It needs client ends of tessera:init/status and control, and of tessera:log/reader. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +14,7 @@
 
 #include "interfaces/generated/init_client.h"
 #include "interfaces/generated/log_reader.h"
-#include "sdk/tessera.h"
+#include "services/tools/tool.h"
 
 static const char *const states[] = {"down", "idle", "waiting", "running", "stopping", "delayed", "ended", "failed"};
 static const char *const levels[] = {"debug", "info", "warning", "error"};
@@ -35,7 +33,7 @@ static int show_units(void)
 {
     status_list_unit_t units;
     if (!get_units(&units)) {
-        return 1;
+        return TOOL_FAILED;
     }
     printf("%-16s %-9s %7s %7s %10s %6s %9s  %s\n", "unit", "state", "process", "starts", "since", "status", "back in",
            "description");
@@ -71,31 +69,33 @@ static void show_entry(const reader_entry_t *entry)
     putchar('\n');
 }
 
-static int show_log(const char *wanted)
+/* The last `shown` entries. */
+static int show_log(uint64_t shown)
 {
     reader_entry_t *all = NULL;
-    size_t count = 0, shown = wanted ? strtoul(wanted, NULL, 10) : SIZE_MAX;
+    size_t count = 0;
     uint64_t next = 0;
     for (;;) {
         reader_list_entry_t part;
         reader_problem_t problem;
         if (!reader_read(next, &part, &problem)) {
             fprintf(stderr, "svc: there is no log, or we may not read it\n");
-            return 1;
+            return TOOL_FAILED;
         }
         if (!part.len) {
             break;
         }
         all = realloc(all, (count + part.len) * sizeof(*all));
         if (!all) {
-            return 1;
+            fprintf(stderr, "svc: out of memory\n");
+            return TOOL_FAILED;
         }
         memcpy(all + count, part.ptr, part.len * sizeof(*all));
         count += part.len;
         next = all[count - 1].number + 1;
     }
     qsort(all, count, sizeof(*all), by_time);
-    for (size_t i = shown < count ? count - shown : 0; i < count; i++) {
+    for (size_t i = shown < count ? count - (size_t)shown : 0; i < count; i++) {
         show_entry(&all[i]);
     }
     return 0;
@@ -103,12 +103,12 @@ static int show_log(const char *wanted)
 
 static int result(bool done, control_problem_t problem, const char *unit)
 {
-    static const char *const texts[] = {"no such unit", "the module cannot be read, or is refused",
+    static const char *const texts[] = {"no such unit; `svc` lists them", "the module cannot be read, or is refused",
                                         "there is no service manager, or we may not tell it anything"};
     if (!done) {
         fprintf(stderr, "svc: %s: %s\n", unit, texts[problem]);
     }
-    return done ? 0 : 1;
+    return done ? 0 : TOOL_FAILED;
 }
 
 typedef bool simple_command(init_client_string_t *name, control_problem_t *problem);
@@ -131,81 +131,65 @@ static int run_command(simple_command *command, char *unit)
     return result(command(&name, &problem), problem, unit);
 }
 
-/* Any process, by the system's handle. */
-static int kill_process(uint32_t number)
+static const char usage[] =
+    "Usage: svc\n"
+    "       svc start|stop|restart|kill UNIT\n"
+    "       svc replace UNIT MODULE\n"
+    "       svc log [COUNT]\n"
+    "       svc shutdown [STATUS]\n\n"
+    "How the units of the service manager are; what they shall do; the last entries of the log;\n"
+    "the end of everything.\n";
+
+static int wrong_words(void)
 {
-    int32_t process = tessera_process_open(TESSERA_SYSTEM, number);
-    if (process < 0) {
-        fprintf(stderr, "kill: process %u: %s\n", (unsigned)number,
-                process == -TESSERA_ENOTFOUND ? "there is none" : "we may not");
-        return 1;
-    }
-    tessera_process_kill((uint32_t)process);
-    tessera_handle_close((uint32_t)process);
-    return 0;
+    fputs(usage, stderr);
+    return TOOL_USAGE;
 }
 
-/* `kill` WHAT: a unit, or the number of a process. The manager is told of one of its units'. */
-static int kill_named(char *what)
+static int replace(char *unit, char *path)
 {
-    char *end, name[64];
-    status_list_unit_t units;
-    unsigned long process = strtoul(what, &end, 10);
-    if (*end || !process) {
-        return run_command(control_kill, what);
-    }
-    if (process > UINT32_MAX || !get_units(&units)) {
-        return 1;
-    }
-    for (size_t i = 0; i < units.len; i++) {
-        if (units.ptr[i].process == process) {
-            snprintf(name, sizeof(name), "%.*s", (int)units.ptr[i].name.len, (char *)units.ptr[i].name.ptr);
-            return run_command(control_kill, name);
-        }
-    }
-    status_list_unit_free(&units);
-    return kill_process((uint32_t)process);
+    init_client_string_t name, module;
+    control_problem_t problem;
+    init_client_string_set(&name, unit);
+    init_client_string_set(&module, path);
+    return result(control_replace(&name, &module, &problem), problem, unit);
 }
 
-static bool named_kill(const char *path)
+static int shut_down(int32_t status)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    return strcmp(name, "kill") == 0 || strcmp(name, "kill.wasm") == 0;
+    control_problem_t problem;
+    return result(control_shut_down(status, &problem), problem, "shutdown");
 }
 
-static int usage(void)
+/* `log` and `shutdown`, which may have a number; `*number` is what counts without it. */
+static bool has_number(int count, char **words, uint64_t maximum, uint64_t *number)
 {
-    fprintf(stderr,
-            "usage: svc [start|stop|restart|kill UNIT | replace UNIT MODULE | log [COUNT] | shutdown [STATUS]]\n");
-    return 2;
+    return count == 2 || (count == 3 && tool_number(words[2], 0, maximum, number));
 }
 
 int main(int count, char **words)
 {
-    control_problem_t problem;
-    if (count && named_kill(words[0])) {
-        return count == 2 ? kill_named(words[1]) : usage();
+    uint64_t entries = UINT64_MAX, status = 0;
+    if (tool_wants_help(count, words)) {
+        fputs(usage, stdout);
+        return 0;
     }
     if (count < 2) {
         return show_units();
     }
     if (strcmp(words[1], "log") == 0) {
-        return show_log(count > 2 ? words[2] : NULL);
+        return has_number(count, words, UINT64_MAX, &entries) ? show_log(entries) : wrong_words();
     }
     if (strcmp(words[1], "shutdown") == 0) {
-        return result(control_shut_down(count > 2 ? atoi(words[2]) : 0, &problem), problem, "shutdown");
+        return has_number(count, words, 255, &status) ? shut_down((int32_t)status) : wrong_words();
     }
     if (strcmp(words[1], "replace") == 0 && count == 4) {
-        init_client_string_t name, module;
-        init_client_string_set(&name, words[2]);
-        init_client_string_set(&module, words[3]);
-        return result(control_replace(&name, &module, &problem), problem, words[2]);
+        return replace(words[2], words[3]);
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && count == 3; i++) {
         if (strcmp(words[1], commands[i].name) == 0) {
             return run_command(commands[i].command, words[2]);
         }
     }
-    return usage();
+    return wrong_words();
 }
