@@ -128,6 +128,8 @@ struct thread {
 
     struct message *dropped_messages; /* to be destroyed by the channel.c that is at it further out */
     bool drops_messages;
+    bool ends_programs;
+    struct program *ended_programs; /* likewise, of program.c */
     struct message *held_message; /* message_hold */
 
     /* What kernel_exception gives to the trap entry. */

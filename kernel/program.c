@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/account.h"
+#include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/launch_job.h"
@@ -27,9 +28,10 @@ struct program {
     struct process *process; /* while there is one */
     uint32_t id;
 
-    struct process *starter; /* under the family's lock; NULL: he is gone, or nobody pays */
+    struct process *starter;         /* under the family's lock; NULL: he is gone, or nobody pays */
     struct program *next, *previous; /* of that starter; the same lock */
-    struct account *account; /* of the starter, that pays for its objects */
+    struct program *ended_next;      /* in the list of the thread that ends it: end_unstarted */
+    struct account *account;         /* of the starter, that pays for its objects */
     struct program_budget lent;
     bool budgeted; /* by a starter, who may be gone */
     bool attached; /* to a process that is not made of it: `result` is all that it has of the last part */
@@ -207,26 +209,6 @@ static void leave_family(struct program *program)
     }
 }
 
-void program_forget_starter(struct process *process)
-{
-    bool more = true;
-    while (more) {
-        spinlock_acquire(&family_lock);
-        struct program *child = process->children;
-        for (uint32_t i = 0; child && i < FORGET_PIECE; i++) {
-            child->starter = NULL;
-            child = child->next;
-        }
-        process->children = child;
-        if (child) {
-            child->previous = NULL;
-        }
-        more = child != NULL;
-        spinlock_release(&family_lock);
-        thread_preemption_point();
-    }
-}
-
 /* ---- Making one ---- */
 
 static const char *copy_text(struct arena *arena, const char *text)
@@ -284,8 +266,8 @@ static bool copy_launch(struct program *program, const struct launch *from)
         .without_streams = from->without_streams,
     };
     program->result->outcome = LAUNCH_EXITED;
-    *program->job = (struct launch_job){
-        .launch = launch, .result = program->result, .module = program->module, .program = program};
+    *program->job =
+        (struct launch_job){.launch = launch, .result = program->result, .module = program->module, .program = program};
     return launch->name && launch->arguments && launch->environment && launch->directories;
 }
 
@@ -307,8 +289,8 @@ enum status program_create(struct process *starter, const struct program_descrip
                            struct object **result)
 {
     struct object *object;
-    enum status status = object_allocate(OBJECT_PROCESS, sizeof(struct program), starter ? starter->account : NULL, 0,
-                                         &object);
+    enum status status =
+        object_allocate(OBJECT_PROCESS, sizeof(struct program), starter ? starter->account : NULL, 0, &object);
     if (status != STATUS_OK) {
         return status;
     }
@@ -356,17 +338,23 @@ __attribute__((noinline)) static void log_refusal(const struct program *program)
 {
     char line[sizeof(program->result->message) + 128];
     if (program->result->outcome == LAUNCH_REFUSED) {
-        size_t length = format_text(line, sizeof(line), "%.100s: %s\n", program->launch->name, program->result->message);
+        size_t length =
+            format_text(line, sizeof(line), "%.100s: %s\n", program->launch->name, program->result->message);
         platform_log(line, min_u64(length, sizeof(line) - 1));
     }
 }
 
-/* What became of it; who waits for the end hears of that. */
-static void tell_end(struct program *program, const struct launch_result *result)
+/* What became of it: nobody looks before the next. */
+static void note_end(struct program *program)
 {
-    program->outcome = result->outcome;
-    program->exit_status = result->exit_status;
-    program->trap = result->trap;
+    program->outcome = program->result->outcome;
+    program->exit_status = program->result->exit_status;
+    program->trap = program->result->trap;
+}
+
+/* Who waits for the end hears of it. */
+static void tell_end(struct program *program)
+{
     spinlock_acquire(&program->object.lock);
     program->state = PROGRAM_ENDED;
     object_signal_locked(&program->object, 0, SIGNAL_EXITED);
@@ -376,9 +364,7 @@ static void tell_end(struct program *program, const struct launch_result *result
 /* There is no process (any more): all but the object goes. */
 static void end(struct program *program)
 {
-    struct launch_result result = {.outcome = program->result->outcome,
-                                   .exit_status = program->result->exit_status,
-                                   .trap = program->result->trap};
+    note_end(program);
     log_refusal(program);
     drop_grants(program);
     for (uint32_t i = 0; i < program->launch->directory_count; i++) {
@@ -387,7 +373,7 @@ static void end(struct program *program)
     compiled_module_release(program->module);
     arena_release(&program->arena);
     leave_family(program);
-    tell_end(program, &result);
+    tell_end(program);
 }
 
 static void run(void *argument)
@@ -410,10 +396,32 @@ static bool claim(struct program *program)
     return claimed;
 }
 
+static void set_trapped(struct program *program, enum trap trap)
+{
+    program->result->outcome = LAUNCH_TRAPPED;
+    program->result->trap = trap;
+}
+
+/* One that was claimed. A handle that it was to get may be the last one to another program that was not started, and so
+ * on at any depth: those are put to the list of the thread that is at it already, and the stack stays flat. */
 static void end_unstarted(struct program *program, enum trap trap)
 {
-    *program->result = (struct launch_result){.outcome = LAUNCH_TRAPPED, .trap = trap};
-    end(program);
+    struct thread *thread = thread_current();
+    set_trapped(program, trap);
+    object_acquire(&program->object);
+    program->ended_next = thread->ended_programs;
+    thread->ended_programs = program;
+    if (thread->ends_programs) {
+        return;
+    }
+    thread->ends_programs = true;
+    while ((program = thread->ended_programs)) {
+        thread->ended_programs = program->ended_next;
+        end(program);
+        object_release(&program->object);
+        thread_preemption_point();
+    }
+    thread->ends_programs = false;
 }
 
 enum status program_start(struct object *object)
@@ -444,6 +452,41 @@ void program_kill(struct object *object)
         process_request_end(program->process, TRAP_KILLED);
     }
     spinlock_release(&object->lock);
+}
+
+/* Some of the process's children, by `next`, with a reference each; they are nobody's now. */
+static struct program *forget_piece(struct process *process)
+{
+    struct program *list = NULL;
+    spinlock_acquire(&family_lock);
+    for (uint32_t i = 0; process->children && i < FORGET_PIECE; i++) {
+        struct program *child = process->children;
+        process->children = child->next;
+        child->starter = NULL;
+        object_acquire(&child->object);
+        child->next = list;
+        list = child;
+    }
+    if (process->children) {
+        process->children->previous = NULL;
+    }
+    spinlock_release(&family_lock);
+    return list;
+}
+
+void program_forget_starter(struct process *process)
+{
+    for (struct program *list; (list = forget_piece(process));) {
+        while (list) {
+            struct program *child = list;
+            list = child->next;
+            if (claim(child)) {
+                end_unstarted(child, TRAP_KILLED);
+            }
+            object_release(&child->object);
+        }
+        thread_preemption_point();
+    }
 }
 
 /* Into the table; at the number that programs know, if there is one for the name. */
@@ -536,7 +579,8 @@ enum status program_attach(struct launch_result *result, struct program **progra
 
 void program_detach(struct program *program)
 {
-    tell_end(program, program->result);
+    note_end(program);
+    tell_end(program);
     object_release(&program->object);
 }
 
@@ -606,7 +650,8 @@ void process_object_destroy(struct object *object)
 {
     struct program *program = program_of(object);
     if (claim(program)) { /* it never had a handle */
-        end_unstarted(program, TRAP_KILLED);
+        set_trapped(program, TRAP_KILLED);
+        end(program);
     }
     object_free(object);
 }

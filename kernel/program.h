@@ -5,7 +5,8 @@
  * (launch_job_run). Its object outlives the process and is small: state, outcome, exit status.
  *
  * What a program may use at most is taken from what its starter may use, and given back when it ends. With the last
- * handle to it a program is killed: whoever dies takes along what only he could control. */
+ * handle to it a program is killed: whoever dies takes along what only he could control; and, whoever has a handle,
+ * those that were not started with their starter. */
 #ifndef KERNEL_PROGRAM_H
 #define KERNEL_PROGRAM_H
 
@@ -77,7 +78,8 @@ enum status program_enter(struct program *program, struct process *process);
 void program_leave(struct program *program);
 
 /* ---- For process.c ---- */
-/* The process is gone: its children owe it nothing any more. */
+/* The process is gone: its children owe it nothing any more. Those that were not started end: handles to them may be
+ * where nobody can reach them, in what such a program was to get itself. */
 void program_forget_starter(struct process *process);
 
 /* The handle that a process was started with under a name; 0: none. It may have been closed since. */

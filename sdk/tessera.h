@@ -518,7 +518,8 @@ TESSERA_IMPORT(process_create)
 int32_t tessera_process_create(uint32_t module, const char *description, uint32_t bytes, const uint32_t *handles,
                                uint32_t count);
 
-/* Let it run. Needs EXECUTE. -TESSERA_EBUSY: it was started, or killed. */
+/* Let it run. Needs EXECUTE. -TESSERA_EBUSY: it was started, or killed. One that was not started ends with the program that
+ * made it. */
 TESSERA_IMPORT(process_start)
 int32_t tessera_process_start(uint32_t process);
 

@@ -3,6 +3,10 @@
 
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
+#include "kernel/guest_copy.h"
+#include "kernel/thread.h"
+
+#define COPY_PIECE_BYTES 262144
 
 #define SAME(guests, kernels) _Static_assert((uint32_t)(guests) == (uint32_t)(kernels), "the guests' number is another")
 
@@ -56,6 +60,19 @@ int32_t tessera_error(enum status status)
     default:
         return -TESSERA_EIO;
     }
+}
+
+bool caller_copy(void *to, const void *from, uint32_t bytes)
+{
+    uint32_t piece;
+    for (uint32_t done = 0; done < bytes; done += piece) {
+        piece = (uint32_t)min_u64(bytes - done, COPY_PIECE_BYTES);
+        if (guest_copy((uint8_t *)to + done, (const uint8_t *)from + done, piece)) {
+            return false;
+        }
+        thread_preemption_point();
+    }
+    return true;
 }
 
 int32_t caller_give(struct instance *instance, enum status status, struct object *object)

@@ -5,14 +5,11 @@
 #include "abi/tessera/tessera.h"
 #include "engine/base.h"
 #include "engine/limits.h"
-#include "kernel/guest_copy.h"
 #include "kernel/heap.h"
 #include "kernel/launch_description.h"
 #include "kernel/module_cache.h"
-#include "kernel/thread.h"
 
-#define PATH_BYTES       1024
-#define COPY_PIECE_BYTES 262144
+#define PATH_BYTES 1024
 
 static int32_t share(struct instance *instance, const uint8_t *bytes, size_t size, const char *name)
 {
@@ -24,20 +21,6 @@ static int32_t share(struct instance *instance, const uint8_t *bytes, size_t siz
         status = module_object_create(instance->process->account, module, size, &object);
     }
     return caller_give(instance, status, object);
-}
-
-/* False: a page of the caller's could not be read. He does not end there, since the copy has to be freed. */
-static bool copy_from_guest(uint8_t *to, const uint8_t *from, uint32_t length)
-{
-    uint32_t piece;
-    for (uint32_t done = 0; done < length; done += piece) {
-        piece = (uint32_t)min_u64(length - done, COPY_PIECE_BYTES);
-        if (guest_copy(to + done, from + done, piece)) {
-            return false;
-        }
-        thread_preemption_point();
-    }
-    return true;
 }
 
 /* The bytes are copied first: the caller's other threads could change them while they are read. */
@@ -52,7 +35,7 @@ int32_t host_module_create(struct instance *instance, uint32_t bytes, uint32_t l
         return -TESSERA_ENOMEMORY;
     }
     int32_t result = -TESSERA_ENOMEMORY;
-    if (copy_from_guest(copy, from, length)) {
+    if (caller_copy(copy, from, length)) {
         result = share(instance, copy, length, "module");
     }
     kernel_free(copy, length);

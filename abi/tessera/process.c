@@ -72,9 +72,9 @@ static enum status decode_and_create(struct process *process, struct creation *c
 {
     const struct launch_description *parsed = &creation->parsed;
     size_t directories_bytes = parsed->directory_count * sizeof(struct launch_directory);
-    bool for_the_system = parsed->system_handle || parsed->clock_handle || parsed->interface_count || parsed->service_count ||
-                          parsed->repeat != 1 || parsed->report || parsed->statistics || parsed->accounting ||
-                          parsed->profile_hertz || parsed->trace_bytes;
+    bool for_the_system = parsed->system_handle || parsed->clock_handle || parsed->interface_count ||
+                          parsed->service_count || parsed->repeat != 1 || parsed->report || parsed->statistics ||
+                          parsed->accounting || parsed->profile_hertz || parsed->trace_bytes;
     if (for_the_system || parsed->handle_count != creation->count ||
         (parsed->directory_count && !process_launch(process))) {
         return STATUS_INVALID;
@@ -83,10 +83,10 @@ static enum status decode_and_create(struct process *process, struct creation *c
     if (!creation->directories) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = !parsed->directory_count ||
-                                 description_directories(process_launch(process), parsed, creation->directories)
-                             ? create(process, creation, bytes, result)
-                             : STATUS_INVALID;
+    enum status status =
+        !parsed->directory_count || description_directories(process_launch(process), parsed, creation->directories)
+            ? create(process, creation, bytes, result)
+            : STATUS_INVALID;
     kernel_free(creation->directories, directories_bytes);
     return status;
 }
@@ -104,8 +104,9 @@ static enum status parse_and_create(struct process *process, struct creation *cr
         return STATUS_NO_MEMORY;
     }
     memcpy(copy, module_field, sizeof(module_field));
-    memcpy(copy + sizeof(module_field), text, bytes);
-    enum status status = launch_description_parse(copy, all, &creation->parsed, &message);
+    enum status status = caller_copy(copy + sizeof(module_field), text, (uint32_t)bytes)
+                             ? launch_description_parse(copy, all, &creation->parsed, &message)
+                             : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         status = decode_and_create(process, creation, bytes, result);
         launch_description_release(&creation->parsed);

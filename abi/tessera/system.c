@@ -143,10 +143,9 @@ int32_t host_process_run(struct instance *instance, uint32_t handle, uint32_t de
     if (!copy) {
         return -TESSERA_ENOMEMORY;
     }
-    memcpy(copy, from, bytes);
     struct launch_description parsed;
     const char *message;
-    status = launch_description_parse(copy, bytes, &parsed, &message);
+    status = caller_copy(copy, from, bytes) ? launch_description_parse(copy, bytes, &parsed, &message) : STATUS_NO_MEMORY;
     int32_t result = tessera_result(status);
     if (status == STATUS_OK) {
         /* The caller's authority is its directories; the system's own fields are not for it. */

@@ -1,7 +1,9 @@
 /* What the files of this folder share. Each function is in two halves: decode checks and copies all arguments (a range
  * outside of the caller's memory ends the caller, everything else is an error), invoke acts on the copies.
  *
- * No guest memory is touched while a lock is held: arguments are copied before, results after. */
+ * No guest memory is touched while a lock is held, or a reference, or a block of the heap: arguments are copied before,
+ * results after. For the caller may end where its memory is touched, because a page has no frame, or is a mapping's
+ * that was revoked. Where a block has to be there first, caller_copy fills it. */
 #ifndef ABI_TESSERA_TESSERA_H
 #define ABI_TESSERA_TESSERA_H
 
@@ -50,6 +52,10 @@ static inline void *caller_memory(struct instance *instance, uint32_t address, u
     }
     return instance->gs_base + address;
 }
+
+/* Copy from the caller's memory, a range that was checked, where the kernel holds something for it. False: a page could
+ * not be read; the call gives back what it holds and fails with NO_MEMORY. Has preemption points. */
+bool caller_copy(void *to, const void *from, uint32_t bytes);
 
 /* When a wait of the caller ends: not between the ticks of the time that it can see. */
 static inline uint64_t caller_deadline(struct instance *instance, uint64_t deadline)

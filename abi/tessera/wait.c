@@ -53,17 +53,25 @@ int32_t host_wait_one(struct instance *instance, uint32_t handle, uint32_t signa
     return caller_finish(status) == STATUS_OK ? (int32_t)item.seen : tessera_result(status);
 }
 
-/* Hold all, or none. */
-static enum status hold_items(struct instance *instance, const uint8_t *from, struct wait_item *items, uint32_t count)
+/* What the caller asks for, from its memory, where it may end: nothing is held yet. The handle's number waits in
+ * `seen`. */
+static bool read_items(const uint8_t *from, struct wait_item *items, uint32_t count)
 {
+    bool good = true;
     for (uint32_t i = 0; i < count; i++) {
         struct tessera_wait_item wanted;
         memcpy(&wanted, from + i * sizeof(wanted), sizeof(wanted)); /* at any address */
-        items[i] = (struct wait_item){.wanted = wanted.wanted};
-        enum status status =
-            wanted.wanted & ~(uint32_t)SIGNALS_ALL
-                ? STATUS_INVALID
-                : caller_hold(instance, wanted.handle, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
+        items[i] = (struct wait_item){.wanted = wanted.wanted, .seen = wanted.handle};
+        good = good && !(wanted.wanted & ~(uint32_t)SIGNALS_ALL);
+    }
+    return good;
+}
+
+/* Hold all, or none. */
+static enum status hold_items(struct instance *instance, struct wait_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        enum status status = caller_hold(instance, items[i].seen, OBJECT_ANY, NEEDED_RIGHTS_wait_many, &items[i].grant);
         if (status != STATUS_OK) {
             give_back(items, i);
             return status;
@@ -84,7 +92,7 @@ int32_t host_wait_many(struct instance *instance, uint32_t address, uint32_t cou
     if (count > WAIT_ITEMS_FEW && !(items = thread_scratch(WAIT_ITEMS_MAXIMUM * sizeof(items[0])))) {
         return -TESSERA_ENOMEMORY;
     }
-    enum status status = hold_items(instance, from, items, count);
+    enum status status = read_items(from, items, count) ? hold_items(instance, items, count) : STATUS_INVALID;
     if (status != STATUS_OK) {
         return tessera_result(status);
     }

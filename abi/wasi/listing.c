@@ -6,6 +6,7 @@
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
 #include "kernel/heap.h"
+#include "kernel/thread.h"
 
 #define RECORDS_BYTES   4096
 #define COOKIE_FIRST    2
@@ -87,7 +88,7 @@ static enum status list_batch(struct listing *listing, void *records, bool *more
 
 static enum status list(struct listing *listing)
 {
-    void *records = kernel_allocate(RECORDS_BYTES);
+    void *records = thread_scratch(RECORDS_BYTES); /* the guest may end where its buffer is touched */
     if (!records)
         return STATUS_NO_MEMORY;
     enum status status = remember(&listing->descriptor->cookies, 0, 0);
@@ -96,7 +97,6 @@ static enum status list(struct listing *listing)
         status = STATUS_INVALID; /* never given out */
     while (status == STATUS_OK && more)
         status = list_batch(listing, records, &more);
-    kernel_free(records, RECORDS_BYTES);
     return status;
 }
 

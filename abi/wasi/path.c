@@ -126,22 +126,25 @@ uint32_t wasi_path_filestat_set_times(struct instance *instance, uint32_t fd, ui
 uint32_t wasi_path_readlink(struct instance *instance, uint32_t fd, uint32_t path, uint32_t length, uint32_t buffer,
                             uint32_t bytes, uint32_t result)
 {
-    struct path name;
+    struct path paths[PATHS], *name = &paths[0], *text = &paths[1];
     struct vfs_node *directory, *node;
     void *target = instance_memory_required(instance, buffer, bytes, "path_readlink: buffer");
     void *result_memory = instance_memory_required(instance, result, sizeof(uint32_t), "path_readlink: result");
-    enum wasi_errno error =
-        decode_place(instance, fd, WASI_RIGHT_PATH_READLINK, path, length, "path_readlink: path", &name, &directory);
+    enum wasi_errno error = make_room(paths, PATHS);
+    if (error == WASI_SUCCESS)
+        error = decode_place_into(instance, fd, WASI_RIGHT_PATH_READLINK, path, length, "path_readlink: path", name,
+                                  &directory);
     if (error != WASI_SUCCESS)
         return error;
-    enum status status = vfs_open(directory, name.text, name.length, 0, &node);
+    enum status status = vfs_open(directory, name->text, name->length, 0, &node);
     if (status != STATUS_OK)
         return wasi_errno_of(status);
-    size_t done = 0;
-    status = vfs_read_link(node, target, bytes, &done);
+    size_t done = 0; /* the guest may end where its buffer is touched: not with the node held */
+    status = vfs_read_link(node, text->text, min_u64(bytes, VFS_PATH_BYTES), &done);
     vfs_release(node);
     if (status != STATUS_OK)
         return wasi_errno_of(status);
+    memcpy(target, text->text, done);
     uint32_t done32 = (uint32_t)done;
     memcpy(result_memory, &done32, sizeof done32);
     return WASI_SUCCESS;

@@ -16,7 +16,7 @@ TEST_FILES += $(BUILD)/process-cost
 scale: $(BUILD)/tessera $(BUILD)/kernel.elf $(BUILD)/process/crowd.wasm $(BUILD)/process/idle.wasm | setup-run
 	tests/process/run $(BUILD) long
 
-TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/idle.wasm
+TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/attack.wasm $(BUILD)/process/idle.wasm
 $(BUILD)/process/idle.wasm: tests/process/idle.wat | setup-test
 	$(call SAY,WASM)
 	$(Q)wat2wasm $< -o $@

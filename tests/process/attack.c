@@ -1,0 +1,142 @@
+/* What programs do to the kernel with objects that hold each other, and by ending in the middle of a host call: the way
+ * is the first argument. Each leaves nothing behind (tests/process/run compares memory), and exits with 0. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <wasi/api.h>
+
+#include "sdk/tessera.h"
+
+#define PAGE 4096
+#define LINK "/bin/link"
+
+static uint8_t pages[4][PAGE] __attribute__((aligned(PAGE)));
+static uint32_t module;
+
+static _Noreturn void fail(const char *what, int32_t result)
+{
+    printf("%s: %d\n", what, result);
+    exit(1);
+}
+
+static uint32_t must(const char *what, int32_t result)
+{
+    if (result < 0) {
+        fail(what, result);
+    }
+    return (uint32_t)result;
+}
+
+/* A program that gets `handle` (0: none), not started. */
+static int32_t create_with(const char *text, size_t bytes, uint32_t handle)
+{
+    return tessera_process_create(module, text, (uint32_t)bytes, &handle, handle ? 1 : 0);
+}
+
+/* Each program has the only handle to the one before it. The last handle goes, and all of them end at once. */
+static void chain(int length)
+{
+    static const char first[] = "name=link\0objects=4096\0handles=1\0threads=1\0share=1\0memory=4096",
+                      other[] = "name=link\0objects=4096\0handles=1\0threads=1\0share=1\0memory=4096\0handle=link";
+    uint32_t last = must("process_create", create_with(first, sizeof(first), 0));
+    for (int i = 1; i < length; i++) {
+        last = must("process_create", create_with(other, sizeof(other), last));
+    }
+    must("handle_close", tessera_handle_close(last));
+}
+
+/* A program that is not started has an end of a channel, in which a message waits with the only handle to the program.
+ */
+static void cycles(int count)
+{
+    static const char text[] = "name=cycle\0objects=8192\0handles=1\0threads=1\0share=1\0memory=4096\0handle=end";
+    for (int i = 0; i < count; i++) {
+        uint32_t ends[2];
+        must("channel_create", tessera_channel_create(0, 0, ends));
+        uint32_t program = must("process_create", create_with(text, sizeof(text), ends[0]));
+        must("channel_write", tessera_channel_write(ends[1], NULL, 0, &program, 1, 0));
+        must("handle_close", tessera_handle_close(ends[1]));
+    }
+}
+
+/* The last bytes before a page that cannot be read any more. */
+static uint8_t *before_hidden_page(size_t bytes)
+{
+    uint32_t memory = must("memory_create", tessera_memory_create(PAGE));
+    uint32_t derived = must("handle_duplicate", tessera_handle_duplicate(memory, TESSERA_RIGHTS_SAME));
+    must("memory_map", tessera_memory_map(derived, pages[2], 0, PAGE, 0));
+    must("handle_revoke", tessera_handle_revoke(memory));
+    return pages[2] - bytes;
+}
+
+static int child(const char *what)
+{
+    uint32_t objects[2] = {must("event_create", tessera_event_create(0)),
+                           must("event_create", tessera_event_create(0))};
+    if (strcmp(what, "wait") == 0) {
+        struct tessera_wait_item item = {.handle = objects[0], .wanted = TESSERA_SIGNAL_SIGNALED};
+        uint8_t *at = before_hidden_page(7 * sizeof(item));
+        for (int i = 0; i < 7; i++) {
+            memcpy(at + i * sizeof(item), &item, sizeof(item));
+        }
+        tessera_wait_many((struct tessera_wait_item *)at, 8, 0);
+    } else if (strcmp(what, "create") == 0) {
+        tessera_process_create(module, (const char *)before_hidden_page(100), 200, NULL, 0);
+        __builtin_trap(); /* it is refused */
+    } else if (strcmp(what, "module") == 0) {
+        tessera_module_create(before_hidden_page(100), 200);
+        __builtin_trap(); /* it is refused */
+    } else if (strcmp(what, "readlink") == 0) {
+        return (int)readlink(LINK, (char *)before_hidden_page(4), 100);
+    } else if (strcmp(what, "readdir") == 0) {
+        __wasi_size_t used;
+        return __wasi_fd_readdir(open("/bin", O_RDONLY | O_DIRECTORY), before_hidden_page(4), 100, 2, &used);
+    }
+    return 1;
+}
+
+/* Programs that end in the middle of a host call. */
+static void faults(const char *what, int count)
+{
+    char text[100];
+    int length = snprintf(text, sizeof(text), "name=child%cargument=child%cargument=%s%cdirectory=/bin%chandle=module",
+                          0, 0, what, 0, 0) +
+                 1;
+    symlink("attack.wasm", LINK);
+    for (int i = 0; i < count; i++) {
+        struct tessera_process_status status;
+        uint32_t handle = must("handle_duplicate", tessera_handle_duplicate(module, TESSERA_RIGHTS_SAME));
+        uint32_t program = must("process_create", create_with(text, (size_t)length, handle));
+        must("process_start", tessera_process_start(program));
+        must("wait_one", tessera_wait_one(program, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER));
+        must("process_status", tessera_process_status(program, &status, sizeof(status)));
+        if (status.state != TESSERA_PROCESS_TRAPPED) {
+            fail("not trapped", (int32_t)status.exit_status);
+        }
+        must("handle_close", tessera_handle_close(program));
+    }
+    unlink(LINK);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[0], "child") == 0) {
+        module = (uint32_t)tessera_handle_named("module", 6);
+        return child(argv[1]);
+    }
+    static const char self[] = "/bin/attack.wasm";
+    module = must("module_load", tessera_module_load(self, sizeof(self) - 1));
+    int count = argc > 2 ? atoi(argv[2]) : 1;
+    if (strcmp(argv[1], "chain") == 0) {
+        chain(count);
+    } else if (strcmp(argv[1], "cycles") == 0) {
+        cycles(count);
+    } else {
+        faults(argv[1], count);
+    }
+    return 0;
+}
