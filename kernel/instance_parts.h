@@ -256,6 +256,12 @@ void global_object_register(struct process *process, struct global_object *globa
 /* A new object of a registered structure or array type, its fields zero; 0: out of memory. */
 uint32_t object_create(struct process *process, uint32_t number, uint32_t length);
 
+/* ---- call.c ---- */
+#define INSTANCE_CALL_PARAMETERS 18
+/* As function_call, quicker, for a host function that the instance has called: a function of the instance with at most
+ * so many scalars as parameters and one as result. Each is a word, i32 and f32 in its low half with zeros above. */
+enum trap instance_call(struct instance *instance, uint32_t function, const uint64_t *arguments, uint64_t *result);
+
 /* ---- instance.c, constants.c ---- */
 void instance_destroy(struct instance *instance); /* its reservation and module; itself lies in the arena */
 /* Entry address of function `index`, which is not an import. */

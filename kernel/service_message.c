@@ -67,14 +67,13 @@ static enum component_status guest_allocate(struct component_side *side, uint32_
                                             uint32_t *address)
 {
     struct service_guest *guest = (struct service_guest *)side;
-    union value arguments[4] = {{0}, {0}, {.i32 = alignment}, {.i32 = bytes}}, result = {0};
+    uint64_t arguments[4] = {0, 0, alignment, bytes}, result = 0;
     if (guest->services->reallocate == UINT32_MAX) {
         return COMPONENT_ALLOCATION;
     }
-    uint32_t function = instance_function_reference(guest->instance, guest->services->reallocate);
-    guest->trap = function_call(guest->instance->process, function, arguments, &result);
+    guest->trap = instance_call(guest->instance, guest->services->reallocate, arguments, &result);
     guest_refresh(guest);
-    *address = result.i32;
+    *address = (uint32_t)result;
     return guest->trap == TRAP_NONE ? COMPONENT_OK : COMPONENT_ALLOCATION;
 }
 

@@ -50,26 +50,18 @@ static const struct service_function *find_function(struct server *server)
 }
 
 /* ---- The call ---- */
-static void to_values(const struct function_type *type, const uint64_t *flat, union value *values)
-{
-    for (uint32_t i = 0; i < type->parameter_count; i++) {
-        values[i].i64 = flat[i];
-    }
-}
-
 /* Free what the function gave; false when that ended the guest. */
-static bool call_post(struct server *server, const struct service_function *function, const union value *result)
+static bool call_post(struct server *server, const struct service_function *function, uint64_t result)
 {
     if (function->post != UINT32_MAX) {
-        struct instance *instance = server->guest.instance;
-        server->guest.trap =
-            function_call(instance->process, instance_function_reference(instance, function->post), result, NULL);
+        uint64_t nothing;
+        server->guest.trap = instance_call(server->guest.instance, function->post, &result, &nothing);
     }
     return server->guest.trap == TRAP_NONE;
 }
 
 /* The function's result into the answer. */
-static bool lift(struct server *server, const struct service_function *function, const union value *value)
+static bool lift(struct server *server, const struct service_function *function, uint64_t value)
 {
     const struct component_plan *plan = &function->call.result;
     struct component_side *answer = &server->answer.side;
@@ -85,7 +77,7 @@ static bool lift(struct server *server, const struct service_function *function,
                                           .handle = service_note_handle,
                                           .context = &server->sent};
     if (status == COMPONENT_OK) {
-        status = component_transfer_result(&transfer, plan, value->i64, address, &flat);
+        status = component_transfer_result(&transfer, plan, value, address, &flat);
     }
     ((struct service_answer *)answer->base)->flat = plan->in_memory ? address : flat;
     if (status != COMPONENT_OK) {
@@ -96,11 +88,8 @@ static bool lift(struct server *server, const struct service_function *function,
 
 static bool call_function(struct server *server, const struct service_function *function, const uint64_t *flat)
 {
-    struct instance *instance = server->guest.instance;
-    union value arguments[COMPONENT_FLAT_PARAMETERS], result[1] = {0};
-    to_values(function->core, flat, arguments);
-    server->guest.trap =
-        function_call(instance->process, instance_function_reference(instance, function->index), arguments, result);
+    uint64_t result;
+    server->guest.trap = instance_call(server->guest.instance, function->index, flat, &result);
     return server->guest.trap == TRAP_NONE && lift(server, function, result) && call_post(server, function, result);
 }
 
@@ -175,8 +164,7 @@ static bool serve_numbers(struct server *server, const struct service_function *
 {
     const struct component_plan *plan = &function->call.parameters;
     const struct service_request *request = (const struct service_request *)server->request.bytes;
-    struct instance *instance = server->guest.instance;
-    union value arguments[COMPONENT_FLAT_PARAMETERS], result[1] = {0};
+    uint64_t arguments[COMPONENT_FLAT_PARAMETERS], result;
     for (uint32_t i = 0; i < server->request.grant_count; i++) {
         grant_drop(server->request.grants[i]);
     }
@@ -187,11 +175,10 @@ static bool serve_numbers(struct server *server, const struct service_function *
         return true;
     }
     for (const struct component_step *step = &plan->steps[plan->start]; step->kind != COMPONENT_STEP_END; step++) {
-        arguments[step->place].i64 = component_flat_number(step, request->flat[step->place]);
+        arguments[step->place] = component_flat_number(step, request->flat[step->place]);
     }
-    server->guest.trap =
-        function_call(instance->process, instance_function_reference(instance, function->index), arguments, result);
-    server->number = (struct service_answer){.status = SERVICE_OK, .flat = result[0].i64};
+    server->guest.trap = instance_call(server->guest.instance, function->index, arguments, &result);
+    server->number = (struct service_answer){.status = SERVICE_OK, .flat = result};
     return LIKELY(server->guest.trap == TRAP_NONE) && call_post(server, function, result);
 }
 

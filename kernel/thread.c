@@ -360,7 +360,9 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
         }
     }
     thread->activation = activation;
-    thread_set_process(thread, process);
+    if (thread->process != process) {
+        thread_set_process(thread, process);
+    }
     bool ends = process_end_request(process) != TRAP_NONE;
     if (process->deadline != UINT64_MAX || ends) {
         if (ends) {
@@ -368,20 +370,26 @@ void activation_begin(struct activation *activation, struct thread *thread, stru
         }
         scheduler_arm_timer();
     }
-    process_lock_leave();
+    if (thread->shares) {
+        process_lock_leave();
+    }
 }
 
-void activation_end(struct activation *activation, struct thread *thread)
+void activation_end(struct activation *activation, struct thread *thread, bool gs_is_good)
 {
-    process_lock_enter();
-    if (activation->outer_gs_base) {
+    if (thread->shares) {
+        process_lock_enter();
+    }
+    if (activation->outer_gs_base && !(gs_is_good && running_gs_base() == activation->outer_gs_base)) {
         platform_set_gs(activation->outer_gs_base);
     }
     if (thread->call_port && thread->call_activation == activation) {
         port_abandon_call();
     }
     thread->area.host_function = activation->outer_host_function;
-    thread_set_process(thread, activation->outer_process);
+    if (thread->process != activation->outer_process) {
+        thread_set_process(thread, activation->outer_process);
+    }
     thread->activation = activation->outer;
 }
 
@@ -393,6 +401,6 @@ enum trap run_for_process(struct process *process, void (*function)(void *argume
     activation.without_gs = true;
     process_lock_enter(); /* it is kernel code all the same */
     enum trap trap = kernel_enter(function, argument, &thread->area);
-    activation_end(&activation, thread);
+    activation_end(&activation, thread, false);
     return trap;
 }

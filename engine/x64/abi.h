@@ -192,6 +192,7 @@ struct call_frame {
     uint64_t floats[ABI_FLOAT_ARGUMENTS][2];
     uint64_t *stack;      /* space for stack results, then stack arguments; copied to and fro */
     uint64_t stack_words; /* arguments plus results */
+    uint64_t has_floats;  /* not 0: there are arguments in `floats`, which is not looked at else */
     uint64_t integer_results[ABI_INTEGER_RESULTS];
     uint64_t float_results[ABI_FLOAT_RESULTS][2];
 };

@@ -42,11 +42,13 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             "cld\n"
             "jrcxz 2f\n" /* most calls have none, and rep is slow to start */
             "rep movsq\n"
-            "2: movups %c[floats]+0(%%r10), %%xmm0\n movups %c[floats]+16(%%r10), %%xmm1\n"
+            "2: cmpq $0, %c[has_floats](%%r10)\n"
+            "je 4f\n"
+            "movups %c[floats]+0(%%r10), %%xmm0\n movups %c[floats]+16(%%r10), %%xmm1\n"
             "movups %c[floats]+32(%%r10), %%xmm2\n movups %c[floats]+48(%%r10), %%xmm3\n"
             "movups %c[floats]+64(%%r10), %%xmm4\n movups %c[floats]+80(%%r10), %%xmm5\n"
             "movups %c[floats]+96(%%r10), %%xmm6\n movups %c[floats]+112(%%r10), %%xmm7\n"
-            "mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
+            "4: mov %c[integers]+0(%%r10), %%rsi\n mov %c[integers]+8(%%r10), %%rdx\n"
             "mov %c[integers]+16(%%r10), %%rcx\n mov %c[integers]+24(%%r10), %%r8\n"
             "mov %c[integers]+32(%%r10), %%r9\n"
             "mov %c[code](%%r10), %%rax\n"
@@ -72,6 +74,7 @@ __attribute__((naked)) unsigned wasm_enter(__attribute__((unused)) struct call_f
             : [kernel_rsp] "i"(THREAD(kernel_rsp)), [wasm_rsp] "i"(THREAD(wasm_rsp)),
               [stack_base] "i"(THREAD(stack_base)), [stack_limit] "i"(THREAD(stack_limit)),
               [stack_words] "i"(FRAME(stack_words)), [stack] "i"(FRAME(stack)), [floats] "i"(FRAME(floats)),
+              [has_floats] "i"(FRAME(has_floats)),
               [integers] "i"(FRAME(integers)), [code] "i"(FRAME(code)), [integer_results] "i"(FRAME(integer_results)),
               [float_results] "i"(FRAME(float_results)), [record_frame] "i"(RECORD(frame)),
               [header_thread] "i"(HEADER_OFFSET(thread)), [overflow] "i"(TRAP_STACK_OVERFLOW));
@@ -185,15 +188,45 @@ void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct fu
 {
     struct placement placement = {.integer_limit = ABI_INTEGER_ARGUMENTS, .float_limit = ABI_FLOAT_ARGUMENTS};
     const value_type *types = function_type_parameters(type);
-    memset(frame, 0, sizeof *frame);
     frame->code = code;
     frame->stack = stack;
     frame->stack_words = call_frame_stack_words(type);
     for (uint32_t i = 0; i < frame->stack_words; i++)
         stack[i] = 0;
     stack += result_words(type);
+    for (uint32_t i = 0; i < ABI_INTEGER_ARGUMENTS; i++)
+        frame->integers[i] = 0;
+    for (uint32_t i = 0; i < ABI_FLOAT_ARGUMENTS; i++)
+        frame->floats[i][0] = frame->floats[i][1] = 0;
     for (uint32_t i = 0; i < type->parameter_count; i++)
         copy_value(place(&placement, types[i], frame->integers, frame->floats, stack), arguments[i], types[i]);
+    frame->has_floats = placement.floats;
+}
+
+bool call_frame_prepare_registers(struct call_frame *frame, uint64_t code, const struct function_type *type,
+                                  const uint64_t *arguments)
+{
+    const value_type *types = function_type_parameters(type);
+    uint32_t integers = 0, floats = 0;
+    frame->code = code;
+    frame->stack = NULL;
+    frame->stack_words = 0;
+    if (type->parameter_count > ABI_INTEGER_ARGUMENTS || type->result_count > 1)
+        return false;
+    for (uint32_t i = 0; i < type->parameter_count; i++) {
+        if (value_type_is_float(types[i])) {
+            frame->floats[floats][0] = arguments[i];
+            frame->floats[floats++][1] = 0;
+        } else {
+            frame->integers[integers++] = arguments[i];
+        }
+    }
+    frame->has_floats = floats;
+    for (uint32_t i = floats; floats && i < ABI_FLOAT_ARGUMENTS; i++)
+        frame->floats[i][0] = frame->floats[i][1] = 0;
+    for (uint32_t i = integers; i < ABI_INTEGER_ARGUMENTS; i++)
+        frame->integers[i] = 0;
+    return true;
 }
 
 void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
