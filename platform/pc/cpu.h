@@ -27,6 +27,7 @@ struct pc_cpu {
     uint64_t scratch[3]; /* PC_CPU_SCRATCH: of gs_stub_msr */
     uint32_t number;     /* index in `cpus` */
     uint32_t apic_id;
+    uint64_t page_root;   /* a further CPU's (upper_tables.h); physical */
     bool online;          /* takes interrupts; atomic */
     volatile bool woken;  /* an interrupt has come since platform_idle returned last */
     uint64_t timer_armed; /* monotonic time of platform_timer_arm; UINT64_MAX: none. Changed with interrupts off */

@@ -3,6 +3,7 @@
 #include "platform/pc/page_tables.h"
 #include "platform/pc/reservations.h"
 #include "platform/pc/sharing.h"
+#include "platform/pc/upper_tables.h"
 
 /* Error code of a page fault. */
 #define FAULT_WRITE   (UINT64_C(1) << 1)
@@ -238,6 +239,8 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
         bool copy = false;
         region_acquire(address);
         bool window = fault_in_own(address, error, &result, &source, &copy);
+        if (result == FAULT_RESOLVED && depth == 0)
+            upper_table_show(address);
         region_release(address);
         if (!window || depth == WINDOW_DEPTH_MAXIMUM)
             return result;
@@ -246,6 +249,8 @@ static enum fault_result fault_in(uint64_t address, uint64_t error, uint32_t dep
             return result;
         regions_acquire(address, source);
         bool done = show_source(address, source, error, &result);
+        if (done && result == FAULT_RESOLVED && depth == 0)
+            upper_table_show(address);
         regions_release(address, source);
         if (done)
             return result;

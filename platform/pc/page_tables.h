@@ -79,7 +79,7 @@ static inline int region_level(uint64_t address)
     return address >= SMALL_ARENA && address < MIDDLE_ARENA_END ? 2 : 3;
 }
 
-/* The entry of the region of `address`. NULL: there is none yet, and with `create` no memory for the tables above. */
+/* In upper_tables.c: the entry of the region of `address`. NULL: there is none yet, and with `create` no memory for the tables above. */
 uint64_t *region_entry(uint64_t address, bool create);
 
 /* For the analysis: some region's lock is held. Which one it has to be depends on addresses, beyond what clang sees. */

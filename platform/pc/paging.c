@@ -3,6 +3,7 @@
 #include "platform/pc/instructions.h"
 #include "platform/pc/page_tables.h"
 #include "platform/pc/sharing.h"
+#include "platform/pc/upper_tables.h"
 
 uint64_t page_root;
 struct region_role region;
@@ -13,7 +14,6 @@ static struct {
     _Alignas(64) struct spinlock lock;
 } region_locks[REGION_LOCKS];
 
-static struct spinlock tables_lock; /* making of tables above regions */
 static struct spinlock device_lock;
 static uint64_t device_next GUARDED_BY(device_lock) = DEVICE_AREA;
 
@@ -59,36 +59,6 @@ NO_LOCK_ANALYSIS void regions_release(uint64_t a, uint64_t b)
     if (first != second)
         spinlock_release(first > second ? first : second);
     spinlock_release(first > second ? second : first);
-}
-
-static bool permanent_table_create(uint64_t *entry)
-{
-    spinlock_acquire(&tables_lock);
-    if (*entry == 0) {
-        const void *table = frame_allocate_metadata();
-        if (table)
-            entry_set(entry, physical_of(table) | ENTRY_TABLE);
-    }
-    spinlock_release(&tables_lock);
-    return *entry != 0;
-}
-
-uint64_t *region_entry(uint64_t address, bool create)
-{
-    uint64_t *table = physical_pointer(page_root);
-    for (int level = ROOT_LEVEL; level > region_level(address); level--) {
-        uint64_t *entry = entry_for(table, address, level);
-        uint64_t value = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-        if (value == 0) {
-            if (!create || !permanent_table_create(entry))
-                return NULL;
-            value = *entry;
-        }
-        if (!is_table(value, level))
-            return NULL;
-        table = table_of(value);
-    }
-    return entry_for(table, address, region_level(address));
 }
 
 /* End of the part of [start, end) that lies in the region of `start`. */
@@ -162,7 +132,7 @@ static bool map_fixed(uint64_t address, uint64_t physical, uint64_t bytes, uint6
         while (level > level_maximum || level == ROOT_LEVEL || (address | physical) % level_span(level) != 0 ||
                bytes < level_span(level)) {
             uint64_t *entry = entry_for(table, address, level);
-            if (*entry == 0 && !table_create(entry))
+            if (*entry == 0 && !(level == ROOT_LEVEL ? upper_table_create(entry) : table_create(entry)))
                 return false;
             table = table_of(*entry);
             level--;
@@ -470,6 +440,8 @@ static void clear_range(uint64_t *table, int level, uint64_t start, uint64_t end
                 continue;
         }
         entry_set(entry, 0);
+        if (is_table(value, level) && level == ROOT_LEVEL - 1)
+            upper_table_hide(start);
         if (value & ENTRY_PRESENT)
             collect(collection, value, level);
         else if (value & ENTRY_COMMITTED)

@@ -14,6 +14,7 @@
 #include "platform/pc/mp_table.h"
 #include "platform/pc/page_tables.h"
 #include "platform/pc/spinlock.h"
+#include "platform/pc/upper_tables.h"
 
 static uint32_t start_page; /* physical; 0: there is none */
 
@@ -79,7 +80,7 @@ uint32_t platform_cpu_count(void)
 static void cpu_arrive(struct pc_cpu *cpu)
 {
     cpu_initialize_further(cpu);
-    write_cr3(page_root);
+    write_cr3(cpu->page_root);
     apic_initialize_further();
     tlb_join();
     __atomic_store_n(&cpu->online, true, __ATOMIC_SEQ_CST);
@@ -145,7 +146,8 @@ static enum status start(uint32_t number, struct cpu *kernel, uint8_t *stack_top
     if (!page_is_free())
         return STATUS_NOT_SUPPORTED;
     uint8_t *stacks = make_stacks();
-    struct pc_cpu *cpu = stacks ? frame_allocate_metadata() : NULL;
+    uint64_t root = stacks ? upper_tables_for_cpu(number) : 0;
+    struct pc_cpu *cpu = root ? frame_allocate_metadata() : NULL;
     if (!cpu) {
         if (stacks)
             platform_release(stacks, INTERRUPT_STACKS_BYTES);
@@ -154,6 +156,7 @@ static enum status start(uint32_t number, struct cpu *kernel, uint8_t *stack_top
     clock_settle();
     cpu_prepare(cpu, number, apic_ids[number], (uint64_t)stacks);
     cpu->kernel = kernel;
+    cpu->page_root = root;
     fill_start_tables();
     fill_start_page(cpu, stack_top);
     /* Until its tables are loaded it must not fault. */
@@ -199,8 +202,8 @@ void platform_relax(uint32_t round)
     spin();
 }
 
-/* What two exits from a virtual machine, and the host's way back into it, take about; without one it is quick to wake up.
- * An emulator runs all CPUs on one, and counts what they poll. */
+/* What two exits from a virtual machine, and the host's way back into it, take about; without one it is quick to wake
+ * up. An emulator runs all CPUs on one, and counts what they poll. */
 #define POLL_NANOSECONDS 100000
 
 uint64_t platform_poll_nanoseconds(void)

@@ -4,6 +4,7 @@
 #include "platform/pc/cpu.h"
 #include "platform/pc/instructions.h"
 #include "platform/pc/spinlock.h"
+#include "platform/pc/upper_tables.h"
 
 enum tlb_idle {
     TLB_RUNNING,
@@ -16,8 +17,10 @@ enum tlb_idle {
 
 static uint64_t taking_part = 1; /* a bit for each CPU; atomic */
 
-static void forget(uint64_t start, uint64_t bytes)
+static void forget(uint64_t start, uint64_t bytes, bool asked)
 {
+    if (is_guest_address(start) && !upper_tables_forget(start, bytes, asked))
+        return;
     if (bytes > SINGLE_PAGES_MAXIMUM * FRAME_BYTES) {
         write_cr3(read_cr3()); /* no page is global */
     } else {
@@ -31,11 +34,14 @@ void tlb_serve(void)
     struct tlb_state *own = &pc_cpu()->tlb;
     if (__atomic_load_n(&own->asked_by, __ATOMIC_RELAXED) == 0)
         return;
+    bool interrupts = interrupts_disable();
     for (uint64_t bits = __atomic_exchange_n(&own->asked_by, 0, __ATOMIC_ACQUIRE); bits; bits &= bits - 1) {
         struct tlb_state *asker = &cpus[__builtin_ctzll(bits)]->tlb;
-        forget(asker->start, asker->bytes);
+        forget(asker->start, asker->bytes, true);
+        __atomic_store_n(&own->served, own->served + 1, __ATOMIC_RELAXED);
         __atomic_sub_fetch(&asker->left, 1, __ATOMIC_RELEASE);
     }
+    interrupts_restore(interrupts);
 }
 
 /* Is it idle, and going to forget everything when it wakes? */
@@ -67,9 +73,11 @@ void tlb_flush(uint64_t start, uint64_t bytes)
 {
     bool interrupts = interrupts_disable(); /* what an interrupt touches may ask as well */
     struct pc_cpu *cpu = pc_cpu();
-    forget(start, bytes);
+    forget(start, bytes, false);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the tables are written before anybody is found idle, or not there */
     uint64_t others = __atomic_load_n(&taking_part, __ATOMIC_SEQ_CST) & ~(UINT64_C(1) << cpu->number);
+    if (others && is_guest_address(start))
+        others &= upper_tables_users(start, bytes);
     if (others) {
         cpu->tlb.start = start;
         cpu->tlb.bytes = bytes;
@@ -81,7 +89,7 @@ void tlb_flush(uint64_t start, uint64_t bytes)
 void tlb_join(void)
 {
     __atomic_fetch_or(&taking_part, UINT64_C(1) << pc_cpu()->number, __ATOMIC_SEQ_CST);
-    forget(0, TLB_EVERYTHING);
+    forget(0, TLB_EVERYTHING, false);
 }
 
 static bool alone; /* atomic */
@@ -108,5 +116,5 @@ void tlb_idle_end(void)
     struct tlb_state *own = &pc_cpu()->tlb;
     if (__atomic_load_n(&own->idle, __ATOMIC_RELAXED) != TLB_RUNNING &&
         __atomic_exchange_n(&own->idle, TLB_RUNNING, __ATOMIC_SEQ_CST) == TLB_IDLE_STALE)
-        forget(0, TLB_EVERYTHING);
+        forget(0, TLB_EVERYTHING, false);
 }

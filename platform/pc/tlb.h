@@ -2,8 +2,9 @@
  *
  * Needed only where a mapping was taken away or lost a right; whoever finds that an access is allowed by now forgets by
  * himself (page_fault.c). The asker publishes the range in its own record, marks its bit in the record of every CPU
- * that runs, interrupts those, and waits until all have forgotten. An idle CPU is not woken: it is noted that it must
- * forget everything before it does anything else.
+ * that may remember it (of guests' addresses: upper_tables.h; else every one that runs), interrupts those, and waits
+ * until all have forgotten. An idle CPU is not woken: it is noted that it must forget everything before it does
+ * anything else.
  *
  * Two CPUs that ask each other, or one that waits for a lock of the other, do not wait for ever: all waiting in this
  * folder (spin), and platform_relax, looks at what is asked of this CPU. All else that runs with interrupts off is
@@ -19,6 +20,7 @@ struct tlb_state {
     uint64_t asked_by; /* a bit for each CPU whose request this one has still to serve; atomic */
     uint32_t idle;     /* enum tlb_idle; atomic */
     uint32_t left;     /* CPUs that have not served this one's request yet; atomic */
+    uint32_t served;   /* how many requests of others this one has served; others read it */
     uint64_t start, bytes;
 };
 

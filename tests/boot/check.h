@@ -29,6 +29,7 @@ uint64_t frames_used(void);
 /* On the running CPU; true if it worked. */
 bool can_read(void *address);
 bool can_write(void *address);
+bool read_word(const uint32_t *address, uint32_t *value);
 
 /* smp_check.c */
 void check_several_cpus(void);

@@ -77,6 +77,20 @@ bool can_write(void *address)
     return try_access(address, true);
 }
 
+bool read_word(const uint32_t *address, uint32_t *value)
+{
+    struct cpu *cpu = platform_cpu();
+    uint32_t before = cpu->exceptions[EXCEPTION_PAGE_FAULT];
+    uint64_t word;
+    __asm__ volatile("leaq 1f(%%rip), %0\n movq %0, %2\n movl (%1), %k0\n 1:"
+                     : "=&r"(word)
+                     : "r"(address), "m"(cpu->resume)
+                     : "memory");
+    cpu->resume = 0;
+    *value = (uint32_t)word;
+    return cpu->exceptions[EXCEPTION_PAGE_FAULT] == before;
+}
+
 static bool can_call(void *address)
 {
     uint32_t before = boot_record.exceptions[EXCEPTION_PAGE_FAULT];

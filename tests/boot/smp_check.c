@@ -1,5 +1,6 @@
 /* Several CPUs: they start, take interrupts and alarms, forget what was taken away, and change page tables at the same
  * time without losing anything. CPU 0 leads, the others wait in platform_idle for jobs. */
+#include "platform/pc/cpu.h"
 #include "tests/boot/check.h"
 
 #define STACK_BYTES       UINT64_C(65536)
@@ -57,6 +58,13 @@ static bool run_everywhere(void (*job)(struct cpu *cpu))
     for (uint32_t i = 1; i < count; i++)
         done &= is_done(i);
     return done;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
 }
 
 /* ---- They start, and are CPUs ---- */
@@ -195,13 +203,14 @@ static bool as_expected(enum taking_away what)
     return what == DECOMMIT ? !readable : what == PROTECT ? readable && !writable && seen == 7 : writable && seen == 99;
 }
 
-static void check_forgetting(uint32_t number)
+/* `reserve`: in an arena where each CPU has all, or in that of guests. */
+static void check_forgetting(uint32_t number, void *(*reserve)(size_t bytes))
 {
     void (*const ways[])(struct cpu *) = {look, look_and_stay, look_and_stay_closed};
     for (uint32_t i = 0; i < ARRAY_COUNT(ways) * TAKING_AWAY_COUNT; i++) {
         void (*way)(struct cpu *) = ways[i / TAKING_AWAY_COUNT];
         enum taking_away what = (enum taking_away)(i % TAKING_AWAY_COUNT);
-        shown = platform_reserve(PAGE);
+        shown = reserve(PAGE);
         platform_commit(shown, PAGE, PROTECTION_READ_WRITE);
         *shown = 7;
         jobs_right = 0;
@@ -253,17 +262,155 @@ static void check_store_is_seen(uint32_t number)
     platform_release(source, MEMORY);
 }
 
+/* ---- Who is asked to forget ---- */
+
+static volatile uint32_t told, looked; /* how many times it is to look, and has */
+
+static void look_when_told(struct cpu *cpu)
+{
+    __atomic_fetch_add(&jobs_right, 1, __ATOMIC_SEQ_CST);
+    while (!leave) {
+        if (looked != told) {
+            look(cpu);
+            looked = told;
+        }
+        platform_relax(0);
+    }
+}
+
+static void tell(void)
+{
+    told++;
+    while (looked != told)
+        platform_relax(0);
+}
+
+static uint32_t served(uint32_t number)
+{
+    return __atomic_load_n(&cpus[number]->tlb.served, __ATOMIC_RELAXED);
+}
+
+/* Another frame, with `value`. Returns how many times the CPU was asked. */
+static uint32_t replace(uint32_t number, uint8_t value)
+{
+    uint32_t before = served(number);
+    platform_decommit(shown, PAGE);
+    CHECK(platform_commit(shown, PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    *shown = value;
+    return served(number) - before;
+}
+
+static bool sees(uint8_t value)
+{
+    tell();
+    return writable && seen == value;
+}
+
+/* A CPU that runs all the time is asked for addresses that it used, until it does not use them any more. */
+static void check_who_is_asked(uint32_t number)
+{
+    uint8_t *beside = platform_reserve_for_guest(MEMORY);
+    shown = platform_reserve_for_guest(MEMORY);
+    CHECK(platform_commit(shown, 2 * PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    CHECK(platform_commit(beside, PAGE, PROTECTION_READ_WRITE) == STATUS_OK);
+    shown[0] = shown[PAGE] = *beside = 1; /* so that the tables stay when a page goes */
+    jobs_right = told = looked = 0;
+    leave = false;
+    begin(number, look_when_told);
+    while (jobs_right == 0)
+        platform_relax(0);
+    replace(number, 0); /* who used the addresses before is asked once more */
+    platform_discard(beside, PAGE);
+    *beside = 1;
+    for (uint8_t i = 0; i < 8; i++)
+        CHECK(replace(number, i) == 0); /* it has not used them yet */
+    for (uint8_t i = 8; i < 16; i++) {
+        CHECK(sees(i - 1)); /* and does so between each two */
+        CHECK(replace(number, i) == 1);
+    }
+    uint32_t asked = 0;
+    for (uint8_t i = 16; i < 24; i++)
+        asked += replace(number, i);
+    CHECK(asked <= 2);
+    CHECK(sees(23) && replace(number, 24) == 1 && sees(24)); /* it comes back */
+    uint32_t before = served(number);
+    platform_release(beside, MEMORY);
+    CHECK(served(number) == before);
+    platform_release(shown, MEMORY);
+    CHECK(served(number) > before);
+    tell();
+    CHECK(!readable);
+    leave = true;
+    CHECK(is_done(number));
+}
+
+/* Each CPU has a page which it replaces again and again, sometimes with all the tables below the region, and looks at
+ * those of the others. `turn` is odd while that happens; what others find there, if it did not change meanwhile, is
+ * what was stored last. */
+#define REPLACE_ROUNDS 6000 /* of all CPUs together */
+static struct {
+    uint32_t *word;
+    uint32_t turn; /* atomic */
+} replaced[CPUS_HERE_MAXIMUM];
+
+static bool replace_own(uint32_t number, bool tables)
+{
+    uint32_t turn = replaced[number].turn, *word = replaced[number].word;
+    __atomic_store_n(&replaced[number].turn, turn + 1, __ATOMIC_SEQ_CST);
+    bool right = true;
+    if (tables) {
+        platform_decommit(word, GIGABYTE);
+        right = platform_commit(word, GIGABYTE, PROTECTION_READ_WRITE) == STATUS_OK;
+    } else {
+        right = platform_discard(word, PAGE) == STATUS_OK;
+    }
+    right &= *word == 0;
+    *(volatile uint32_t *)word = number << 24 | (turn + 2);
+    __atomic_store_n(&replaced[number].turn, turn + 2, __ATOMIC_SEQ_CST);
+    return right;
+}
+
+static bool look_at_other(uint32_t number)
+{
+    uint32_t before = __atomic_load_n(&replaced[number].turn, __ATOMIC_SEQ_CST), value = 0;
+    if (before % 2 != 0)
+        return true;
+    bool there = read_word(replaced[number].word, &value);
+    return __atomic_load_n(&replaced[number].turn, __ATOMIC_SEQ_CST) != before ||
+           (there && value == (number << 24 | before));
+}
+
+static void replace_and_look(struct cpu *cpu)
+{
+    uint64_t random = 88172645463325252 + cpu->number * 0x9e3779b97f4a7c15;
+    bool right = true;
+    for (uint32_t i = 0; i < REPLACE_ROUNDS / count && right; i++) {
+        uint64_t choice = next_random(&random);
+        if (choice % 8 == 0)
+            right = replace_own(cpu->number, choice % 64 == 0);
+        else
+            right = look_at_other((choice >> 32) % count);
+    }
+    __atomic_fetch_add(&jobs_right, right, __ATOMIC_RELAXED);
+}
+
+static void check_replacing(void)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        replaced[i].word = platform_reserve_for_guest(MEMORY);
+        CHECK(platform_commit(replaced[i].word, GIGABYTE, PROTECTION_READ_WRITE) == STATUS_OK);
+        *replaced[i].word = i << 24;
+    }
+    jobs_right = 0;
+    CHECK(run_everywhere(replace_and_look) && jobs_right == count);
+    for (uint32_t i = 0; i < count; i++)
+        platform_release(replaced[i].word, MEMORY);
+}
+
 /* ---- All at once ---- */
 
 #define CHURN_ROUNDS 48  /* of all CPUs together: each waits for all others several times */
 #define CHURN_PAGES  600 /* more than a page table, so that there are huge pages */
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    return *state ^= *state << 17;
-}
 
 /* What is written stays until it is taken away, whatever the others do beside it. */
 static bool churn_round(uint8_t *memory, uint64_t *random, uint8_t mark)
@@ -386,9 +533,12 @@ void check_several_cpus(void)
         return;
     check_cpus();
     uint64_t before = frames_used();
-    check_forgetting(1);
+    check_forgetting(1, platform_reserve);
     check_store_is_seen(1);
-    check_forgetting(count - 1);
+    check_forgetting(count - 1, platform_reserve_for_guest);
+    CHECK(frames_used() == before);
+    check_who_is_asked(count - 1);
+    check_replacing();
     CHECK(frames_used() == before);
     jobs_right = 0;
     CHECK(run_everywhere(churn) && jobs_right == count);
