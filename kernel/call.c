@@ -5,6 +5,8 @@
 #include "kernel/heap.h"
 #include "kernel/instance_parts.h"
 #include "kernel/place.h"
+#include "kernel/port.h"
+#include "kernel/process_lock.h"
 #include "kernel/signature.h"
 #include "kernel/stack.h"
 
@@ -28,77 +30,147 @@ static enum trap refuse_call(struct process *process, enum trap trap)
     return trap;
 }
 
-/* A call that is ready to be made in an instance: all but what depends on the stack that it is made on. */
-struct entry {
-    struct thread *thread;
-    struct process *process;
-    uint64_t gs_base;
-    struct call_frame frame;
-    enum trap trap;
-};
-
-/* Run compiled code on this stack. GS is of the calling instance, if there is one, before and after. */
-static enum trap enter_here(struct entry *entry)
+/* Around each wasm_enter or kernel_enter: who runs. */
+static inline void activation_begin(struct activation *activation, struct thread *thread, struct process *process)
 {
-    struct thread *thread = entry->thread;
-    struct activation activation;
-    entry->process->report.trap = TRAP_NONE;
-    activation_begin(&activation, thread, entry->process);
-    if (activation.outer_gs_base != entry->gs_base) {
-        platform_set_gs(entry->gs_base);
+    *activation = (struct activation){
+        .outer = thread->activation,
+        .process = process,
+        .outer_process = thread->process,
+        .outer_gs_base = thread->activation ? running_gs_base() : 0,
+        .outer_host_function = thread->area.host_function,
+    };
+    if (process->thread != thread && thread->member != process) { /* made by another thread */
+        process->thread = thread;
+        for (struct instance *instance = process->instances; instance; instance = instance->next) {
+            if (instance->header && !instance->own_thread) { /* its creation did not fail */
+                instance->header->thread = (uintptr_t)thread;
+            }
+        }
     }
-    enum trap trap = wasm_enter(&entry->frame, &thread->area);
-    activation_end(&activation, thread, trap == TRAP_NONE);
+    thread->activation = activation;
+    if (thread->process != process) {
+        thread_set_process(thread, process);
+    }
+    bool ends = process_end_request(process) != TRAP_NONE;
+    if (process->deadline != UINT64_MAX || ends) {
+        if (ends) {
+            __atomic_or_fetch(&thread->area.pending, PENDING_NOTE, __ATOMIC_RELAXED);
+        }
+        scheduler_arm_timer();
+    }
+    if (thread->shares) {
+        process_lock_leave();
+    }
+}
+
+/* `gs_is_good`: it is of some instance now. Setting it takes long. */
+static inline void activation_end(struct activation *activation, struct thread *thread, bool gs_is_good)
+{
+    if (thread->shares) {
+        process_lock_enter();
+    }
+    if (activation->outer_gs_base && !(gs_is_good && running_gs_base() == activation->outer_gs_base)) {
+        platform_set_gs(activation->outer_gs_base);
+    }
+    if (thread->call_port && thread->call_activation == activation) {
+        port_abandon_call();
+    }
+    thread->area.host_function = activation->outer_host_function;
+    if (thread->process != activation->outer_process) {
+        thread_set_process(thread, activation->outer_process);
+    }
+    thread->activation = activation->outer;
+}
+
+enum trap run_for_process(struct process *process, void (*function)(void *argument), void *argument)
+{
+    struct thread *thread = thread_current();
+    struct activation activation;
+    activation_begin(&activation, thread, process);
+    activation.without_gs = true;
+    process_lock_enter(); /* it is kernel code all the same */
+    enum trap trap = kernel_enter(function, argument, &thread->area);
+    activation_end(&activation, thread, false);
     return trap;
 }
 
-static void enter_on_large_stack(void *argument, void *stack)
+/* A call of compiled code. There is an element of `stride` words for each argument and each result: 2, or 1 where none
+ * is a vector. */
+struct code_call {
+    struct process *process;
+    uint64_t gs_base, code;
+    const struct function_type *type;
+    const uint64_t *arguments;
+    uint64_t *results;
+    uint32_t stride;
+    enum trap trap;
+};
+
+/* Integers in registers, which is what most functions have. False: there are other arguments. */
+static inline bool place_integers(struct call_frame *frame, const struct code_call *call)
 {
-    struct entry *entry = argument;
-    struct thread *thread = entry->thread;
-    thread->large_stack = stack;
-    thread->small_stack_rsp = (uintptr_t)entry;
-    entry->trap = enter_here(entry);
-    thread->large_stack = NULL;
+    const value_type *types = function_type_parameters(call->type);
+    uint32_t count = call->type->parameter_count, i = 0;
+    for (; i < ABI_INTEGER_ARGUMENTS && i < count && (types[i] == VALUE_I32 || types[i] == VALUE_I64); i++) {
+        uint64_t word = call->arguments[i * call->stride];
+        frame->integers[i] = types[i] == VALUE_I64 ? word : (uint32_t)word;
+    }
+    bool all = i == count && call->type->result_count <= 1;
+    for (; i < ABI_INTEGER_ARGUMENTS; i++) {
+        frame->integers[i] = 0;
+    }
+    frame->code = call->code;
+    frame->has_floats = 0;
+    frame->stack_words = 0;
+    return all;
 }
 
-/* Run compiled code in the current thread. */
-static enum trap enter(struct entry *entry)
+static inline void take_results(struct call_frame *frame, const struct code_call *call)
 {
-    const struct thread *thread = entry->thread;
-    if (thread->large_stack && is_short(thread->large_stack, LARGE_STACK_LEFT_BYTES)) {
-        return refuse_call(entry->process, TRAP_STACK_OVERFLOW);
+    const value_type *types = function_type_results(call->type);
+    if (call->type->result_count == 1 && (types[0] == VALUE_I32 || types[0] == VALUE_I64)) {
+        uint64_t word = frame->integer_results[0];
+        call->results[0] = types[0] == VALUE_I64 ? word : (uint32_t)word;
+        if (call->stride > 1) {
+            call->results[1] = 0;
+        }
+    } else if (call->type->result_count) {
+        call_frame_results(frame, call->type, call->results, call->stride);
     }
-    bool inner = thread->activation && thread->kernel_stack && !thread->large_stack;
-    if (inner && is_short(thread->kernel_stack, SMALL_STACK_LEFT_BYTES)) {
-        return kernel_stack_call_large(enter_on_large_stack, entry) ? entry->trap
-                                                                    : refuse_call(entry->process, TRAP_OUT_OF_MEMORY);
-    }
-    return enter_here(entry);
 }
 
-static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t code, const struct function_type *type,
-                           const union value *arguments, union value *results)
+/* In the current thread and on this stack. GS is of the calling instance, if there is one, before and after. (Not
+ * inline: tests/kernel/stack_depth tells by its name that what follows is on another stack, inside of a host call.) */
+__attribute__((noinline)) static enum trap call_code_here(const struct code_call *call, struct thread *thread)
 {
-    const struct instance_header *header = (const struct instance_header *)(uintptr_t)gs_base - 1;
+    struct process *process = call->process;
+    const struct instance_header *header = (const struct instance_header *)(uintptr_t)call->gs_base - 1;
     const struct instance *instance = (const struct instance *)(uintptr_t)header->kernel_instance;
-    struct entry entry; /* filled member by member: the frame is large */
-    entry.thread = thread_current();
-    entry.process = process;
-    entry.gs_base = gs_base;
-    if (thread_prepare(entry.thread, process, instance->place) != STATUS_OK) {
+    if (!thread->wasm_stack && thread_prepare(thread, process, instance->place) != STATUS_OK) {
         return refuse_call(process, TRAP_OUT_OF_MEMORY);
     }
-    uint64_t inline_words[INLINE_STACK_WORDS];
-    uint32_t words = call_frame_stack_words(type);
-    uint64_t *stack = words <= INLINE_STACK_WORDS ? inline_words : kernel_allocate(words * sizeof(uint64_t));
-    if (!stack) {
-        return refuse_call(process, TRAP_OUT_OF_MEMORY);
+    struct call_frame frame;
+    uint64_t inline_words[INLINE_STACK_WORDS], *stack = inline_words;
+    uint32_t words = 0;
+    if (!place_integers(&frame, call)) {
+        words = call_frame_stack_words(call->type);
+        stack = words <= INLINE_STACK_WORDS ? inline_words : kernel_allocate(words * sizeof(uint64_t));
+        if (!stack) {
+            return refuse_call(process, TRAP_OUT_OF_MEMORY);
+        }
+        call_frame_prepare(&frame, call->code, call->type, call->arguments, call->stride, stack);
     }
-    call_frame_prepare(&entry.frame, code, type, (const uint64_t (*)[2])arguments, stack);
-    enum trap trap = enter(&entry);
+    process->report.trap = TRAP_NONE;
+    struct activation activation;
+    activation_begin(&activation, thread, process);
+    if (activation.outer_gs_base != call->gs_base) {
+        platform_set_gs(call->gs_base);
+    }
+    enum trap trap = wasm_enter(&frame, &thread->area);
+    activation_end(&activation, thread, trap == TRAP_NONE);
     if (trap == TRAP_NONE) {
-        call_frame_results(&entry.frame, type, (uint64_t (*)[2])results);
+        take_results(&frame, call);
     } else if (process->report.trap == TRAP_NONE) { /* wasm_enter's own: no room for the arguments */
         refuse_call(process, trap);
     }
@@ -106,6 +178,30 @@ static enum trap call_code(struct process *process, uint64_t gs_base, uint64_t c
         kernel_free(stack, words * sizeof(uint64_t));
     }
     return trap;
+}
+
+static void call_on_large_stack(void *argument, void *stack)
+{
+    struct code_call *call = argument;
+    struct thread *thread = thread_current();
+    thread->large_stack = stack;
+    thread->small_stack_rsp = (uintptr_t)call;
+    call->trap = call_code_here(call, thread);
+    thread->large_stack = NULL;
+}
+
+/* (Not inline for the same reason.) */
+__attribute__((noinline)) static enum trap call_code(struct code_call *call, struct thread *thread)
+{
+    if (thread->large_stack && is_short(thread->large_stack, LARGE_STACK_LEFT_BYTES)) {
+        return refuse_call(call->process, TRAP_STACK_OVERFLOW);
+    }
+    bool inner = thread->activation && thread->kernel_stack && !thread->large_stack;
+    if (inner && is_short(thread->kernel_stack, SMALL_STACK_LEFT_BYTES)) {
+        return kernel_stack_call_large(call_on_large_stack, call) ? call->trap
+                                                                  : refuse_call(call->process, TRAP_OUT_OF_MEMORY);
+    }
+    return call_code_here(call, thread);
 }
 
 /* A host function is called in the name of the process's newest instance; 0 without one. */
@@ -118,70 +214,57 @@ static uint64_t newest_gs_base(const struct process *process)
     return instance ? (uintptr_t)instance->gs_base : 0;
 }
 
-/* A host function is called in the name of the instance at `host_gs_base`; 0: of the process's newest one. */
-static enum trap call_reference(struct process *process, uint64_t host_gs_base, uint32_t function,
-                                const union value *arguments, union value *results)
+/* Fill in whose function it is. A host function is called in the name of the instance at `host_gs_base`; 0: of the
+ * process's newest one. */
+static enum trap call_reference(struct code_call *call, uint32_t function, uint64_t host_gs_base)
 {
-    const struct function_reference *record = &process->references[function];
-    uint64_t gs_base = record->instance ? process->directory[record->instance]
-                       : host_gs_base   ? host_gs_base
-                                        : newest_gs_base(process);
-    if (!record->signature || !gs_base) {
-        return refuse_call(process, TRAP_NULL_REFERENCE);
+    const struct function_reference *record = &call->process->references[function];
+    call->gs_base = record->instance ? call->process->directory[record->instance]
+                    : host_gs_base   ? host_gs_base
+                                     : newest_gs_base(call->process);
+    if (!record->signature || !call->gs_base) {
+        return refuse_call(call->process, TRAP_NULL_REFERENCE);
     }
-    return call_code(process, gs_base, record->code, signature_type(record->signature), arguments, results);
+    call->code = record->code;
+    call->type = signature_type(record->signature);
+    return call_code(call, thread_current());
 }
 
 enum trap function_call(struct process *process, uint32_t function, const union value *arguments, union value *results)
 {
-    return call_reference(process, 0, function, arguments, results);
-}
-
-/* Of any type of scalars, and of an import. */
-static enum trap call_by_reference(struct instance *instance, uint32_t function, const struct function_type *type,
-                                   const uint64_t *arguments, uint64_t *result)
-{
-    union value values[INSTANCE_CALL_PARAMETERS], results[1] = {0};
-    for (uint32_t i = 0; i < type->parameter_count; i++) {
-        values[i].i64 = arguments[i];
-    }
-    enum trap trap = function_call(instance->process, instance_function_reference(instance, function), values, results);
-    *result = results[0].i64;
-    return trap;
+    struct code_call call = {
+        .process = process, .arguments = (const uint64_t *)arguments, .results = (uint64_t *)results, .stride = 2};
+    return call_reference(&call, function, 0);
 }
 
 enum trap instance_call(struct instance *instance, uint32_t function, const uint64_t *arguments, uint64_t *result)
 {
     const struct module *module = instance->types;
-    const struct function_type *type = &module->types[module->functions[function].type];
-    struct process *process = instance->process;
-    struct entry entry; /* filled member by member: the frame is large */
-    entry.thread = running_thread();
-    entry.process = process;
-    entry.gs_base = (uintptr_t)instance->gs_base;
-    if (function < module->function_import_count ||
-        !call_frame_prepare_registers(&entry.frame, instance_function_code(instance, function), type, arguments)) {
-        return call_by_reference(instance, function, type, arguments, result);
+    struct code_call call;
+    call.process = instance->process;
+    call.arguments = arguments;
+    call.results = result;
+    call.stride = 1;
+    if (function < module->function_import_count) {
+        return call_reference(&call, instance_function_reference(instance, function), (uintptr_t)instance->gs_base);
     }
-    enum trap trap = enter(&entry);
-    if (trap == TRAP_NONE) {
-        *result = call_frame_result(&entry.frame, type);
-    } else if (process->report.trap == TRAP_NONE) { /* wasm_enter's own: no room for the arguments */
-        refuse_call(process, trap);
-    }
-    return trap;
+    call.gs_base = (uintptr_t)instance->gs_base;
+    call.code = instance_function_code(instance, function);
+    call.type = &module->types[module->functions[function].type];
+    return call_code(&call, running_thread());
 }
 
 enum trap instance_start(struct instance *instance)
 {
     const struct module *module = instance->types;
+    struct code_call call = {.process = instance->process, .gs_base = (uintptr_t)instance->gs_base, .stride = 2};
     if (module->start == UINT32_MAX) {
         return TRAP_NONE;
     }
     if (module->start < module->function_import_count) {
-        return call_reference(instance->process, (uintptr_t)instance->gs_base,
-                              instance_function_reference(instance, module->start), NULL, NULL);
+        return call_reference(&call, instance_function_reference(instance, module->start), call.gs_base);
     }
-    return call_code(instance->process, (uintptr_t)instance->gs_base, instance_function_code(instance, module->start),
-                     &module->types[module->functions[module->start].type], NULL, NULL);
+    call.code = instance_function_code(instance, module->start);
+    call.type = &module->types[module->functions[module->start].type];
+    return call_code(&call, thread_current());
 }

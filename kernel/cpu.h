@@ -211,10 +211,6 @@ static inline struct thread *thread_current(void)
 enum status thread_prepare(struct thread *thread, struct process *process, struct place *place);
 /* Is this address in it, above its guard, or in the payload of exceptions above it? */
 bool thread_stack_contains(const struct thread *thread, uint64_t address);
-/* Around each wasm_enter or kernel_enter: who runs, and, at the end, GS as it was (setting it takes long; `gs_is_good`:
- * it is of some instance now). */
-void activation_begin(struct activation *activation, struct thread *thread, struct process *process);
-void activation_end(struct activation *activation, struct thread *thread, bool gs_is_good);
 /* Run kernel code for a process while the thread runs no guest: when the platform has no frame for the guest's memory,
  * or the process is to end at a checkpoint, this ends, and what it held stays as it is. Returns the trap, and its
  * report. */

@@ -257,9 +257,9 @@ void global_object_register(struct process *process, struct global_object *globa
 uint32_t object_create(struct process *process, uint32_t number, uint32_t length);
 
 /* ---- call.c ---- */
-#define INSTANCE_CALL_PARAMETERS 18
-/* As function_call, quicker, for a host function that the instance has called: a function of the instance with at most
- * so many scalars as parameters and one as result. Each is a word, i32 and f32 in its low half with zeros above. */
+/* As function_call, quicker, for a host function that the instance has called: a function of the instance with scalars as
+ * parameters and at most one as result. Each is a word, i32 and f32 in its low half with zeros above.
+ */
 enum trap instance_call(struct instance *instance, uint32_t function, const uint64_t *arguments, uint64_t *result);
 
 /* ---- instance.c, constants.c ---- */

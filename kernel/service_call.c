@@ -598,9 +598,9 @@ static uint32_t find_representation(struct instance *instance, const struct serv
 enum trap service_call_destructor(struct instance *instance, const struct service_resource *resource,
                                   uint32_t representation)
 {
-    uint64_t argument = representation, nothing;
+    uint64_t argument = representation;
     return resource->destructor == UINT32_MAX ? TRAP_NONE
-                                              : instance_call(instance, resource->destructor, &argument, &nothing);
+                                              : instance_call(instance, resource->destructor, &argument, NULL);
 }
 
 /* A handle that is gone already, for it was revoked, is not missed. */

@@ -54,8 +54,7 @@ static const struct service_function *find_function(struct server *server)
 static bool call_post(struct server *server, const struct service_function *function, uint64_t result)
 {
     if (function->post != UINT32_MAX) {
-        uint64_t nothing;
-        server->guest.trap = instance_call(server->guest.instance, function->post, &result, &nothing);
+        server->guest.trap = instance_call(server->guest.instance, function->post, &result, NULL);
     }
     return server->guest.trap == TRAP_NONE;
 }

@@ -184,7 +184,7 @@ uint32_t call_frame_stack_words(const struct function_type *type)
 }
 
 void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
-                        const uint64_t (*arguments)[2], uint64_t *stack)
+                        const uint64_t *arguments, uint32_t stride, uint64_t *stack)
 {
     struct placement placement = {.integer_limit = ABI_INTEGER_ARGUMENTS, .float_limit = ABI_FLOAT_ARGUMENTS};
     const value_type *types = function_type_parameters(type);
@@ -194,48 +194,24 @@ void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct fu
     for (uint32_t i = 0; i < frame->stack_words; i++)
         stack[i] = 0;
     stack += result_words(type);
-    for (uint32_t i = 0; i < ABI_INTEGER_ARGUMENTS; i++)
-        frame->integers[i] = 0;
-    for (uint32_t i = 0; i < ABI_FLOAT_ARGUMENTS; i++)
-        frame->floats[i][0] = frame->floats[i][1] = 0;
+    memset(frame->integers, 0, sizeof frame->integers);
+    memset(frame->floats, 0, sizeof frame->floats);
     for (uint32_t i = 0; i < type->parameter_count; i++)
-        copy_value(place(&placement, types[i], frame->integers, frame->floats, stack), arguments[i], types[i]);
+        copy_value(place(&placement, types[i], frame->integers, frame->floats, stack), arguments + i * stride,
+                   types[i]);
     frame->has_floats = placement.floats;
 }
 
-bool call_frame_prepare_registers(struct call_frame *frame, uint64_t code, const struct function_type *type,
-                                  const uint64_t *arguments)
-{
-    const value_type *types = function_type_parameters(type);
-    uint32_t integers = 0, floats = 0;
-    frame->code = code;
-    frame->stack = NULL;
-    frame->stack_words = 0;
-    if (type->parameter_count > ABI_INTEGER_ARGUMENTS || type->result_count > 1)
-        return false;
-    for (uint32_t i = 0; i < type->parameter_count; i++) {
-        if (value_type_is_float(types[i])) {
-            frame->floats[floats][0] = arguments[i];
-            frame->floats[floats++][1] = 0;
-        } else {
-            frame->integers[integers++] = arguments[i];
-        }
-    }
-    frame->has_floats = floats;
-    for (uint32_t i = floats; floats && i < ABI_FLOAT_ARGUMENTS; i++)
-        frame->floats[i][0] = frame->floats[i][1] = 0;
-    for (uint32_t i = integers; i < ABI_INTEGER_ARGUMENTS; i++)
-        frame->integers[i] = 0;
-    return true;
-}
-
-void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2])
+void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t *results,
+                        uint32_t stride)
 {
     struct placement placement = {.integer_limit = ABI_INTEGER_RESULTS, .float_limit = ABI_FLOAT_RESULTS};
     const value_type *types = function_type_results(type);
     uint64_t *words = frame->stack;
     for (uint32_t i = 0; i < type->result_count; i++) {
-        results[i][1] = 0;
-        copy_value(results[i], place(&placement, types[i], frame->integer_results, frame->float_results, words), types[i]);
+        uint64_t *result = results + i * stride;
+        if (stride > 1)
+            result[1] = 0;
+        copy_value(result, place(&placement, types[i], frame->integer_results, frame->float_results, words), types[i]);
     }
 }

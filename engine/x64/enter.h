@@ -41,22 +41,11 @@ _Noreturn void wasm_abandon(struct thread_area *thread, unsigned trap);
 /* Words that a call of this type needs in call_frame.stack: arguments and results that are in no register. */
 uint32_t call_frame_stack_words(const struct function_type *type);
 
-/* Fill `frame` for a call of `code`, with one 16-byte element per parameter (v128 needs both words, all else the
- * first). `stack` has call_frame_stack_words(type) words and must live until the results are read. */
+/* Fill `frame` for a call of `code`, with one element of `stride` words per parameter, of which a v128 needs two, and
+ * all else the first. `stack` has call_frame_stack_words(type) words and must live until the results are read. */
 void call_frame_prepare(struct call_frame *frame, uint64_t code, const struct function_type *type,
-                        const uint64_t (*arguments)[2], uint64_t *stack);
-/* The same, quicker, for a type of few scalars: one word per parameter, of which i32 and f32 are in the low half with
- * zeros above. The result, if there is one, is then call_frame_result's. False: the type has too many. */
-bool call_frame_prepare_registers(struct call_frame *frame, uint64_t code, const struct function_type *type,
-                                  const uint64_t *arguments);
-/* A result that is no vector, in the same form; 0 if there is none. */
-static inline uint64_t call_frame_result(const struct call_frame *frame, const struct function_type *type)
-{
-    value_type result = type->result_count ? function_type_results(type)[0] : VALUE_BOTTOM;
-    uint64_t word = value_type_is_float(result) ? frame->float_results[0][0] : frame->integer_results[0];
-    return result == VALUE_I64 || result == VALUE_F64 ? word : result == VALUE_BOTTOM ? 0 : (uint32_t)word;
-}
-/* After wasm_enter returned 0: one 16-byte element per result. The words' unused parts are 0. */
-void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t (*results)[2]);
+                        const uint64_t *arguments, uint32_t stride, uint64_t *stack);
+/* After wasm_enter returned 0: the results, in the same form. The words' unused parts are 0. */
+void call_frame_results(struct call_frame *frame, const struct function_type *type, uint64_t *results, uint32_t stride);
 
 #endif

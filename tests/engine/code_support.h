@@ -113,9 +113,9 @@ static inline unsigned machine_call(struct machine *machine, const struct compil
     uint64_t arguments[1][2] = {{argument}}, results[1][2];
     struct call_frame frame;
     uintptr_t entry = (uintptr_t)compiled->code->text + compiled->code->functions[function].offset;
-    call_frame_prepare(&frame, entry, type, (const uint64_t (*)[2])arguments, NULL);
+    call_frame_prepare(&frame, entry, type, (const uint64_t *)arguments, 2, NULL);
     unsigned trap = wasm_enter(&frame, &machine->thread);
-    call_frame_results(&frame, type, results);
+    call_frame_results(&frame, type, (uint64_t *)results, 2);
     *result = (uint32_t)results[0][0];
     return trap;
 }
