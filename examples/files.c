@@ -1,5 +1,6 @@
 /* Writes a file, reads it back and lists its folder: files [FOLDER]. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@ int main(int argc, char **argv)
     FILE *file = fopen(path, "w");
     if (!file) {
         perror(path);
+        if (errno == ENOTCAPABLE)
+            fprintf(stderr, "files: no folder that this program was given: tessera run --dir HOST::%s\n", folder);
         return 1;
     }
     fprintf(file, "written by a program in ring 0\n");

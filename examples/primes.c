@@ -14,6 +14,10 @@ static uint64_t milliseconds(void)
 int main(int argc, char **argv)
 {
     uint32_t limit = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 5000000;
+    if (limit < 2) {
+        fprintf(stderr, "usage: primes [LIMIT], a number from 2 on\n");
+        return 2;
+    }
     uint64_t start = milliseconds();
     uint8_t *composite = calloc((size_t)limit + 1, 1);
     if (!composite) {

@@ -479,6 +479,24 @@ static void create_outside(struct creation *creation)
     }
 }
 
+/* For the error message: a limit that the memories alone exceed is what people meet. */
+static void say_why(const struct creation *creation, struct link_error *error)
+{
+    const struct module *module = creation->module->module;
+    uint64_t bytes = 0, limit = creation->process->memory_limit;
+    for (uint32_t i = module->memory_import_count; i < module->memory_count; i++) {
+        bytes += module->memories[i].limits.minimum * memory_page_bytes(&module->memories[i]);
+    }
+    if (creation->status == STATUS_LIMIT && bytes > limit) {
+        format_text(error->message, sizeof(error->message),
+                    "cannot be instantiated: its memories begin with %llu KiB, and it may have %llu KiB",
+                    (unsigned long long)bytes / 1024, (unsigned long long)limit / 1024);
+    } else {
+        format_text(error->message, sizeof(error->message), "cannot be instantiated: %s",
+                    status_text(creation->status));
+    }
+}
+
 enum status instance_create(struct process *process, struct compiled_module *module, const struct external *imports,
                             struct instance **result, enum trap *trap, struct link_error *error)
 {
@@ -503,7 +521,7 @@ enum status instance_create(struct process *process, struct compiled_module *mod
     } else if (creation.status == STATUS_TRAPPED) {
         *trap = creation.trap;
     } else {
-        format_text(error->message, sizeof(error->message), "cannot be instantiated: %s", status_text(creation.status));
+        say_why(&creation, error);
     }
     return creation.status;
 }

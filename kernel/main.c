@@ -189,7 +189,7 @@ static int run_once(struct archive *archive, const struct launch_description *de
     if (description->report) {
         log_result(description->name, &result);
     } else if (result.outcome == LAUNCH_REFUSED) {
-        log_line("%s: %s", description->name, result.message);
+        log_line("tessera: %s: %s", description->name, result.message);
     }
     if (description->statistics) {
         log_statistics("after");

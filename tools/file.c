@@ -54,3 +54,34 @@ const uint8_t *file_contents(const char *path, size_t *size)
     close(file);
     return bytes;
 }
+
+/* What somebody may take for a module; NULL: it has a module's magic number, or nobody knows what it is. */
+static const char *not_a_module(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t magic[] = {0, 'a', 's', 'm'}, component[] = {0x0d, 0, 1, 0}, elf[] = {0x7f, 'E', 'L', 'F'};
+    if (size == 0)
+        return "the file is empty";
+    if (size >= 8 && memcmp(bytes, magic, 4) == 0)
+        return memcmp(bytes + 4, component, 4) != 0 ? NULL
+                                                     : "a component, not a module: Tessera runs core modules, such as "
+                                                       "compilers make for wasm32-wasi (WASI preview 1)";
+    if (size >= 4 && memcmp(bytes, elf, 4) == 0)
+        return "a native (ELF) program, not WebAssembly: compile it with --target=wasm32-wasi";
+    size_t start = 0;
+    while (start < size && (bytes[start] == ' ' || bytes[start] == '\t' || bytes[start] == '\n' || bytes[start] == '\r'))
+        start++;
+    if (start < size && (bytes[start] == '(' || (bytes[start] == ';' && start + 1 < size && bytes[start + 1] == ';')))
+        return "WebAssembly's text format: make a module of it first, with wat2wasm or `wasm-tools parse`";
+    return NULL;
+}
+
+const uint8_t *module_contents(const char *path, size_t *size)
+{
+    const uint8_t *bytes = file_contents(strcmp(path, "-") == 0 ? "/dev/stdin" : path, size);
+    const char *what = not_a_module(bytes, *size);
+    if (what) {
+        complain("%s: %s", path, what);
+        exit(EXIT_REFUSED);
+    }
+    return bytes;
+}

@@ -9,4 +9,8 @@
  * EXIT_NOT_FOUND or EXIT_REFUSED and a message when it cannot be read. */
 const uint8_t *file_contents(const char *path, size_t *size);
 
+/* The same for a module; `-` is standard input. What is plainly something else (a component, the text format, a program
+ * of this system) is refused with a hint. Whether it is a good module is for the engine to say. */
+const uint8_t *module_contents(const char *path, size_t *size);
+
 #endif

@@ -39,11 +39,7 @@ static const struct engine_allocator allocator = {.allocate = engine_allocate, .
 
 _Noreturn static void refuse(const char *path, const struct engine_error *error)
 {
-    if (error->function == ENGINE_NO_FUNCTION)
-        complain("%s: offset 0x%" PRIx64 ": %s", path, error->offset, error->message);
-    else
-        complain("%s: function %" PRIu32 ", offset 0x%" PRIx64 ": %s", path, error->function, error->offset,
-                 error->message);
+    complain("%s: %s", path, error->message[0] ? error->message : "out of memory"); /* the message says where */
     exit(EXIT_REFUSED);
 }
 
@@ -334,7 +330,7 @@ static uint32_t find_function(const struct module *module, const char *wanted)
         }
     }
     if (!is_number || index >= module->function_count)
-        die("inspect: there is no function %s", wanted);
+        die("inspect: there is no function %s; --functions lists all", wanted);
     if (index < module->function_import_count)
         die("inspect: function %s is an import: it has no code", wanted);
     return (uint32_t)index;
@@ -437,7 +433,7 @@ static int run(const struct subcommand *subcommand, int count, char **words)
         usage_error(subcommand, at == count ? "which module?" : "one module, please");
     const char *path = words[at];
     size_t size;
-    const uint8_t *bytes = file_contents(path, &size);
+    const uint8_t *bytes = module_contents(path, &size);
     struct module *module;
     struct engine_error error = {0};
     uint64_t nanoseconds;

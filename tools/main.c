@@ -20,9 +20,24 @@ static void print_help(FILE *stream)
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
         fprintf(stream, "  %-9s %s\n", subcommands[i]->name, subcommands[i]->summary);
     fputs("\nOptions:\n"
-          "  --help     Print this text; `tessera SUBCOMMAND --help` says more.\n"
+          "  --help     Print this text; `tessera help SUBCOMMAND` says more.\n"
           "  --version  Print the version.\n",
           stream);
+}
+
+/* The subcommand of that name; dies when there is none. */
+static const struct subcommand *find(const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        if (strcmp(name, subcommands[i]->name) == 0)
+            return subcommands[i];
+    if (length > 5 && strcmp(name + length - 5, ".wasm") == 0)
+        die("unknown subcommand %s; did you mean `tessera run %s`?", name, name);
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        if (edit_distance(name, length, subcommands[i]->name) <= 2)
+            die("unknown subcommand %s; did you mean %s?", name, subcommands[i]->name);
+    die("unknown subcommand %s\nSee `tessera --help`.", name);
 }
 
 /* Were one of them closed, the next file that is opened would be taken for it. What stands in for an output cannot be
@@ -43,6 +58,11 @@ int main(int count, char **words)
     }
     const char *name = words[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        static char help[] = "--help", *only[] = {help};
+        if (count > 2 && words[2][0] != '-') {
+            const struct subcommand *subcommand = find(words[2]);
+            return subcommand->run(subcommand, 1, only);
+        }
         print_help(stdout);
         return 0;
     }
@@ -50,11 +70,6 @@ int main(int count, char **words)
         puts("tessera " TESSERA_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-        if (strcmp(name, subcommands[i]->name) == 0)
-            return subcommands[i]->run(subcommands[i], count - 2, words + 2);
-    size_t length = strlen(name);
-    if (length > 5 && strcmp(name + length - 5, ".wasm") == 0)
-        die("unknown subcommand %s; did you mean `tessera run %s`?", name, name);
-    die("unknown subcommand %s\nSee `tessera --help`.", name);
+    const struct subcommand *subcommand = find(name);
+    return subcommand->run(subcommand, count - 2, words + 2);
 }

@@ -45,8 +45,7 @@ static void print_help(const struct subcommand *subcommand)
         printf("\n%s", subcommand->description);
 }
 
-/* Number of insertions, deletions and replacements that make `a` (of `length`) into `b`. */
-static unsigned edit_distance(const char *a, size_t length, const char *b)
+unsigned edit_distance(const char *a, size_t length, const char *b)
 {
     unsigned row[64];
     size_t columns = strlen(b);
@@ -84,7 +83,8 @@ _Noreturn static void unknown_option(const struct subcommand *subcommand, const 
     }
     if (best && word[1] == '-')
         usage_error(subcommand, "unknown option %.*s; did you mean --%s?", (int)length, word, best);
-    usage_error(subcommand, "unknown option %.*s (options of the program go behind its name)", (int)length, word);
+    usage_error(subcommand, "unknown option %.*s%s", (int)length, word,
+                subcommand->runs_program ? " (options of the program go behind its name)" : "");
 }
 
 static const struct option *find_long(const struct subcommand *subcommand, const char *name, size_t length)

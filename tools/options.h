@@ -5,6 +5,9 @@
 #ifndef TOOLS_OPTIONS_H
 #define TOOLS_OPTIONS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct option {
     const char *name;                                /* without the dashes */
     char letter;                                     /* short form, or 0 */
@@ -20,6 +23,7 @@ struct subcommand {
     const char *description; /* of `--help`, behind the options; may be NULL */
     const struct option *options;
     unsigned option_count;
+    bool runs_program; /* the words behind its first one belong to a program */
     /* The words behind the name; returns the exit status. */
     int (*run)(const struct subcommand *subcommand, int count, char **words);
 };
@@ -30,6 +34,8 @@ int options_parse(const struct subcommand *subcommand, int count, char **words, 
 /* Die with "SUBCOMMAND: message" and a pointer to --help. */
 _Noreturn void usage_error(const struct subcommand *subcommand, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Number of insertions, deletions and replacements that make `a`, of `length` bytes, into `b`: for hints. */
+unsigned edit_distance(const char *a, size_t length, const char *b);
 
 /* Values. `option` names the option in messages. */
 unsigned long long parse_size(const char *option, const char *text);    /* bytes: 4096, 64K, 16MiB, 1G */

@@ -64,7 +64,7 @@ static void apply_cpus(void *context, const char *value)
     errno = 0;
     unsigned long number = strtoul(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || number == 0 || number > CPUS_MAXIMUM)
-        die("--cpus takes a number from 1 to %d, not '%s'", CPUS_MAXIMUM, value);
+        die("--cpus: %s is not a number from 1 to %d", value, CPUS_MAXIMUM);
     ((struct run_options *)context)->cpus = (uint32_t)number;
 }
 
@@ -79,7 +79,7 @@ static void apply_directory(void *context, const char *value)
     const char *separator = strstr(value, "::");
     struct mapped_directory directory = {.host = value, .guest = value};
     if (value[0] == '\0' || separator == value || (separator && separator[2] == '\0'))
-        die("--dir: %s is not HOST::GUEST", value);
+        die("--dir: '%s' is not HOST::GUEST", value);
     if (separator) {
         directory.host = text_of("%.*s", (int)(separator - value), value);
         directory.guest = separator + 2;
@@ -106,7 +106,7 @@ static void apply_environment(void *context, const char *value)
     struct run_options *options = context;
     const char *equals = strchr(value, '=');
     if (equals == value || value[0] == '\0')
-        die("--env: %s is not KEY=VALUE", value);
+        die("--env: '%s' is not KEY=VALUE", value);
     if (!equals) {
         const char *inherited = getenv(value);
         if (!inherited)
@@ -126,7 +126,7 @@ static void apply_service(void *context, const char *value)
 {
     struct run_options *options = context;
     struct service_file service = {.path = value, .name = last_component(value)};
-    service.bytes = file_contents(value, &service.size);
+    service.bytes = module_contents(value, &service.size);
     options->services = reallocate(options->services, (options->service_count + 1) * sizeof *options->services);
     options->services[options->service_count++] = service;
 }
@@ -242,6 +242,17 @@ static const struct option run_options_table[] = {
 
 /* ---- The subcommand ---- */
 
+/* Options that are for a machine mean that one was expected. */
+static void check_platform(const struct subcommand *subcommand, const struct run_options *options)
+{
+    const char *unused = options->kernel                                 ? "kernel"
+                         : options->accelerator != ACCELERATOR_AUTOMATIC ? "accelerator"
+                         : options->machine != MACHINE_MICROVM           ? "machine"
+                                                                         : NULL;
+    if (options->platform == RUN_LINUX && unused)
+        usage_error(subcommand, "--%s is for --platform vm", unused);
+}
+
 static void prepare_records(const struct subcommand *subcommand, struct run_options *options)
 {
     if (options->profile_hertz && !options->profile_path)
@@ -264,8 +275,9 @@ static int run(const struct subcommand *subcommand, int count, char **words)
     int at = options_parse(subcommand, count, words, &options);
     if (at == count)
         usage_error(subcommand, "which module?");
+    check_platform(subcommand, &options);
     options.module_path = words[at++];
-    options.module_bytes = file_contents(options.module_path, &options.module_size);
+    options.module_bytes = module_contents(options.module_path, &options.module_size);
     list_append(&options.arguments,
                 options.argument_zero ? options.argument_zero : last_component(options.module_path));
     while (at < count)
@@ -289,5 +301,6 @@ const struct subcommand subcommand_run = {
                    "  134  the program trapped\n",
     .options = run_options_table,
     .option_count = sizeof run_options_table / sizeof run_options_table[0],
+    .runs_program = true,
     .run = run,
 };

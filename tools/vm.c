@@ -25,8 +25,8 @@
 
 #include "kernel/launch_description.h"
 
-#define QEMU        "qemu-system-x86_64"
-#define MODULE_PATH ".tessera/module.wasm"
+#define QEMU          "qemu-system-x86_64"
+#define MODULE_PATH   ".tessera/module.wasm"
 #define SERVICES_PATH ".tessera/services"
 
 /* Guest memory: for the kernel and what programs usually want, and for archive and compiled code by their size. */
@@ -155,6 +155,18 @@ static const char *find_qemu(void)
         QEMU);
 }
 
+static void check_kernel(const char *path)
+{
+    static const char magic[4] = {0x7f, 'E', 'L', 'F'};
+    char start[4];
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        die("cannot read the kernel image %s: %s", path, strerror(errno));
+    if (read(file, start, sizeof start) != sizeof start || memcmp(start, magic, sizeof magic) != 0)
+        die("%s is not a kernel image", path);
+    close(file);
+}
+
 static const char *find_kernel(const struct run_options *options)
 {
     char self[4096];
@@ -162,13 +174,12 @@ static const char *find_kernel(const struct run_options *options)
     if (!kernel) {
         ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
         if (length <= 0)
-            die("cannot find this command's own folder: %s; name the kernel with --kernel", strerror(errno));
+            die("cannot find this command's own folder in /proc: %s; name the kernel with --kernel", strerror(errno));
         self[length] = '\0';
         *strrchr(self, '/') = '\0';
         kernel = text_of("%s/kernel.elf", self);
     }
-    if (access(kernel, R_OK) != 0)
-        die("cannot read the kernel image %s: %s", kernel, strerror(errno));
+    check_kernel(kernel);
     return kernel;
 }
 
