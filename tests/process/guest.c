@@ -488,7 +488,7 @@ static void shares(void)
     for (int i = 0; i < 4; i++) {
         before[i] = counters[i];
     }
-    for (int round = 0; round < 8 && !fair; round++) { /* a machine that others use, too, takes longer to be fair */
+    for (int round = 0; round < 20 && !fair; round++) { /* a machine that others use, too, takes longer to be fair */
         tessera_wait_many(NULL, 0, (uint64_t)(tessera_time_coarse() + 1000 * MILLISECOND));
         for (int i = 0; i < 4; i++) {
             gained[i] = counters[i] - before[i];
