@@ -5,7 +5,8 @@
  * not come is in the set's queue of times instead.
  *
  * Who collects takes an entry from the ready list, holding a reference, and looks at it without the set's lock, because
- * the object's comes first. Whether it goes back is decided with both locks held, so no notification is lost. */
+ * the object's comes first. Whether it goes back is decided with both locks held, so no notification is lost. Another
+ * one may have looked at it meanwhile, because it was notified again: then it is where it belongs already. */
 #include "engine/base.h"
 #include "kernel/account.h"
 #include "kernel/cpu.h"
@@ -35,7 +36,7 @@ struct wait_entry {
 struct wait_set {
     struct object object; /* its lock, of rank LOCK_WAIT_SET, guards all of it */
     struct wait_entry **entries;
-    uint32_t capacity, count, next_free; /* next_free: a hint, nothing below it is free */
+    uint32_t capacity, count, next_free; /* next_free: a hint, nothing below it is free. The set's account pays */
     struct wait_entry *ready_first, *ready_last;
     uint32_t ready_count;
     struct queue times; /* entries for timers, by deadline */
@@ -134,8 +135,13 @@ static enum status grow(struct wait_set *set) REQUIRES(set->object.lock)
     if (capacity > WAIT_SET_ENTRIES_MAXIMUM) {
         return STATUS_LIMIT;
     }
+    uint64_t more = (capacity - set->capacity) * sizeof(struct wait_entry *);
+    if (!account_charge(set->object.account, more)) {
+        return STATUS_LIMIT;
+    }
     struct wait_entry **entries = kernel_allocate_zeroed(capacity * sizeof(*entries));
     if (!entries) {
+        account_credit(set->object.account, more);
         return STATUS_NO_MEMORY;
     }
     if (set->capacity) {
@@ -340,9 +346,13 @@ static bool look_at(struct wait_set *set, struct wait_entry *entry, struct wait_
         seen = 0;
     } else if (seen && !object->exclusive) {
         make_ready(set, entry);
-    } else if (wanted && !seen && deadline != UINT64_MAX && !entry->ready) {
+    } else if (wanted && !seen && deadline != UINT64_MAX && !entry->ready && !entry->timed) {
         queue_insert(&set->times, &entry->time, deadline);
         entry->timed = true;
+        if (set->times.first ==
+            &entry->time) { /* those who sleep do not know of it: the caller may not wait until then */
+            object_notify_all(&set->object);
+        }
     }
     spinlock_release(&set->object.lock);
     spinlock_release(&object->lock);
@@ -441,6 +451,7 @@ void wait_set_object_destroy(struct object *object)
     }
     if (set->capacity) {
         kernel_free(set->entries, set->capacity * sizeof(*set->entries));
+        account_credit(object->account, set->capacity * sizeof(*set->entries));
     }
     object_free(object);
 }

@@ -343,6 +343,36 @@ static void limits(void)
     grant_drop(grant);
 }
 
+/* Entries for an event, all removed again. False: there is no more room. */
+static bool fill_and_empty(struct object *set, struct grant *grant, struct account *payer)
+{
+    static uint32_t entries[100];
+    uint32_t count = 0;
+    while (count < 100 && wait_set_add(set, grant, SIGNAL_SIGNALED, 0, payer, &entries[count]) == STATUS_OK)
+        count++;
+    for (uint32_t i = 0; i < count; i++)
+        CHECK(wait_set_remove(set, entries[i]) == STATUS_OK);
+    return count == 100;
+}
+
+/* A set that had many entries is as large as those were, without them, too. */
+static void empty_sets(void)
+{
+    struct account *small = account_create(65536);
+    static struct object *made[200];
+    uint32_t count = 0;
+    struct grant *grant = new_event(false);
+    while (count < 200 && wait_set_create(small, &made[count]) == STATUS_OK)
+        if (!fill_and_empty(made[count++], grant, small))
+            break;
+    CHECK(count > 8 && count < 50);
+    while (count)
+        object_release(made[--count]);
+    CHECK(account_used(small) == 0);
+    account_release(small);
+    grant_drop(grant);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -359,6 +389,7 @@ int main(int argc, char **argv)
         set_threads();
         many();
         limits();
+        empty_sets();
         CHECK(account->state == ACCOUNT_OWNED);
         account_release(account);
         for (enum object_type type = OBJECT_EVENT; type <= OBJECT_WAIT_SET; type++)
