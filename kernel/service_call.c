@@ -556,7 +556,9 @@ static uint32_t make_resource(struct instance *instance, const struct service_in
     struct resource_home *home = service_home(instance->process);
     struct object *object;
     uint32_t number = 0;
-    enum status status = home ? resource_create(home, intrinsic->own, representation, &object) : STATUS_NO_MEMORY;
+    enum status status =
+        home ? resource_create(home, intrinsic->own, representation, instance->process->account, &object)
+             : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         status = handle_insert_new(&instance->process->handles, object, &number);
     }

@@ -3,6 +3,7 @@
 #include "engine/base.h"
 #include "kernel/heap.h"
 #include "kernel/port.h"
+#include "kernel/thread.h"
 
 /* LIVE: somebody has a handle, or it is being made. DUE: its destructor is to be called; the list has a reference.
  * GONE: that is done, or the process has ended; in no list. */
@@ -86,6 +87,7 @@ void resource_home_close(struct resource_home *home)
         if (was_due) {
             object_release(&resource->object);
         }
+        thread_preemption_point();
     }
     if (home->port) {
         object_release(home->port);
@@ -126,9 +128,9 @@ bool resource_home_next(struct resource_home *home, const struct service_resourc
 /* ---- Resources ---- */
 
 enum status resource_create(struct resource_home *home, const struct service_resource *type, uint32_t representation,
-                            struct object **result)
+                            struct account *account, struct object **result)
 {
-    enum status status = object_allocate(OBJECT_RESOURCE, sizeof(struct resource), NULL, 0, result);
+    enum status status = object_allocate(OBJECT_RESOURCE, sizeof(struct resource), account, 0, result);
     if (status != STATUS_OK) {
         return status;
     }

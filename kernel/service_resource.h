@@ -11,8 +11,10 @@
  * serves the same port later. When the process ends, its resources are dead: SIGNAL_PEER_CLOSED is set, and calls with
  * them find that the other end is closed.
  *
- * Lock: the home's guards its lists (rank PROCESS). No account pays for a resource: there is never more than a handle
- * for each, apart from those whose destructors are due, and whoever makes further ones calls these first. */
+ * The account of the process that made it pays for a resource, until the destructor was called: who closes all handles to
+ * what it makes, and never serves, has as many that are due as it likes.
+ *
+ * Lock: the home's guards its lists (rank PROCESS). */
 #ifndef KERNEL_SERVICE_RESOURCE_H
 #define KERNEL_SERVICE_RESOURCE_H
 
@@ -36,9 +38,10 @@ bool resource_home_next(struct resource_home *home, const struct service_resourc
 enum trap service_call_destructor(struct instance *instance, const struct service_resource *resource,
                                   uint32_t representation);
 
-/* A new resource with one reference and no handle. STATUS_NO_MEMORY. */
+/* A new resource with one reference and no handle. `account` pays until its destructor was called. STATUS_LIMIT,
+ * STATUS_NO_MEMORY. */
 enum status resource_create(struct resource_home *home, const struct service_resource *type, uint32_t representation,
-                            struct object **result);
+                            struct account *account, struct object **result);
 /* Is the object a resource of this type (component_resource.identity), whoever made it? */
 bool resource_is(const struct object *object, uint64_t identity);
 /* Of its type; 0: the object is no resource. */
