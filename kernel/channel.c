@@ -135,9 +135,11 @@ void message_hold(struct message *message)
 
 /* ---- Room ---- */
 
+/* There may be more in it than its limits say, by what was put back (channel_unread). */
 static bool has_room(const struct channel *end, uint32_t bytes) REQUIRES(end->object.lock)
 {
-    return end->message_count < end->pair->messages_maximum && bytes <= end->pair->bytes_maximum - end->message_bytes;
+    return end->message_count < end->pair->messages_maximum &&
+           (uint64_t)end->message_bytes + bytes <= end->pair->bytes_maximum;
 }
 
 /* Make SIGNAL_WRITABLE of the other end what the room at this one says. */

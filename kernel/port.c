@@ -414,6 +414,7 @@ void port_object_closed(struct object *object)
     for (struct receiver *receiver = port->receivers; receiver; receiver = receiver->next) {
         thread_wake(receiver->thread);
     }
+    object_signal_locked(&port->object, 0, SIGNAL_PEER_CLOSED); /* for who had a handle, and is about to wait */
     for (struct port_client *client = port->clients; client; client = client->next) {
         object_signal(&client->object, 0, SIGNAL_PEER_CLOSED);
     }
@@ -472,9 +473,10 @@ enum status port_client_create(struct object *object, uint64_t badge, struct acc
         client->next->previous = client;
     }
     port->clients = client;
-    object_signal_locked(object, SIGNAL_PEER_CLOSED, 0);
     if (port->closed) {
         object_signal(&client->object, 0, SIGNAL_PEER_CLOSED);
+    } else {
+        object_signal_locked(object, SIGNAL_PEER_CLOSED, 0);
     }
     spinlock_release(&object->lock);
     return STATUS_OK;
@@ -486,6 +488,7 @@ void port_client_object_closed(struct object *object)
     struct port_client *client = (struct port_client *)object;
     struct port *port = client->port;
     spinlock_acquire(&port->object.lock);
+    client->closed = true;
     *(client->previous ? &client->previous->next : &port->clients) = client->next;
     if (client->next) {
         client->next->previous = client->previous;
@@ -502,6 +505,9 @@ void port_client_object_closed(struct object *object)
 void port_client_object_destroy(struct object *object)
 {
     struct port_client *client = (struct port_client *)object;
+    if (!client->closed) { /* it never had a handle */
+        port_client_object_closed(object);
+    }
     object_release(&client->port->object);
     object_free(object);
 }

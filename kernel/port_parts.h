@@ -48,6 +48,7 @@ struct port_client {
     struct object object;
     struct port *port;                   /* a reference */
     struct port_client *next, *previous; /* while open; the port's lock */
+    bool closed;
     uint64_t badge;
 };
 

@@ -100,6 +100,13 @@ static void order_and_bounds(void)
     CHECK(write_bytes(a, 10, 9) == STATUS_OK);
     channel_unread(b->object, message);
     CHECK(read_byte(b) == 8 && read_byte(b) == 9);
+    /* What is put back may be more than there is room for: then there is none. */
+    CHECK(write_bytes(a, 100, 5) == STATUS_OK && channel_read(b->object, 100, 0, &message) == STATUS_OK);
+    CHECK(write_bytes(a, 100, 6) == STATUS_OK);
+    channel_unread(b->object, message);
+    CHECK(write_bytes(a, 50, 7) == STATUS_AGAIN);
+    CHECK(read_byte(b) == 5 && write_bytes(a, 1, 7) == STATUS_AGAIN && read_byte(b) == 6);
+    CHECK(write_bytes(a, 50, 7) == STATUS_OK && read_byte(b) == 7);
     drop_pair(pair);
     struct object *ends[2];
     CHECK(channel_create(CHANNEL_MESSAGES_MAXIMUM + 1, 0, account, ends) == STATUS_INVALID);

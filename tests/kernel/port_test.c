@@ -361,7 +361,28 @@ static void gone(void)
     end();
 }
 
-/* A thread of the server ends with a call that it did not answer. */
+/* The last handle is closed before one who had it begins to wait; and client ends that nobody got a handle to. */
+static void closed_before(void)
+{
+    begin();
+    uint8_t bytes[300];
+    struct port_buffer buffer = {.bytes = bytes, .capacity = sizeof(bytes)};
+    struct object *others[3];
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(port_client_create(port, i, account, &others[i]) == STATUS_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        object_release(others[(i + 1) % 3]);
+    object_acquire(port);
+    drop(&port_grant);
+    CHECK(port_receive(port, &buffer, soon(2000)) == STATUS_CLOSED);
+    CHECK(port_client_create(port, 1, account, &others[0]) == STATUS_OK);
+    CHECK(object_signals(others[0]) & SIGNAL_PEER_CLOSED);
+    CHECK(port_receive(port, &buffer, soon(2000)) == STATUS_CLOSED);
+    object_release(others[0]);
+    object_release(port);
+    end();
+}
+
 /* A handle to the port is revoked: who waits is told to look, who answers a call does so before. */
 static void revoked(void)
 {
@@ -400,6 +421,7 @@ static void revoked(void)
     end();
 }
 
+/* A thread of the server ends with a call that it did not answer. */
 static void abandon(void *argument)
 {
     uint8_t bytes[16];
@@ -491,6 +513,7 @@ int main(int argc, char **argv)
     faults();
     deadlines();
     gone();
+    closed_before();
     revoked();
     abandoned();
     charging();
