@@ -191,7 +191,9 @@ enum status mapping_create(struct instance *instance, struct grant *grant, uint6
 {
     struct shared_memory *memory = memory_of(grant->object);
     const struct memory_object *linear = instance->types->memory_count ? instance->memories[0] : NULL;
-    bool takes = linear && !linear->windows && linear->base == instance->gs_base && !linear->type.byte_pages;
+    /* None in a shared memory: memory.atomic.wait looks at it with a lock held, when no page may go. */
+    bool takes = linear && !linear->windows && linear->base == instance->gs_base && !linear->type.byte_pages &&
+                 !linear->type.limits.shared;
     if (!takes || !is_inside(address, bytes, linear->bytes) || !is_inside(offset, bytes, memory->bytes)) {
         return STATUS_INVALID;
     }

@@ -16,10 +16,11 @@ TEST_FILES += $(BUILD)/process-cost
 scale: $(BUILD)/tessera $(BUILD)/kernel.elf $(BUILD)/process/crowd.wasm $(BUILD)/process/idle.wasm | setup-run
 	tests/process/run $(BUILD) long
 
-TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/attack.wasm $(BUILD)/process/idle.wasm
-$(BUILD)/process/idle.wasm: tests/process/idle.wat | setup-test
+TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/attack.wasm $(BUILD)/process/idle.wasm \
+              $(BUILD)/process/shared.wasm
+$(BUILD)/process/%.wasm: tests/process/%.wat | setup-test
 	$(call SAY,WASM)
-	$(Q)wat2wasm $< -o $@
+	$(Q)wat2wasm --enable-threads $< -o $@
 $(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@
