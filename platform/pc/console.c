@@ -2,6 +2,7 @@
 
 #include "engine/base.h"
 #include "engine/format.h"
+#include "kernel/guest_copy.h"
 #include "platform/pc/boot.h"
 #include "platform/pc/console_protocol.h"
 #include "platform/pc/cpu.h"
@@ -43,6 +44,7 @@ static uint32_t
 /* ---- Input: the ring is filled at interrupt time, on the CPU that the line interrupts (`input_head`, `input_ended`),
  * and emptied by kernel code, one CPU at a time (`input_tail`). ---- */
 #define INPUT_BYTES 16384
+#define READ_BYTES  512 /* at once; on the kernel stack */
 static uint8_t input[INPUT_BYTES];
 static volatile uint32_t input_head, input_tail;
 static volatile bool input_ended;
@@ -111,12 +113,22 @@ static void wait_sendable(void)
     }
 }
 
+/* From memory that may be a guest's, out of which another process may take pages at any moment (a mapping that it
+ * revokes): what is gone reads as zeros, since a frame that has begun needs its end, and no guest may end in here. */
+static void fetch(uint8_t *to, const uint8_t *from, size_t count)
+{
+    if (guest_copy(to, from, count))
+        memset(to, 0, count);
+}
+
 static void send(const uint8_t *bytes, size_t count) REQUIRES(output_lock)
 {
+    uint8_t piece[FIFO_BYTES];
     while (count > 0) {
-        size_t part = min_u64(count, FIFO_BYTES);
+        size_t part = min_u64(count, sizeof piece);
+        fetch(piece, bytes, part);
         wait_sendable();
-        out_bytes(PORT_DATA, bytes, part);
+        out_bytes(PORT_DATA, piece, part);
         bytes += part;
         count -= part;
         frame_rest -= min_u64(frame_rest, part);
@@ -126,16 +138,18 @@ static void send(const uint8_t *bytes, size_t count) REQUIRES(output_lock)
 /* Text with \n as \r\n. */
 static void send_text(const uint8_t *text, size_t count) REQUIRES(output_lock)
 {
-    uint8_t buffer[FIFO_BYTES];
+    uint8_t piece[FIFO_BYTES], buffer[FIFO_BYTES];
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
+        if (i % sizeof piece == 0)
+            fetch(piece, text + i, min_u64(count - i, sizeof piece));
         if (filled + 2 > sizeof buffer) {
             send(buffer, filled);
             filled = 0;
         }
-        if (text[i] == '\n')
+        if (piece[i % sizeof piece] == '\n')
             buffer[filled++] = '\r';
-        buffer[filled++] = text[i];
+        buffer[filled++] = piece[i % sizeof piece];
     }
     send(buffer, filled);
 }
@@ -144,7 +158,7 @@ static void send_frame(enum console_frame type, const void *payload, size_t byte
 {
     uint8_t start[FIFO_BYTES] = {(uint8_t)type, (uint8_t)bytes, (uint8_t)(bytes >> 8)};
     size_t first = min_u64(bytes, FIFO_BYTES - CONSOLE_HEADER_BYTES);
-    memcpy(start + CONSOLE_HEADER_BYTES, payload, first);
+    fetch(start + CONSOLE_HEADER_BYTES, payload, first);
     frame_rest = (uint32_t)(CONSOLE_HEADER_BYTES + bytes);
     send(start, CONSOLE_HEADER_BYTES + first);
     send((const uint8_t *)payload + first, bytes - first);
@@ -164,7 +178,7 @@ static void send_as(enum console_frame type, const void *bytes, size_t count)
 }
 
 /* Memory of a guest may have no frame yet, and none may be left: then the guest ends right there, which must not be
- * with a lock held. Behind this its pages stay. */
+ * with a lock held. Behind this its pages have frames, unless somebody takes them away. */
 static void touch(const void *memory, size_t bytes)
 {
     const volatile uint8_t *start = memory;
@@ -172,16 +186,6 @@ static void touch(const void *memory, size_t bytes)
         (void)start[i];
     if (bytes > 0)
         (void)start[bytes - 1];
-}
-
-/* The same for memory that is going to be written, and that others may be writing. */
-static void touch_to_store(void *memory, size_t bytes)
-{
-    uint8_t *start = memory;
-    for (size_t i = 0; i < bytes; i += FRAME_BYTES)
-        __asm__ volatile("lock orb $0, %0" : "+m"(start[i]));
-    if (bytes > 0)
-        __asm__ volatile("lock orb $0, %0" : "+m"(start[bytes - 1]));
 }
 
 enum status platform_stream_write(enum stream stream, const void *buffer, size_t bytes, size_t *done)
@@ -440,16 +444,26 @@ static enum status read_locked(uint8_t *buffer, size_t bytes, size_t *done) REQU
 
 enum status platform_stream_read(enum stream stream, void *buffer, size_t bytes, size_t *done)
 {
+    uint8_t part[READ_BYTES];
+    size_t taken;
+    enum status status;
     *done = 0;
     if (stream != STREAM_INPUT)
         return STATUS_INVALID;
     if (bytes == 0)
         return STATUS_OK;
     bytes = min_u64(bytes, INPUT_BYTES);
-    touch_to_store(buffer, bytes);
-    long_lock_acquire(&reader_lock);
-    enum status status = read_locked(buffer, bytes, done);
-    long_lock_release(&reader_lock);
+    do {
+        taken = 0;
+        long_lock_acquire(&reader_lock);
+        status = read_locked(part, min_u64(bytes - *done, sizeof part), &taken);
+        long_lock_release(&reader_lock);
+        /* The guest may end where its memory is touched: not with the lock held. */
+        memcpy((uint8_t *)buffer + *done, part, taken);
+        *done += taken;
+    } while (framed && taken == sizeof part && *done < bytes);
+    if (*done > 0)
+        return STATUS_OK;
     if (status == STATUS_AGAIN && framed)
         credit_give();
     return status;

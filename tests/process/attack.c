@@ -73,8 +73,25 @@ static uint8_t *before_hidden_page(size_t bytes)
     return pages[2] - bytes;
 }
 
+static uint32_t named(const char *name)
+{
+    return must(name, tessera_handle_named(name, (uint32_t)strlen(name)));
+}
+
+/* Write a page of memory that its owner takes away, until that happens. */
+static void write_for_ever(void)
+{
+    must("memory_map", tessera_memory_map(named("memory"), pages[2], 0, PAGE, 0));
+    must("event_signal", tessera_event_signal(named("ready")));
+    while (write(1, pages[2], PAGE) > 0) {
+    }
+}
+
 static int child(const char *what)
 {
+    if (strcmp(what, "console") == 0) {
+        write_for_ever();
+    }
     uint32_t objects[2] = {must("event_create", tessera_event_create(0)),
                            must("event_create", tessera_event_create(0))};
     if (strcmp(what, "wait") == 0) {
@@ -97,6 +114,30 @@ static int child(const char *what)
         return __wasi_fd_readdir(open("/bin", O_RDONLY | O_DIRECTORY), before_hidden_page(4), 100, 2, &used);
     }
     return 1;
+}
+
+/* What a program writes is taken away while it is written: the console is there for others afterwards. */
+static void console(int count)
+{
+    static const char text[] = "name=child\0argument=child\0argument=console\0streams=1\0handle=memory\0handle=ready";
+    uint32_t memory = must("memory_create", tessera_memory_create(PAGE));
+    uint32_t ready = must("event_create", tessera_event_create(0));
+    must("memory_map", tessera_memory_map(memory, pages[2], 0, PAGE, TESSERA_MAP_WRITE));
+    memset(pages[2], '.', PAGE);
+    for (int i = 0; i < count; i++) {
+        uint32_t handles[] = {must("handle_duplicate", tessera_handle_duplicate(memory, TESSERA_RIGHTS_SAME)),
+                              must("handle_duplicate", tessera_handle_duplicate(ready, TESSERA_RIGHTS_SAME))};
+        uint32_t program = must("process_create", tessera_process_create(module, text, sizeof(text), handles, 2));
+        must("event_clear", tessera_event_clear(ready));
+        must("process_start", tessera_process_start(program));
+        must("wait_one", tessera_wait_one(ready, TESSERA_SIGNAL_SIGNALED, TESSERA_FOREVER));
+        tessera_wait_many(NULL, 0, (uint64_t)tessera_time_coarse() + (uint64_t)(2 + i % 5) * 1000000);
+        must("handle_revoke", tessera_handle_revoke(memory));
+        must("wait_one", tessera_wait_one(program, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER));
+        must("handle_close", tessera_handle_close(program));
+        printf("\n%d\n", i);
+        fflush(stdout);
+    }
 }
 
 /* Programs that end in the middle of a host call. */
@@ -125,7 +166,7 @@ static void faults(const char *what, int count)
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[0], "child") == 0) {
-        module = (uint32_t)tessera_handle_named("module", 6);
+        module = (uint32_t)tessera_handle_named("module", 6); /* where it is needed */
         return child(argv[1]);
     }
     static const char self[] = "/bin/attack.wasm";
@@ -135,6 +176,8 @@ int main(int argc, char **argv)
         chain(count);
     } else if (strcmp(argv[1], "cycles") == 0) {
         cycles(count);
+    } else if (strcmp(argv[1], "console") == 0) {
+        console(count);
     } else {
         faults(argv[1], count);
     }
