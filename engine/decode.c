@@ -114,18 +114,32 @@ static size_t utf8_sequence_length(const uint8_t *text, size_t length)
     return wanted;
 }
 
+/* How many bytes at least are letters of ASCII, as most are: in whole words. */
+static size_t ascii_length(const uint8_t *text, size_t length)
+{
+    const uint64_t others = UINT64_C(0x8080808080808080);
+    uint64_t words[8];
+    size_t position = 0;
+    for (; length - position >= sizeof(words); position += sizeof(words)) {
+        memcpy(words, text + position, sizeof(words));
+        if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) & others) {
+            break;
+        }
+    }
+    for (; length - position >= sizeof(words[0]); position += sizeof(words[0])) {
+        memcpy(words, text + position, sizeof(words[0]));
+        if (words[0] & others) {
+            break;
+        }
+    }
+    return position;
+}
+
 bool decode_utf8_valid(const uint8_t *text, size_t length)
 {
     size_t position = 0;
     while (position < length) {
-        uint64_t eight; /* letters of ASCII, most likely */
-        while (length - position >= sizeof(eight)) {
-            memcpy(&eight, text + position, sizeof(eight));
-            if (eight & UINT64_C(0x8080808080808080)) {
-                break;
-            }
-            position += sizeof(eight);
-        }
+        position += ascii_length(text + position, length - position);
         if (position == length) {
             break;
         }

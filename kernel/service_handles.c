@@ -113,7 +113,7 @@ enum status service_send_handles(struct service_sending *sending, struct port_me
     return status;
 }
 
-void service_end_loans(struct service_sending *sending)
+void service_revoke_loans(struct service_sending *sending)
 {
     for (uint32_t i = 0; i < sending->count; i++) {
         if (!sending->owned[i] && sending->loans[i]) {
@@ -210,7 +210,7 @@ enum component_status service_take_handle(struct component_transfer *transfer,
     return COMPONENT_OK;
 }
 
-bool service_receiving_end(struct service_receiving *receiving, bool all)
+bool service_receiving_close(struct service_receiving *receiving, bool all)
 {
     bool was_kept = false;
     for (uint32_t i = 0; i < receiving->count; i++) {

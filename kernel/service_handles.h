@@ -33,7 +33,13 @@ enum component_status service_note_handle(struct component_transfer *transfer,
  * (also one of another type than its resource), STATUS_DENIED, STATUS_NO_MEMORY. */
 enum status service_send_handles(struct service_sending *sending, struct port_message *message);
 /* What was lent, and all that was derived from it, is revoked. */
-void service_end_loans(struct service_sending *sending);
+void service_revoke_loans(struct service_sending *sending);
+static inline void service_end_loans(struct service_sending *sending)
+{
+    if (sending->count) {
+        service_revoke_loans(sending);
+    }
+}
 
 /* ---- Receiving: for transfers from a message to a guest ---- */
 struct service_receiving {
@@ -61,6 +67,10 @@ enum component_status service_take_handle(struct component_transfer *transfer,
                                           uint32_t *to);
 /* The call is over: those that were lent are closed, and those that were not taken; all, if the values were not
  * accepted. True: a resource that was lent had not been dropped, as the canonical ABI asks for. */
-bool service_receiving_end(struct service_receiving *receiving, bool all);
+bool service_receiving_close(struct service_receiving *receiving, bool all);
+static inline bool service_receiving_end(struct service_receiving *receiving, bool all)
+{
+    return receiving->count && service_receiving_close(receiving, all);
+}
 
 #endif

@@ -1,7 +1,5 @@
 #include "kernel/service_message.h"
 
-#include "kernel/instance_parts.h"
-
 /* ---- Building ---- */
 /* From the bytes inside to a buffer. */
 static bool message_grow(struct service_message *message)
@@ -30,7 +28,10 @@ static enum component_status message_allocate(struct component_side *side, uint3
         message->no_memory = true;
         return COMPONENT_ALLOCATION;
     }
-    memset(side->base + message->used, 0, (side->is_whole ? start : end) - message->used);
+    uint64_t cleared = (side->is_whole ? start : end) - message->used;
+    if (cleared) {
+        memset(side->base + message->used, 0, cleared);
+    }
     message->used = (uint32_t)end;
     *address = (uint32_t)start;
     return COMPONENT_OK;
@@ -38,12 +39,12 @@ static enum component_status message_allocate(struct component_side *side, uint3
 
 void service_message_begin(struct service_message *message, uint32_t header_bytes, void **held)
 {
-    message->held = held;
-    message->side = (struct component_side){
-        .base = message->inline_bytes, .bytes = SERVICE_INLINE_BYTES, .allocate = message_allocate};
+    message->side.base = message->inline_bytes;
+    message->side.bytes = SERVICE_INLINE_BYTES;
+    message->side.allocate = message_allocate;
     message->used = header_bytes;
     message->no_memory = false;
-    memset(message->inline_bytes, 0, header_bytes);
+    message->held = held;
 }
 
 void service_message_shrink(struct service_message *message)
@@ -56,13 +57,6 @@ void service_message_shrink(struct service_message *message)
 }
 
 /* ---- Guests ---- */
-static void guest_refresh(struct service_guest *guest)
-{
-    const struct memory_slot *memory = &guest->instance->header->memory;
-    guest->side.base = guest->instance->types->memory_count ? guest->instance->gs_base : NULL;
-    guest->side.bytes = memory->bytes;
-}
-
 static enum component_status guest_allocate(struct component_side *side, uint32_t alignment, uint32_t bytes,
                                             uint32_t *address)
 {
@@ -72,14 +66,17 @@ static enum component_status guest_allocate(struct component_side *side, uint32_
         return COMPONENT_ALLOCATION;
     }
     guest->trap = instance_call(guest->instance, guest->services->reallocate, arguments, &result);
-    guest_refresh(guest);
+    service_guest_refresh(guest);
     *address = (uint32_t)result;
     return guest->trap == TRAP_NONE ? COMPONENT_OK : COMPONENT_ALLOCATION;
 }
 
 void service_guest_begin(struct service_guest *guest, struct instance *instance)
 {
-    *guest = (struct service_guest){
-        .side = {.allocate = guest_allocate}, .instance = instance, .services = instance->module->services};
-    guest_refresh(guest);
+    guest->side.base = instance->types->memory_count ? instance->gs_base : NULL;
+    guest->side.bytes = instance->header->memory.bytes;
+    guest->side.allocate = guest_allocate;
+    guest->instance = instance;
+    guest->services = instance->module->services;
+    guest->trap = TRAP_NONE;
 }

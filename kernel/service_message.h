@@ -6,6 +6,7 @@
 #define KERNEL_SERVICE_MESSAGE_H
 
 #include "engine/component/transfer.h"
+#include "kernel/instance_parts.h"
 #include "kernel/port.h"
 #include "kernel/service.h"
 
@@ -39,7 +40,7 @@ struct service_message {
     _Alignas(8) uint8_t inline_bytes[SERVICE_INLINE_BYTES];
 };
 
-/* With `header_bytes` zeroed bytes in it, at most SERVICE_INLINE_BYTES. */
+/* With `header_bytes` in it, which are to be written, at most SERVICE_INLINE_BYTES. */
 void service_message_begin(struct service_message *message, uint32_t header_bytes, void **held);
 /* It may be begun again. */
 void service_message_shrink(struct service_message *message); /* has a buffer */
@@ -62,5 +63,10 @@ struct service_guest {
     enum trap trap; /* of cabi_realloc, which ended the guest */
 };
 void service_guest_begin(struct service_guest *guest, struct instance *instance);
+/* Its memory may have grown. */
+static inline void service_guest_refresh(struct service_guest *guest)
+{
+    guest->side.bytes = guest->instance->header->memory.bytes;
+}
 
 #endif

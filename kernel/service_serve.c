@@ -29,7 +29,7 @@ struct server {
 static void begin_answer(struct server *server, enum service_status status)
 {
     service_message_begin(&server->answer, sizeof(struct service_answer), NULL);
-    ((struct service_answer *)server->answer.side.base)->status = status;
+    *(struct service_answer *)server->answer.side.base = (struct service_answer){.status = status};
     service_sending_begin(&server->sent, &server->guest.instance->process->handles);
 }
 
@@ -67,7 +67,7 @@ static bool lift(struct server *server, const struct service_function *function,
     uint32_t address = 0;
     uint64_t flat = 0;
     begin_answer(server, SERVICE_OK);
-    service_guest_begin(&server->guest, server->guest.instance); /* its memory may have grown */
+    service_guest_refresh(&server->guest);
     enum component_status status =
         plan->in_memory ? answer->allocate(answer, plan->alignment, plan->bytes, &address) : COMPONENT_OK;
     struct component_transfer transfer = {.source = &server->guest.side,
@@ -139,7 +139,7 @@ static bool answer_request(struct server *server, const struct service_function 
                                           .bytes_left = SERVICE_MESSAGE_BYTES,
                                           .handle = service_take_handle,
                                           .context = &server->received};
-    service_guest_begin(&server->guest, server->guest.instance);
+    service_guest_refresh(&server->guest);
     enum component_status status = COMPONENT_BOUNDS;
     if (server->request.length >= sizeof(*request) + plan->flat_count * 8 &&
         (server->request.is_checked || is_good_request(plan, &source, request))) {

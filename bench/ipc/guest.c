@@ -107,13 +107,26 @@ EXPORT(service_calls_numbers) void service_calls_numbers(uint32_t count)
             __builtin_trap();
 }
 
+static void call_with_text(uint32_t count, const char *text, uint32_t length)
+{
+    probe_both_string_t string = {(uint8_t *)text, length};
+    for (uint32_t i = 0; i < count; i++)
+        if (probe_length(&string) != length)
+            __builtin_trap();
+}
+
 EXPORT(service_calls_text) void service_calls_text(uint32_t count)
 {
-    static char text[] = "twenty bytes of text";
-    probe_both_string_t string = {(uint8_t *)text, sizeof text - 1};
-    for (uint32_t i = 0; i < count; i++)
-        if (probe_length(&string) != sizeof text - 1)
-            __builtin_trap();
+    static const char text[] = "twenty bytes of text";
+    call_with_text(count, text, sizeof text - 1);
+}
+
+EXPORT(service_calls_text_4096) void service_calls_text_4096(uint32_t count)
+{
+    static char text[BYTES];
+    for (uint32_t i = 0; i < BYTES; i++)
+        text[i] = 'a' + (char)(i % 26);
+    call_with_text(count, text, BYTES);
 }
 
 EXPORT(serve_service) void serve_service(uint32_t port)

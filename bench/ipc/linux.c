@@ -95,6 +95,11 @@ static void service_call_text(uint32_t count)
     pipe_round_trips(count, 1);
 }
 
+static void service_call_text_4096(uint32_t count)
+{
+    pipe_round_trips(count, BYTES);
+}
+
 static void futex_wait_for(uint32_t *word, uint32_t turn)
 {
     uint32_t seen;

@@ -244,6 +244,11 @@ static uint64_t service_call_text(uint32_t scale)
     return service_call(scale, "service_calls_text");
 }
 
+static uint64_t service_call_text_4096(uint32_t scale)
+{
+    return service_call(scale, "service_calls_text_4096");
+}
+
 static uint64_t event_exchange(uint32_t scale)
 {
     struct side first, second;

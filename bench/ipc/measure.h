@@ -14,6 +14,7 @@
     X(call_4096_bytes, "pipe round trip, 4096 bytes")                                                                  \
     X(service_call_numbers, "pipe round trip, 1 byte")                                                                 \
     X(service_call_text, "pipe round trip, 1 byte")                                                                    \
+    X(service_call_text_4096, "pipe round trip, 4096 bytes")                                                           \
     X(event_exchange, "futex round trip")                                                                              \
     X(channel_exchange, "socketpair round trip")                                                                       \
     X(thread_create_exit, "pthread_create and join")                                                                   \

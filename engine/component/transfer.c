@@ -53,40 +53,77 @@ static void write_number(const struct component_transfer *transfer, uint32_t add
     }
 }
 
+/* Of any address; each is read once, whatever the compiler thinks of it. */
+typedef uint64_t loose_u64 __attribute__((aligned(1), may_alias));
+typedef uint32_t loose_u32 __attribute__((aligned(1), may_alias));
+#define READ(type, address) (*(const volatile type *)(address))
+#define LETTERS             UINT64_C(0x8080808080808080) /* clear in eight letters of ASCII */
+
 /* A string instruction is slow to start. */
 #define FEW_BYTES 64
 
-static void copy(const struct component_transfer *transfer, uint32_t from, uint32_t to, uint32_t bytes)
+static void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
-    const uint8_t *source = transfer->source->base + from;
-    uint8_t *destination = transfer->destination->base + to;
     if (bytes > FEW_BYTES) {
-        memcpy(destination, source, bytes);
+        memcpy(to, from, bytes);
         return;
     }
-    for (; bytes >= 8; bytes -= 8, source += 8, destination += 8) {
-        memcpy(destination, source, 8);
+    for (; bytes >= 8; bytes -= 8, from += 8, to += 8) {
+        *(loose_u64 *)to = READ(loose_u64, from);
+    }
+    if (bytes >= 4) {
+        *(loose_u32 *)to = READ(loose_u32, from);
+        bytes -= 4, from += 4, to += 4;
     }
     for (; bytes; bytes--) {
-        *destination++ = *source++;
+        *to++ = READ(uint8_t, from++);
     }
 }
 
-typedef uint64_t unaligned_u64 __attribute__((aligned(1), may_alias));
+static void copy(const struct component_transfer *transfer, uint32_t from, uint32_t to, uint32_t bytes)
+{
+    copy_bytes(transfer->destination->base + to, transfer->source->base + from, bytes);
+}
 
-/* The letters of ASCII before the first other one, in eights; what is looked at is what is written. Returns how many
- * were copied. */
+/* The letters of ASCII before the first other one, or some of them; what is looked at is what is written. Returns how
+ * many were copied. */
 static uint32_t copy_letters(uint8_t *to, const uint8_t *from, uint32_t length)
 {
     uint32_t copied = 0;
-    for (uint64_t eight; length - copied >= sizeof(eight); copied += sizeof(eight)) {
-        eight = *(const volatile unaligned_u64 *)(from + copied);
-        if (eight & UINT64_C(0x8080808080808080)) {
+    for (; length - copied >= 8; copied += 8) {
+        uint64_t eight = READ(loose_u64, from + copied);
+        *(loose_u64 *)(to + copied) = eight;
+        if (eight & LETTERS) {
+            return copied;
+        }
+    }
+    if (length - copied >= 4) {
+        uint32_t four = READ(loose_u32, from + copied);
+        *(loose_u32 *)(to + copied) = four;
+        if (four & (uint32_t)LETTERS) {
+            return copied;
+        }
+        copied += 4;
+    }
+    for (; copied < length; copied++) {
+        uint8_t letter = READ(uint8_t, from + copied);
+        if (letter & 0x80) {
             break;
         }
-        *(unaligned_u64 *)(to + copied) = eight;
+        to[copied] = letter;
     }
     return copied;
+}
+
+/* False: it is no UTF-8. */
+static bool copy_text(uint8_t *to, const uint8_t *from, uint32_t length)
+{
+    uint32_t copied = length > FEW_BYTES ? 0 : copy_letters(to, from, length);
+    if (copied == length) {
+        return true;
+    }
+    copy_bytes(to + copied, from + copied, length - copied);
+    return decode_utf8_valid(to + copied, length - copied);
 }
 
 /* Room in the destination. Where nothing is needed, the guest is not asked: any aligned address will do. */
@@ -128,10 +165,8 @@ static enum component_status move_string(struct component_transfer *transfer, ui
     if (status != COMPONENT_OK || length == 0) {
         return status;
     }
-    uint8_t *text = transfer->destination->base + *to;
-    uint32_t copied = copy_letters(text, transfer->source->base + from, length);
-    copy(transfer, from + copied, *to + copied, length - copied);
-    return decode_utf8_valid(text + copied, length - copied) ? COMPONENT_OK : COMPONENT_UTF8;
+    bool good = copy_text(transfer->destination->base + *to, transfer->source->base + from, length);
+    return good ? COMPONENT_OK : COMPONENT_UTF8;
 }
 
 static enum component_status move_values(struct component_transfer *transfer, const struct component_plan *plan,

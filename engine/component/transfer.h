@@ -39,7 +39,6 @@ static inline bool component_status_is_of_source(enum component_status status)
 }
 
 struct component_side {
-    void *context;
     uint8_t *base;  /* of the memory as it is now; sizes of 4 GiB and more count as UINT32_MAX */
     uint64_t bytes; /* only grows */
     bool is_whole;  /* of what is asked for next: every byte will be written at once, none is padding */

@@ -113,6 +113,40 @@ static void test_bytes(void)
           to[0] < MEMORY_BYTES);
 }
 
+/* Texts are copied and looked at in words of several sizes: a letter that is none of ASCII, good or bad, at every
+ * place. */
+static void test_texts(void)
+{
+    const struct component_plan *many = &plan("many")->parameters;
+    for (uint32_t length = 1; length < 160; length++) {
+        struct component_transfer transfer = begin();
+        uint8_t *text = source.side.base + 101;
+        uint64_t to[1];
+        put_words(&source, 1024, (uint32_t[]){101, length}, 2);
+        memset(text, 'a', length);
+        for (uint32_t i = 0; i <= length; i++) {
+            static const struct {
+                uint8_t bytes[2];
+                enum component_status status;
+            } letters[] = {{{0xc3, 0xa4}, COMPONENT_OK}, {{0xff, 'a'}, COMPONENT_UTF8}, {{'a', 0x80}, COMPONENT_UTF8}};
+            for (uint32_t j = 0; j < 3 && i + 2 <= length; j++) {
+                memcpy(text + i, letters[j].bytes, 2);
+                destination.next = 64;
+                transfer.bytes_left = 1000;
+                CHECK(component_transfer_parameters(&transfer, many, (uint64_t[]){1024}, to) == letters[j].status);
+                CHECK(j > 0 || holds(&destination, destination.next - length, text, length));
+                memset(text + i, 'a', 2);
+            }
+        }
+        destination.next = 64;
+        text[length] = 0xff; /* behind it */
+        CHECK(component_transfer_parameters(&transfer, many, (uint64_t[]){1024}, to) == COMPONENT_OK);
+        CHECK(holds(&destination, destination.next - length, text, length));
+        text[length - 1] = 0xff;
+        CHECK(component_transfer_parameters(&transfer, many, (uint64_t[]){1024}, to) == COMPONENT_UTF8);
+    }
+}
+
 static void test_large(void)
 {
     const struct component_plan *bytes = &plan("bytes")->parameters;
@@ -323,6 +357,7 @@ int main(void)
           ENGINE_OK);
     planner = component_planner_create(&test_allocator);
     test_bytes();
+    test_texts();
     test_large();
     test_people();
     test_realloc();
