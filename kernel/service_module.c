@@ -2,6 +2,7 @@
 
 #include "engine/format.h"
 #include "kernel/heap.h"
+#include "kernel/instance.h"
 
 #define RESOURCE_INTERFACE "tessera:kernel/handles"
 #define CANDIDATES_MAXIMUM 1024 /* imports and exports that are looked up, each in time linear in the interfaces */
@@ -151,6 +152,7 @@ static const struct component_function *find_function(struct maker *maker, const
         return NULL;
     }
     maker->candidates_left--;
+    compiled_module_pause(NULL);
     return component_find_function(interfaces, count, interface, function);
 }
 
@@ -244,6 +246,7 @@ static bool add_intrinsic(struct maker *maker, uint32_t number)
     const struct import *import = &maker->module->imports[number];
     struct service_intrinsic intrinsic = {.index = number};
     bool exported;
+    compiled_module_pause(NULL);
     if (maker->candidates_left == 0 || !read_intrinsic(services, import, &exported, &intrinsic)) {
         return false;
     }

@@ -9,7 +9,8 @@
 #include "engine/reader.h"
 
 #define SCOPE_DEPTH_MAXIMUM 8
-#define COMPARISONS_MAXIMUM 1000000 /* of names: looking up an alias is linear */
+#define LOOKS_MAXIMUM       1000000 /* at exports of instances: aliases and interfaces go through all of one's */
+#define LOOKS_PAUSE         1024    /* between two pauses */
 
 enum { SECTION_CUSTOM = 0, SECTION_TYPE = 7, SECTION_EXPORT = 11 }; /* of a component */
 enum { ENCODING_VERSION = 4, ENCODING_UTF8 = 0 };
@@ -71,7 +72,7 @@ struct component_decoder {
     struct name section; /* for messages */
     enum engine_status status;
     size_t bytes_left; /* of what all sections may have */
-    uint32_t comparisons_left, functions_left;
+    uint32_t looks_left, functions_left;
     const struct component_type *primitives[COMPONENT_KIND_COUNT]; /* those made so far */
     struct list imports, exports;                                  /* struct component_interface */
 };
@@ -509,16 +510,23 @@ static const struct instance_type *find_instance(struct component_decoder *decod
     return instances[index];
 }
 
+/* One more export of an instance is looked at. False: that was too much. */
+static bool look(struct component_decoder *decoder)
+{
+    const struct engine_allocator *allocator = decoder->arena->allocator;
+    if (decoder->looks_left == 0) {
+        fail(decoder, ENGINE_LIMIT, "too many aliases or interfaces with too many exports");
+    } else if (--decoder->looks_left % LOOKS_PAUSE == 0 && allocator->pause) {
+        allocator->pause(allocator->context);
+    }
+    return ok(decoder);
+}
+
 static void alias_export(struct component_decoder *decoder, struct scope *scope)
 {
     const struct instance_type *instance = find_instance(decoder, scope, get_u32(decoder));
     struct name name = get_label(decoder);
-    for (uint32_t i = 0; ok(decoder) && i < instance->count; i++) {
-        if (decoder->comparisons_left-- == 0) {
-            decoder->comparisons_left = 0;
-            fail(decoder, ENGINE_LIMIT, "too many aliases of too many exports");
-            return;
-        }
+    for (uint32_t i = 0; ok(decoder) && i < instance->count && look(decoder); i++) {
         if (component_name_equal(instance->exports[i].name, name) && instance->exports[i].item.kind != ITEM_FUNCTION) {
             add_type(decoder, scope, instance->exports[i].item);
             return;
@@ -645,23 +653,37 @@ static void decode_scope(struct component_decoder *decoder, struct scope *scope)
 }
 
 /* ---- Worlds ---- */
+/* How many functions and resources an instance has. Many interfaces may be of one, so what is allocated for each must
+ * be no more than what it has, and what is looked at for all is limited. */
+static void count_items(struct component_decoder *decoder, const struct instance_type *instance, uint32_t *functions,
+                        uint32_t *resources)
+{
+    for (uint32_t i = 0; i < instance->count && look(decoder); i++) {
+        const struct item *item = &instance->exports[i].item;
+        *functions += item->kind == ITEM_FUNCTION;
+        *resources += item->kind == ITEM_RESOURCE && item->resource->interface.length == 0;
+    }
+    if (*functions > decoder->functions_left) {
+        fail(decoder, ENGINE_LIMIT, "more than %u functions", COMPONENT_FUNCTIONS_MAXIMUM);
+        return;
+    }
+    decoder->functions_left -= *functions;
+}
+
 static void make_functions(struct component_decoder *decoder, struct component_interface *interface,
                            const struct instance_type *instance, bool imported)
 {
-    struct component_function *functions = allocate(decoder, instance->count, sizeof(*functions));
+    uint32_t function_count = 0, resource_count = 0;
+    count_items(decoder, instance, &function_count, &resource_count);
+    struct component_function *functions = allocate(decoder, function_count, sizeof(*functions));
     const struct component_resource **resources =
-        allocate(decoder, instance->count, sizeof(struct component_resource *));
+        allocate(decoder, resource_count, sizeof(struct component_resource *));
     if (!functions || !resources) {
         return;
     }
     for (uint32_t i = 0; i < instance->count; i++) {
         const struct item *item = &instance->exports[i].item;
         if (item->kind == ITEM_FUNCTION) {
-            if (decoder->functions_left-- == 0) {
-                decoder->functions_left = 0;
-                fail(decoder, ENGINE_LIMIT, "more than %u functions", COMPONENT_FUNCTIONS_MAXIMUM);
-                return;
-            }
             struct component_function *function = &functions[interface->function_count++];
             *function = *item->function;
             function->name = instance->exports[i].name;
@@ -807,7 +829,7 @@ static struct component_decoder decoder_of(struct component_types *types, struct
     return (struct component_decoder){.arena = &types->arena,
                                       .error = error,
                                       .bytes_left = COMPONENT_SECTION_BYTES_MAXIMUM,
-                                      .comparisons_left = COMPARISONS_MAXIMUM,
+                                      .looks_left = LOOKS_MAXIMUM,
                                       .functions_left = COMPONENT_FUNCTIONS_MAXIMUM};
 }
 

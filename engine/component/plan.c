@@ -15,6 +15,7 @@ struct component_planner {
     enum engine_status status;
     uint32_t step_count, case_count;
     uint32_t queue_first, queue_count;
+    uint32_t steps_left; /* for all plans that are kept */
     struct component_step steps[COMPONENT_STEPS_MAXIMUM];
     uint32_t cases[COMPONENT_STEPS_MAXIMUM];
     struct pending queue[COMPONENT_STEPS_MAXIMUM];
@@ -229,6 +230,7 @@ struct component_planner *component_planner_create(const struct engine_allocator
     struct component_planner *planner = allocator->allocate(allocator->context, sizeof(*planner));
     if (planner) {
         planner->allocator = allocator;
+        planner->steps_left = COMPONENT_ALL_STEPS_MAXIMUM;
     }
     return planner;
 }
@@ -248,8 +250,13 @@ enum engine_status component_call_plan(struct component_planner *planner, const 
     add_step(planner, COMPONENT_STEP_END, 0); /* program 0 */
     plan(planner, &function->parameters, COMPONENT_FLAT_PARAMETERS, &call->parameters);
     plan(planner, function->result, COMPONENT_FLAT_RESULTS, &call->result);
+    uint32_t kept = planner->step_count + planner->case_count;
+    if (planner->status == ENGINE_OK && kept > planner->steps_left) {
+        planner->status = ENGINE_LIMIT;
+    }
     if (planner->status == ENGINE_OK && !keep(planner, arena, call)) {
         planner->status = ENGINE_NO_MEMORY;
     }
+    planner->steps_left -= planner->status == ENGINE_OK ? kept : 0;
     return planner->status;
 }

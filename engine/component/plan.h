@@ -9,7 +9,9 @@
 
 #include "engine/component/types.h"
 
-#define COMPONENT_STEPS_MAXIMUM 4096 /* of a plan: types that are shared by others are written out each time */
+#define COMPONENT_STEPS_MAXIMUM     4096  /* of a plan: types that are shared by others are written out each time */
+#define COMPONENT_ALL_STEPS_MAXIMUM 65536 /* and cases, of all plans of a planner: small bytes have many large types   \
+                                           */
 
 enum component_step_kind {
     COMPONENT_STEP_END,
@@ -69,7 +71,7 @@ struct component_call {
     struct component_plan parameters, result;
 };
 
-/* Working memory for making plans, one after the other. NULL: no memory. */
+/* Working memory for making plans, one after the other: those of a module. NULL: no memory. */
 struct component_planner;
 struct component_planner *component_planner_create(const struct engine_allocator *allocator);
 void component_planner_destroy(struct component_planner *planner); /* NULL is allowed */

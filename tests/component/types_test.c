@@ -147,14 +147,17 @@ static void put_number(struct bytes *bytes, size_t value)
     } while (value);
 }
 
-/* The declarations of an instance type as the section of a world that imports it as "t:t/i". */
-static struct bytes world_of(const struct bytes *declarations, uint32_t count)
+/* The declarations of an instance type as the section of a world that imports it as "t:t/i", so many times. */
+static struct bytes world_of(const struct bytes *declarations, uint32_t count, uint32_t times)
 {
     struct bytes world = {.size = 0}, package = {.size = 0}, section = {.size = 0};
-    put(&world, "\x02\x01\x42", 3);
+    put_number(&world, times + 1);
+    put(&world, "\x01\x42", 2);
     put_number(&world, count);
     put(&world, declarations->data, declarations->size);
-    put(&world, "\x03\x00\x05t:t/i\x05\x00", 10);
+    for (uint32_t i = 0; i < times; i++) {
+        put(&world, "\x03\x00\x05t:t/i\x05\x00", 10);
+    }
     put(&package, "\x01\x41\x02\x01\x41", 5);
     put(&package, world.data, world.size);
     put(&package, "\x04\x00\x05t:t/w\x04\x00", 10);
@@ -173,7 +176,7 @@ static struct bytes world_of(const struct bytes *declarations, uint32_t count)
 static enum engine_status decode_declarations(struct bytes declarations, uint32_t count, struct component_types **types,
                                               struct engine_error *error)
 {
-    struct bytes section = world_of(&declarations, count);
+    struct bytes section = world_of(&declarations, count, 1);
     return decode(section.data, section.size, types, error);
 }
 
@@ -293,6 +296,47 @@ static void test_much(void)
     CHECK(memory_outstanding == 0);
 }
 
+/* Many interfaces of one instance with many types: nothing is allocated for what none of them has. */
+static void test_interfaces_of_one(void)
+{
+    static struct bytes declarations;
+    struct component_types *types;
+    struct engine_error error;
+    declarations.size = 0;
+    put(&declarations, "\x01\x7f", 2);
+    for (uint32_t i = 0; i < 2000; i++) {
+        put(&declarations, "\x04\x00\x01t\x03\x00\x00", 7);
+    }
+    struct bytes section = world_of(&declarations, 2001, 400);
+    CHECK(decode(section.data, section.size, &types, &error) == ENGINE_OK);
+    CHECK(types->import_count == 400 && types->imports[399].function_count == 0);
+    CHECK(memory_outstanding < 1000000);
+    component_types_release(types);
+    section = world_of(&declarations, 2001, 501);
+    CHECK(decode(section.data, section.size, &types, &error) == ENGINE_LIMIT);
+    CHECK(strstr(error.message, "too many aliases or interfaces") != NULL);
+    CHECK(memory_outstanding == 0);
+}
+
+/* Many functions of one large type: their plans together are limited, too. */
+static void test_many_plans(void)
+{
+    struct component_types *types;
+    struct engine_error error;
+    struct component_call call;
+    CHECK(decode_declarations(doubled(10, 0x7f, 0x6f), 13, &types, &error) == ENGINE_OK);
+    struct component_planner *planner = component_planner_create(&test_allocator);
+    uint32_t made = 0;
+    while (made < 512 &&
+           component_call_plan(planner, &types->imports[0].functions[0], &types->arena, &call) == ENGINE_OK) {
+        made++;
+    }
+    CHECK(made >= 32 && made <= 64 && memory_outstanding < 4000000);
+    component_planner_destroy(planner);
+    component_types_release(types);
+    CHECK(memory_outstanding == 0);
+}
+
 /* ---- Functions that match ---- */
 
 static bool match(struct bytes client, uint32_t client_count, struct bytes server, uint32_t server_count,
@@ -361,6 +405,8 @@ int main(void)
     test_refused();
     test_limits();
     test_much();
+    test_interfaces_of_one();
+    test_many_plans();
     test_match();
     test_unusable();
     CHECK(memory_outstanding == 0);
