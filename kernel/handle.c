@@ -2,12 +2,13 @@
 #include "kernel/handle.h"
 
 #include "engine/base.h"
-#include "kernel/heap.h"
+#include "kernel/array.h"
 #include "kernel/thread.h"
 
 #define SLOTS_FIRST 32 /* of a table that has any */
 #define DROP_PIECE  32 /* handles between two preemption points */
 #define INDEX_MASK  ((UINT32_C(1) << HANDLE_INDEX_BITS) - 1)
+#define SLOTS_BYTES ((INDEX_MASK + 1) * sizeof(struct handle_slot)) /* at the most */
 
 /* What an empty table looks at. */
 static struct handle_slot no_slot;
@@ -17,16 +18,21 @@ static uint32_t slots_of(const struct handle_table *table) REQUIRES(table->lock)
     return table->slots == &no_slot ? 0 : table->mask + 1;
 }
 
+/* Those that were ever used, or are known by number: the rest is zeros, and better not touched. */
+static uint32_t slots_used(const struct handle_table *table) REQUIRES(table->lock)
+{
+    return table->slots == &no_slot ? 0 : table->fresh;
+}
+
 void handle_table_initialize(struct handle_table *table, uint32_t limit)
 {
-    *table = (struct handle_table){.slots = &no_slot, .limit = limit};
+    *table = (struct handle_table){.slots = &no_slot, .limit = limit, .fresh = HANDLES_KNOWN};
     spinlock_initialize(&table->lock, LOCK_HANDLES);
 }
 
 NO_LOCK_ANALYSIS void handle_table_destroy(struct handle_table *table) /* nobody else knows it any more */
 {
-    uint32_t count = slots_of(table);
-    for (uint32_t i = count; i-- > 0;) { /* as a rule, what was got by a handle goes before that one */
+    for (uint32_t i = slots_used(table); i-- > 0;) { /* as a rule, what was got by a handle goes before that one */
         if (table->slots[i].number) {
             grant_drop(table->slots[i].grant);
         }
@@ -34,9 +40,7 @@ NO_LOCK_ANALYSIS void handle_table_destroy(struct handle_table *table) /* nobody
             thread_preemption_point();
         }
     }
-    if (count) {
-        kernel_free(table->slots, count * sizeof(struct handle_slot));
-    }
+    array_free(table->slots, slots_of(table) * sizeof(struct handle_slot), SLOTS_BYTES);
     handle_table_initialize(table, 0);
 }
 
@@ -74,7 +78,7 @@ static void slot_fill(struct handle_table *table, struct handle_slot *slot, stru
     }
 }
 
-/* Twice as many places. */
+/* Twice as many places, which are fresh. */
 static enum status grow(struct handle_table *table) REQUIRES(table->lock)
 {
     uint32_t before = slots_of(table);
@@ -82,22 +86,12 @@ static enum status grow(struct handle_table *table) REQUIRES(table->lock)
     if (after > INDEX_MASK + 1) {
         return STATUS_LIMIT;
     }
-    struct handle_slot *slots = kernel_allocate_zeroed(after * sizeof(*slots));
+    struct handle_slot *slots = array_grow(table->slots, before * sizeof(*slots), after * sizeof(*slots), SLOTS_BYTES);
     if (!slots) {
         return STATUS_NO_MEMORY;
     }
-    memcpy(slots, table->slots, before * sizeof(*slots));
-    if (before) {
-        kernel_free(table->slots, before * sizeof(*slots));
-    }
     table->slots = slots;
     table->mask = after - 1;
-    for (uint32_t i = before; i < after; i++) {
-        slots[i].own_number = i;
-        if (i >= HANDLES_KNOWN) {
-            append_free(table, i);
-        }
-    }
     return STATUS_OK;
 }
 
@@ -109,7 +103,7 @@ static enum status grow(struct handle_table *table) REQUIRES(table->lock)
 static struct grant *collect_revoked(struct handle_table *table, uint32_t *position) REQUIRES(table->lock)
 {
     struct grant *list = NULL;
-    uint32_t end = (uint32_t)min_u64(slots_of(table), *position + COLLECT_SLOTS);
+    uint32_t end = (uint32_t)min_u64(slots_used(table), *position + COLLECT_SLOTS);
     for (; *position < end; ++*position) {
         struct handle_slot *slot = &table->slots[*position];
         if (slot->number && __atomic_load_n(&slot->grant->dead, __ATOMIC_ACQUIRE)) {
@@ -140,7 +134,7 @@ static bool has_room(const struct handle_table *table, uint32_t count) REQUIRES(
  * revoked, so a table that is full of handles that work is looked at each time; the lock is not held all the while. */
 static enum status prepare(struct handle_table *table, uint32_t count) REQUIRES(table->lock)
 {
-    for (uint32_t position = 0; !has_room(table, count) && position < slots_of(table);) {
+    for (uint32_t position = 0; !has_room(table, count) && position < slots_used(table);) {
         struct grant *revoked = collect_revoked(table, &position);
         spinlock_release(&table->lock);
         drop_all(revoked);
@@ -159,8 +153,14 @@ static enum status prepare(struct handle_table *table, uint32_t count) REQUIRES(
 
 static uint32_t insert_next(struct handle_table *table, struct grant *grant) REQUIRES(table->lock)
 {
-    struct handle_slot *slot = &table->slots[table->free_first];
-    table->free_first = slot->next_free;
+    struct handle_slot *slot;
+    if (table->fresh <= table->mask) {
+        slot = &table->slots[table->fresh];
+        slot->own_number = table->fresh++;
+    } else {
+        slot = &table->slots[table->free_first];
+        table->free_first = slot->next_free;
+    }
     slot_fill(table, slot, grant);
     return slot->number;
 }
@@ -299,6 +299,25 @@ enum status handle_revoke(struct handle_table *table, uint32_t number)
     return status;
 }
 
+/* Another one, from *position on; a piece of the table. */
+static bool find_clock(struct handle_table *table, uint32_t *position)
+{
+    struct object *clock;
+    bool found = false;
+    spinlock_acquire(&table->lock);
+    uint32_t end = (uint32_t)min_u64(slots_used(table), *position + COLLECT_SLOTS);
+    for (; *position < end && !found; ++*position) {
+        uint32_t number = table->slots[*position].number;
+        found = number && handle_find_locked(table, number, OBJECT_CLOCK, RIGHT_READ, &clock) == STATUS_OK;
+        table->clock = found ? number : table->clock;
+    }
+    if (*position == slots_used(table) || found) {
+        *position = UINT32_MAX;
+    }
+    spinlock_release(&table->lock);
+    return found;
+}
+
 bool handle_has_clock(struct handle_table *table)
 {
     struct object *clock;
@@ -306,15 +325,19 @@ bool handle_has_clock(struct handle_table *table)
         return false;
     }
     spinlock_acquire(&table->lock);
-    bool found = handle_find_locked(table, table->clock, OBJECT_CLOCK, RIGHT_READ, &clock) == STATUS_OK;
-    if (!found) { /* another one? */
-        uint32_t count = slots_of(table);
+    uint32_t hint = table->clock;
+    bool found = handle_find_locked(table, hint, OBJECT_CLOCK, RIGHT_READ, &clock) == STATUS_OK;
+    spinlock_release(&table->lock);
+    if (found) {
+        return true;
+    }
+    for (uint32_t position = 0; !found && position != UINT32_MAX;) {
+        found = find_clock(table, &position);
+        thread_preemption_point();
+    }
+    spinlock_acquire(&table->lock);
+    if (!found && table->clock == hint) { /* nobody got one meanwhile */
         table->clock = 0;
-        for (uint32_t i = 0; i < count && !found; i++) {
-            uint32_t number = table->slots[i].number;
-            found = number && handle_find_locked(table, number, OBJECT_CLOCK, RIGHT_READ, &clock) == STATUS_OK;
-            table->clock = found ? number : 0;
-        }
     }
     spinlock_release(&table->lock);
     return found;

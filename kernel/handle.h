@@ -27,16 +27,16 @@
 struct grant {
     struct object *object;                          /* a reference */
     struct grant *parent, *child, *next, *previous; /* tree; under the object's lock */
-    /* When it is revoked and not a handle's: undo what was made through it, unless its owner has dropped it. Called with
-     * the object's lock held. NULL: nothing. */
+    /* When it is revoked and not a handle's: undo what was made through it, unless its owner has dropped it. Called
+     * with the object's lock held. NULL: nothing. */
     void (*undo)(struct grant *grant);
     uint32_t rights;
     uint32_t references; /* atomic: its owner's, and of those who use it at the moment */
-    uint16_t revokers;   /* who revoke what was derived from it, at the moment: it stays in the tree. The object's lock */
-    uint8_t revoked;     /* it is invalid; set under the object's lock, read without */
-    uint8_t dead;        /* and out of the tree: its owner may use `next`. The same */
-    bool is_handle;      /* counts in object.handle_count */
-    bool closed;         /* has no owner; in the tree for the sake of its children. Under the object's lock */
+    uint16_t revokers; /* who revoke what was derived from it, at the moment: it stays in the tree. The object's lock */
+    uint8_t revoked;   /* it is invalid; set under the object's lock, read without */
+    uint8_t dead;      /* and out of the tree: its owner may use `next`. The same */
+    bool is_handle;    /* counts in object.handle_count */
+    bool closed;       /* has no owner; in the tree for the sake of its children. Under the object's lock */
 };
 
 /* A grant from nowhere: the kernel's decision that somebody shall have this object. Takes a reference of its own to the
@@ -89,7 +89,8 @@ struct handle_table {
     uint32_t mask;        /* number of slots - 1; a power of two */
     struct handle_slot *slots;
     uint32_t count, limit;
-    uint32_t free_first, free_last; /* indices; 0: none. First closed, first used again */
+    uint32_t fresh;                 /* index of the first slot that was never used; all behind it are zeros */
+    uint32_t free_first, free_last; /* indices; 0: none. First closed, first used again, when none is fresh */
     uint32_t clock; /* number of a handle to the clock; 0: none. A hint: what it answers to may be gone */
 };
 

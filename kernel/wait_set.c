@@ -9,6 +9,7 @@
  * one may have looked at it meanwhile, because it was notified again: then it is where it belongs already. */
 #include "engine/base.h"
 #include "kernel/account.h"
+#include "kernel/array.h"
 #include "kernel/cpu.h"
 #include "kernel/heap.h"
 #include "kernel/queue.h"
@@ -33,10 +34,22 @@ struct wait_entry {
     struct queue_node time;
 };
 
+/* Of an entry, by its number. Free: the next free one, in the upper half; in the lower half a bit that no pointer has.
+ */
+union entry_place {
+    struct wait_entry *entry;
+    uint64_t free;
+};
+#define PLACE_FREE  UINT64_C(1)
+#define NO_PLACE    UINT32_MAX
+#define PLACE_BYTES (WAIT_SET_ENTRIES_MAXIMUM * sizeof(union entry_place)) /* at the most */
+
 struct wait_set {
-    struct object object; /* its lock, of rank LOCK_WAIT_SET, guards all of it */
-    struct wait_entry **entries;
-    uint32_t capacity, count, next_free; /* next_free: a hint, nothing below it is free. The set's account pays */
+    struct object object;      /* its lock, of rank LOCK_WAIT_SET, guards all of it */
+    union entry_place *places; /* the set's account pays */
+    uint32_t capacity;
+    uint32_t fresh;      /* the first place that was never used; all behind it are zeros */
+    uint32_t free_first; /* of the others; NO_PLACE: none is free */
     struct wait_entry *ready_first, *ready_last;
     uint32_t ready_count;
     struct queue times; /* entries for timers, by deadline */
@@ -47,6 +60,7 @@ enum status wait_set_create(struct account *account, struct object **result)
     enum status status = object_allocate(OBJECT_WAIT_SET, sizeof(struct wait_set), account, 0, result);
     if (status == STATUS_OK) {
         spinlock_initialize(&(*result)->lock, LOCK_WAIT_SET);
+        ((struct wait_set *)*result)->free_first = NO_PLACE;
     }
     return status;
 }
@@ -135,20 +149,17 @@ static enum status grow(struct wait_set *set) REQUIRES(set->object.lock)
     if (capacity > WAIT_SET_ENTRIES_MAXIMUM) {
         return STATUS_LIMIT;
     }
-    uint64_t more = (capacity - set->capacity) * sizeof(struct wait_entry *);
+    uint64_t more = (capacity - set->capacity) * sizeof(union entry_place);
     if (!account_charge(set->object.account, more)) {
         return STATUS_LIMIT;
     }
-    struct wait_entry **entries = kernel_allocate_zeroed(capacity * sizeof(*entries));
-    if (!entries) {
+    union entry_place *places =
+        array_grow(set->places, set->capacity * sizeof(*places), capacity * sizeof(*places), PLACE_BYTES);
+    if (!places) {
         account_credit(set->object.account, more);
         return STATUS_NO_MEMORY;
     }
-    if (set->capacity) {
-        memcpy(entries, set->entries, set->capacity * sizeof(*entries));
-        kernel_free(set->entries, set->capacity * sizeof(*entries));
-    }
-    set->entries = entries;
+    set->places = places;
     set->capacity = capacity;
     return STATUS_OK;
 }
@@ -158,16 +169,17 @@ static enum status enter(struct wait_set *set, struct wait_entry *entry)
 {
     enum status status = STATUS_OK;
     spinlock_acquire(&set->object.lock);
-    if (set->count == set->capacity) {
+    if (set->free_first == NO_PLACE && set->fresh == set->capacity) {
         status = grow(set);
     }
     if (status == STATUS_OK) {
-        while (set->entries[set->next_free]) {
-            set->next_free++;
+        entry->number = set->free_first;
+        if (entry->number == NO_PLACE) {
+            entry->number = set->fresh++;
+        } else {
+            set->free_first = (uint32_t)(set->places[entry->number].free >> 32);
         }
-        entry->number = set->next_free++;
-        set->entries[entry->number] = entry;
-        set->count++;
+        set->places[entry->number].entry = entry;
     }
     spinlock_release(&set->object.lock);
     return status;
@@ -178,12 +190,11 @@ static struct wait_entry *entry_find(struct wait_set *set, uint32_t number, bool
 {
     struct wait_entry *entry = NULL;
     spinlock_acquire(&set->object.lock);
-    if (number < set->capacity && set->entries[number]) {
-        entry = set->entries[number];
+    if (number < set->fresh && !(set->places[number].free & PLACE_FREE)) {
+        entry = set->places[number].entry;
         if (take) {
-            set->entries[number] = NULL;
-            set->count--;
-            set->next_free = (uint32_t)min_u64(set->next_free, number);
+            set->places[number].free = (uint64_t)set->free_first << 32 | PLACE_FREE;
+            set->free_first = number;
             entry->removed = true;
             make_unready(set, entry);
         } else {
@@ -440,7 +451,7 @@ void wait_set_object_closed(struct object *object)
 void wait_set_object_destroy(struct object *object)
 {
     struct wait_set *set = (struct wait_set *)object;
-    for (uint32_t i = 0; i < set->capacity; i++) {
+    for (uint32_t i = 0; i < set->fresh; i++) {
         struct wait_entry *entry = entry_find(set, i, true);
         if (entry) {
             entry_end(set, entry);
@@ -449,9 +460,7 @@ void wait_set_object_destroy(struct object *object)
             thread_preemption_point();
         }
     }
-    if (set->capacity) {
-        kernel_free(set->entries, set->capacity * sizeof(*set->entries));
-        account_credit(object->account, set->capacity * sizeof(*set->entries));
-    }
+    array_free(set->places, set->capacity * sizeof(*set->places), PLACE_BYTES);
+    account_credit(object->account, set->capacity * sizeof(*set->places));
     object_free(object);
 }

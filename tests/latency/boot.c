@@ -43,7 +43,7 @@ static void measure(struct archive *archive, const char *module, const char *nam
 
 _Noreturn void kernel_main(const struct boot_information *boot)
 {
-    static const char *const names[] = {"revoke-wide", "revoke-deep", "handles", "full-table", "wide-event", "timers",
+    static const char *const names[] = {"revoke-wide", "revoke-deep", "handles", "full-table", "entries", "wide-event", "timers",
                                         "messages", "carriers", "fill", "mapping", "functions", "long-functions"};
     struct archive *archive;
     struct thread *thread;

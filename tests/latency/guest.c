@@ -8,6 +8,7 @@
 #include "sdk/tessera.h"
 
 #define HANDLES 12000
+#define ENTRIES 210000
 #define BYTES   (UINT32_C(200) << 20)
 
 static uint32_t must(int32_t result)
@@ -58,6 +59,21 @@ static void full_table(void)
     }
     for (uint32_t i = 0; i < 100; i++) {
         tessera_handle_duplicate(event, TESSERA_RIGHTS_SAME);
+    }
+}
+
+/* A wait set of many entries, of which the first is taken out and put in again and again. */
+static void many_entries(void)
+{
+    uint32_t event = must(tessera_event_create(0)), set = must(tessera_wait_set_create());
+    uint32_t first = must(tessera_wait_set_add(set, event, TESSERA_SIGNAL_SIGNALED, 0));
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        must(tessera_wait_set_add(set, event, TESSERA_SIGNAL_SIGNALED, i));
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        must(tessera_wait_set_remove(set, first));
+        first = must(tessera_wait_set_add(set, event, TESSERA_SIGNAL_SIGNALED, i));
+        must(tessera_wait_set_add(set, event, TESSERA_SIGNAL_SIGNALED, i));
     }
 }
 
@@ -191,7 +207,7 @@ int main(int count, char **words)
         const char *name;
         void (*run)(void);
     } cases[] = {{"revoke-wide", revoke_wide}, {"revoke-deep", revoke_deep}, {"handles", many_handles},
-                 {"full-table", full_table},   {"wide-event", wide_event},   {"timers", timers},
+                 {"full-table", full_table},   {"entries", many_entries}, {"wide-event", wide_event},   {"timers", timers},
                  {"messages", messages},       {"carriers", carriers},       {"fill", fill},
                  {"mapping", mapping},         {"functions", many_functions}, {"long-functions", long_functions}};
     for (uint32_t i = 0; count > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
