@@ -175,6 +175,9 @@ static bool is_on_its_large_stack(void)
 void compiled_module_pause(void *context)
 {
     (void)context;
+    if (!platform_cpu()) { /* `tessera inspect`: nobody else is there */
+        return;
+    }
     if (is_on_its_large_stack()) {
         thread_preemption_point();
     } else {
