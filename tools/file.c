@@ -63,12 +63,13 @@ static const char *not_a_module(const uint8_t *bytes, size_t size)
         return "the file is empty";
     if (size >= 8 && memcmp(bytes, magic, 4) == 0)
         return memcmp(bytes + 4, component, 4) != 0 ? NULL
-                                                     : "a component, not a module: Tessera runs core modules, such as "
-                                                       "compilers make for wasm32-wasi (WASI preview 1)";
+                                                    : "a component, not a module: Tessera runs core modules, such as "
+                                                      "compilers make for wasm32-wasi (WASI preview 1)";
     if (size >= 4 && memcmp(bytes, elf, 4) == 0)
         return "a native (ELF) program, not WebAssembly: compile it with --target=wasm32-wasi";
     size_t start = 0;
-    while (start < size && (bytes[start] == ' ' || bytes[start] == '\t' || bytes[start] == '\n' || bytes[start] == '\r'))
+    while (start < size &&
+           (bytes[start] == ' ' || bytes[start] == '\t' || bytes[start] == '\n' || bytes[start] == '\r'))
         start++;
     if (start < size && (bytes[start] == '(' || (bytes[start] == ';' && start + 1 < size && bytes[start + 1] == ';')))
         return "WebAssembly's text format: make a module of it first, with wat2wasm or `wasm-tools parse`";
