@@ -174,14 +174,14 @@ static void ends(void)
 }
 
 /* Wherever they are, at any moment; the program and its other threads go on. */
-static void kills(void)
+static void kills(int count)
 {
     static void *(*const functions[])(void *) = {
         spin, spin_in_calls, wait_for_event, wait_for_futex, read_channel, sleep_long, end};
     enum { COUNT = sizeof(functions) / sizeof(*functions) };
     uint32_t other = start(spin, 0);
     pthread_t other_thread = last;
-    for (int i = 0; i < 280; i++) {
+    for (int i = 0; i < count; i++) {
         uint32_t handle = start(functions[i % COUNT], 1);
         if (i % 3) {
             sleep_for(i % 40 * (MILLISECOND / 10));
@@ -376,11 +376,12 @@ int main(int argc, char **argv)
     event = (uint32_t)tessera_event_create(0);
     tessera_channel_create(0, 0, pair);
     ends();
-    kills();
+    bool alone = argc > 1 && strcmp(argv[1], "alone") == 0; /* again and again, to see what is left: a few will do */
+    kills(alone ? 70 : 280);
     suspensions();
     scheduling(argc > 1 && strcmp(argv[1], "high") == 0);
     rights();
-    if (argc < 2 || strcmp(argv[1], "alone") != 0) {
+    if (!alone) {
         programs();
     }
     tessera_handle_close(event);
