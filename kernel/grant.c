@@ -45,15 +45,10 @@ enum status grant_create(struct object *object, uint32_t rights, struct grant **
     return STATUS_OK;
 }
 
-enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, void (*undo)(struct grant *grant),
-                         struct grant **result)
+/* A grant that was allocated gets its place below `source`. False: that is revoked. */
+static bool take_place(struct grant *grant, struct grant *source)
 {
     struct object *object = source->object;
-    struct grant *grant = grant_allocate(object, rights & source->rights, is_handle);
-    if (!grant) {
-        return STATUS_NO_MEMORY;
-    }
-    grant->undo = undo;
     spinlock_acquire(&object->lock);
     bool revoked = source->revoked;
     if (!revoked) {
@@ -63,13 +58,40 @@ enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, 
             grant->next->previous = grant;
         }
         source->child = grant;
-        object->handle_count += is_handle;
+        object->handle_count += grant->is_handle;
     }
     spinlock_release(&object->lock);
-    if (revoked) {
+    return !revoked;
+}
+
+enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, void (*undo)(struct grant *grant),
+                         struct grant **result)
+{
+    struct grant *grant = grant_allocate(source->object, rights & source->rights, is_handle);
+    if (!grant) {
+        return STATUS_NO_MEMORY;
+    }
+    grant->undo = undo;
+    if (!take_place(grant, source)) {
         grant_release(grant);
         return STATUS_BAD_HANDLE;
     }
+    *result = grant;
+    return STATUS_OK;
+}
+
+enum status grant_lend(struct grant *source, struct grant **result)
+{
+    struct grant *grant = grant_allocate(source->object, source->rights, true);
+    if (!grant) {
+        return STATUS_NO_MEMORY;
+    }
+    grant->revokers = 1;
+    if (!take_place(grant, source)) {
+        grant_release(grant);
+        return STATUS_BAD_HANDLE;
+    }
+    grant_acquire(grant); /* nobody else knows it yet but those who revoke, who do not release what has an owner */
     *result = grant;
     return STATUS_OK;
 }
@@ -219,34 +241,62 @@ static bool revoke_piece(struct revocation *revocation)
     return root->child != NULL;
 }
 
-/* All of it is gone: whoever waits for the object looks again. The root may have been closed meanwhile. */
-static void conclude(struct object *object, struct revocation *revocation) REQUIRES(object->lock)
+/* A root that is to die with what was derived from it: nothing more is from now on. */
+static void invalidate_root(struct revocation *revocation)
 {
+    struct grant *root = revocation->root;
+    if (root->closed) { /* that it is invalid, nobody sees */
+        __atomic_store_n(&root->revoked, 1, __ATOMIC_RELEASE);
+    } else {
+        invalidate(revocation, root);
+    }
+}
+
+/* It is a leaf now. Its parent may have been closed, and have stayed for its sake. */
+static void kill_root(struct revocation *revocation)
+{
+    struct grant *root = revocation->root, *parent = root->parent;
+    kill_leaf(revocation, root);
+    if (parent && parent->closed && leave(parent)) {
+        parent->next = revocation->list;
+        revocation->list = parent;
+    }
+}
+
+/* All of it is gone: whoever waits for the object looks again. The root may have been closed meanwhile. */
+static void conclude(struct object *object, struct revocation *revocation, bool dies) REQUIRES(object->lock)
+{
+    struct grant *root = revocation->root;
     if (revocation->any) {
         object_notify_all(object);
         if (object->type == OBJECT_PORT) {
             port_handles_revoked(object);
         }
     }
-    revocation->root->revokers--;
-    if (revocation->root->closed) {
-        leave_with_parent(revocation->root, &revocation->list);
+    root->revokers--;
+    if (dies && !root->dead) {
+        kill_root(revocation);
+    } else if (!dies && root->closed) {
+        leave_with_parent(root, &revocation->list);
     }
 }
 
-void grant_revoke(struct grant *grant)
+/* `dies`: the grant itself, too, of which the caller is one of the revokers already. */
+static void revoke(struct grant *grant, bool dies)
 {
     struct object *object = grant->object;
     struct revocation revocation = {.root = grant, .position = grant};
     bool more = true;
-    grant_acquire(grant);
     for (bool first = true; more; first = false) {
         struct grant *before = revocation.position;
         spinlock_acquire(&object->lock);
-        grant->revokers += first;
+        if (first && dies) {
+            invalidate_root(&revocation);
+        }
+        grant->revokers += first && !dies;
         more = revoke_piece(&revocation);
         if (!more) {
-            conclude(object, &revocation);
+            conclude(object, &revocation, dies);
         }
         spinlock_release(&object->lock);
         if (before != grant) {
@@ -254,11 +304,24 @@ void grant_revoke(struct grant *grant)
         }
         release_all(revocation.list);
         revocation.list = NULL;
-        thread_preemption_point();
+        if (more || !dies) {
+            thread_preemption_point();
+        }
     }
     /* What is revoked may be no handle itself, and its owner's handle closed meanwhile. */
     if (revocation.last) {
         object_types[object->type].closed(object);
     }
     grant_release(grant);
+}
+
+void grant_revoke(struct grant *grant)
+{
+    grant_acquire(grant);
+    revoke(grant, false);
+}
+
+void grant_end_loan(struct grant *grant)
+{
+    revoke(grant, true);
 }

@@ -32,11 +32,13 @@ struct grant {
     void (*undo)(struct grant *grant);
     uint32_t rights;
     uint32_t references; /* atomic: its owner's, and of those who use it at the moment */
-    uint16_t revokers; /* who revoke what was derived from it, at the moment: it stays in the tree. The object's lock */
-    uint8_t revoked;   /* it is invalid; set under the object's lock, read without */
-    uint8_t dead;      /* and out of the tree: its owner may use `next`. The same */
-    bool is_handle;    /* counts in object.handle_count */
-    bool closed;       /* has no owner; in the tree for the sake of its children. Under the object's lock */
+    /* Who revoke what was derived from it, at the moment, or will because they lent it: it stays in the tree. The
+     * object's lock. */
+    uint16_t revokers;
+    uint8_t revoked; /* it is invalid; set under the object's lock, read without */
+    uint8_t dead;    /* and out of the tree: its owner may use `next`. The same */
+    bool is_handle;  /* counts in object.handle_count */
+    bool closed;     /* has no owner; in the tree for the sake of its children. Under the object's lock */
 };
 
 /* A grant from nowhere: the kernel's decision that somebody shall have this object. Takes a reference of its own to the
@@ -48,6 +50,11 @@ enum status grant_create(struct object *object, uint32_t rights, struct grant **
  * the source is revoked. */
 enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, void (*undo)(struct grant *grant),
                          struct grant **result);
+/* A handle derived from `source` that is lent: it is to be dropped or put into a table, as one of grant_derive, and
+ * grant_end_loan kills it with all that is derived from it, whether it was dropped meanwhile or not. */
+enum status grant_lend(struct grant *source, struct grant **result);
+/* Once for each that was lent. As grant_revoke. */
+void grant_end_loan(struct grant *grant);
 /* The owner's end of it: with the last handle the object is closed. */
 void grant_drop(struct grant *grant);
 /* Kill all that is derived from it. When this returned, no operation begins through any of that; mappings are gone.

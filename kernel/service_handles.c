@@ -29,24 +29,15 @@ static uint32_t rights_needed(const struct component_resource *resource)
     return RIGHT_TRANSFER | (service_resource_is_kernel(resource) ? 0 : RIGHT_EXECUTE);
 }
 
-/* A grant for the message, and one between it and the handle that the kernel keeps to take it back. */
 static enum status lend(struct handle_table *table, uint32_t number, const struct component_resource *resource,
-                        struct grant **loan, struct grant **sent)
+                        struct grant **loan)
 {
     spinlock_acquire(&table->lock);
     struct grant *grant = handle_grant(table, number);
-    enum status status = !grant || !fits(grant, resource) ? STATUS_BAD_HANDLE
-                         : rights_needed(resource) & ~grant->rights
-                             ? STATUS_DENIED
-                             : grant_derive(grant, RIGHTS_ALL, false, NULL, loan);
+    enum status status = !grant || !fits(grant, resource)                  ? STATUS_BAD_HANDLE
+                         : (rights_needed(resource) & ~grant->rights) != 0 ? STATUS_DENIED
+                                                                           : grant_lend(grant, loan);
     spinlock_release(&table->lock);
-    if (status == STATUS_OK) {
-        status = grant_derive(*loan, RIGHTS_ALL, true, NULL, sent);
-        if (status != STATUS_OK) {
-            grant_drop(*loan);
-            *loan = NULL;
-        }
-    }
     return status;
 }
 
@@ -55,8 +46,8 @@ static enum status lend_all(struct service_sending *sending, struct port_message
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < sending->count && status == STATUS_OK; i++) {
         if (!sending->owned[i]) {
-            status = lend(sending->table, sending->numbers[i], sending->resources[i], &sending->loans[i],
-                          &message->grants[i]);
+            status = lend(sending->table, sending->numbers[i], sending->resources[i], &sending->loans[i]);
+            message->grants[i] = sending->loans[i];
         }
     }
     return status;
@@ -117,8 +108,7 @@ void service_revoke_loans(struct service_sending *sending)
 {
     for (uint32_t i = 0; i < sending->count; i++) {
         if (!sending->owned[i] && sending->loans[i]) {
-            grant_revoke(sending->loans[i]);
-            grant_drop(sending->loans[i]);
+            grant_end_loan(sending->loans[i]);
             sending->loans[i] = NULL;
         }
     }

@@ -18,7 +18,7 @@ struct service_sending {
     uint32_t numbers[HANDLES_PER_MESSAGE];
     bool owned[HANDLES_PER_MESSAGE];
     const struct component_resource *resources[HANDLES_PER_MESSAGE];
-    struct grant *loans[HANDLES_PER_MESSAGE]; /* of those that are lent: what is revoked in the end */
+    struct grant *loans[HANDLES_PER_MESSAGE]; /* of those that are lent: they end with the call (grant_lend) */
 };
 static inline void service_sending_begin(struct service_sending *sending, struct handle_table *table)
 {
@@ -32,7 +32,7 @@ enum component_status service_note_handle(struct component_transfer *transfer,
 /* The noted handles as grants: owned ones leave the table, lent ones are derived from. All or none; STATUS_BAD_HANDLE
  * (also one of another type than its resource), STATUS_DENIED, STATUS_NO_MEMORY. */
 enum status service_send_handles(struct service_sending *sending, struct port_message *message);
-/* What was lent, and all that was derived from it, is revoked. */
+/* What was lent ends, with all that was derived from it. */
 void service_revoke_loans(struct service_sending *sending);
 static inline void service_end_loans(struct service_sending *sending)
 {

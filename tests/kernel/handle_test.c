@@ -229,24 +229,59 @@ static void mappings(void)
 static void last_by_revoking(void)
 {
     struct object *port = NULL, *client = NULL;
-    struct grant *loan, *lent;
+    struct grant *lent;
     uint32_t number = 0, other = 0;
     begin();
     CHECK(port_create(NULL, &port) == STATUS_OK && port_client_create(port, 0, NULL, &client) == STATUS_OK);
     CHECK(handle_insert_new(&first, port, &number) == STATUS_OK);
     CHECK(handle_insert_new(&second, client, &other) == STATUS_OK);
     spinlock_acquire(&first.lock);
-    CHECK(grant_derive(handle_grant(&first, number), RIGHTS_ALL, false, NULL, &loan) == STATUS_OK);
+    CHECK(grant_lend(handle_grant(&first, number), &lent) == STATUS_OK);
     spinlock_release(&first.lock);
-    CHECK(grant_derive(loan, RIGHTS_ALL, true, NULL, &lent) == STATUS_OK);
     CHECK(handle_close(&first, number) == STATUS_OK);
     CHECK(!(object_signals(client) & SIGNAL_PEER_CLOSED));
-    grant_revoke(loan);
+    grant_end_loan(lent);
     CHECK(object_signals(client) & SIGNAL_PEER_CLOSED);
-    grant_drop(loan);
     grant_drop(lent);
     end();
     CHECK(object_count(OBJECT_PORT) == 0);
+}
+
+static struct grant *lend(struct handle_table *from, uint32_t number, struct handle_table *to, uint32_t *lent)
+{
+    struct grant *grant = NULL;
+    spinlock_acquire(&from->lock);
+    CHECK(grant_lend(handle_grant(from, number), &grant) == STATUS_OK);
+    spinlock_release(&from->lock);
+    CHECK(handle_insert(to, grant, lent) == STATUS_OK);
+    return grant;
+}
+
+/* What is lent ends in time, whoever was quicker to close or to revoke. */
+static void loans(void)
+{
+    uint32_t lent, copy;
+    begin();
+    uint32_t number = new_event(&first);
+    struct grant *loan = lend(&first, number, &second, &lent);
+    CHECK((copy = duplicate(&second, lent, RIGHTS_SAME)) != 0);
+    grant_end_loan(loan);
+    CHECK(find(&second, lent, 0) == STATUS_BAD_HANDLE && find(&second, copy, 0) == STATUS_BAD_HANDLE);
+    CHECK(duplicate(&second, lent, RIGHTS_SAME) == 0 && find(&first, number, 0) == STATUS_OK);
+
+    loan = lend(&first, number, &second, &lent); /* closed, but a copy of it not */
+    copy = duplicate(&second, lent, RIGHTS_SAME);
+    CHECK(handle_close(&second, lent) == STATUS_OK && find(&second, copy, 0) == STATUS_OK);
+    CHECK(handle_close(&first, number) == STATUS_OK && find(&second, copy, 0) == STATUS_OK);
+    grant_end_loan(loan);
+    CHECK(find(&second, copy, 0) == STATUS_BAD_HANDLE);
+
+    number = new_event(&first);
+    loan = lend(&first, number, &second, &lent);
+    CHECK(handle_revoke(&first, number) == STATUS_OK && find(&second, lent, 0) == STATUS_BAD_HANDLE);
+    grant_end_loan(loan);
+    CHECK(find(&first, number, 0) == STATUS_OK);
+    end();
 }
 
 /* ---- Several CPUs ---- */
@@ -336,6 +371,7 @@ struct model_handle {
     int parent; /* in `model`, -1: none; a closed one's parent counts on */
     int table;
     uint32_t number;
+    struct grant *loan; /* NULL: it is not lent */
 };
 static struct model_handle model[1 << 15];
 static int model_count;
@@ -368,17 +404,45 @@ static void model_check(struct handle_table *tables)
     }
 }
 
+/* All that is derived from it is revoked, and it itself with `too`. */
+static void model_revoke(int handle, bool too, int *live)
+{
+    for (int i = 0; i < model_count; i++)
+        if (model[i].there && !model[i].revoked && ((too && i == handle) || model_is_below(i, handle))) {
+            model[i].revoked = true;
+            --*live;
+        }
+}
+
+/* One of those that are lent, if there are. */
+static void model_end_loan(int *live)
+{
+    int at = model_count ? rand() % model_count : 0;
+    for (int i = 0; i < model_count; i++) {
+        int handle = (at + i) % model_count;
+        if (model[handle].loan) {
+            grant_end_loan(model[handle].loan);
+            model[handle].loan = NULL;
+            model_revoke(handle, true, live);
+            return;
+        }
+    }
+}
+
 static void model_step(struct handle_table *tables, int *live)
 {
-    int handle = model_pick(), what = rand() % 8;
+    int handle = model_pick(), what = rand() % 10;
     struct model_handle *it = handle < 0 ? NULL : &model[handle];
     if (handle >= 0 && what == 0) {
         CHECK(handle_revoke(&tables[it->table], it->number) == STATUS_OK);
-        for (int i = 0; i < model_count; i++)
-            if (model[i].there && !model[i].revoked && model_is_below(i, handle)) {
-                model[i].revoked = true;
-                --*live;
-            }
+        model_revoke(handle, false, live);
+    } else if (what == 9) {
+        model_end_loan(live);
+    } else if (handle >= 0 && what == 8 && *live < MODEL_HANDLES) {
+        struct model_handle lent = {true, false, handle, rand() % 3, 0, NULL};
+        lent.loan = lend(&tables[it->table], it->number, &tables[lent.table], &lent.number);
+        model[model_count++] = lent;
+        ++*live;
     } else if (handle >= 0 && what <= 3) {
         CHECK(handle_close(&tables[it->table], it->number) == STATUS_OK);
         it->there = false;
@@ -393,7 +457,7 @@ static void model_step(struct handle_table *tables, int *live)
         int table = fresh ? rand() % 3 : it->table;
         uint32_t number = fresh ? new_event(&tables[table]) : duplicate(&tables[table], it->number, RIGHTS_SAME);
         CHECK(number != 0);
-        model[model_count++] = (struct model_handle){true, false, fresh ? -1 : handle, table, number};
+        model[model_count++] = (struct model_handle){true, false, fresh ? -1 : handle, table, number, NULL};
         ++*live;
     }
 }
@@ -412,8 +476,13 @@ static void against_model(unsigned seed)
             model_check(tables);
     }
     model_check(tables);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         handle_table_destroy(&tables[i]);
+        model_end_loan(&live);
+    }
+    for (int i = 0; i < model_count; i++)
+        if (model[i].loan)
+            grant_end_loan(model[i].loan);
     CHECK(object_count(OBJECT_EVENT) == 0);
 }
 
@@ -432,6 +501,7 @@ int main(int argc, char **argv)
         undone = 0;
         mappings();
         last_by_revoking();
+        loans();
         moving();
         parallel();
         for (unsigned seed = 1; seed <= 20; seed++)
