@@ -151,10 +151,11 @@ NO_LOCK_ANALYSIS static void update_writable(struct channel *end)
     bool room = has_room(end, end->wanted);
     end->blocked = !room;
     if (!end->closed) {
-        object_signal_locked(&writer->object, room ? 0 : SIGNAL_WRITABLE, room ? SIGNAL_WRITABLE : 0);
+        object_signal_begin(&writer->object, room ? 0 : SIGNAL_WRITABLE, room ? SIGNAL_WRITABLE : 0);
     }
     spinlock_release(&end->pair->ends[1].object.lock);
     spinlock_release(&end->pair->ends[0].object.lock);
+    object_notify_rest(&writer->object);
 }
 
 /* ---- Writing and reading ---- */
@@ -182,7 +183,7 @@ static void append(struct channel *end, struct message *message) REQUIRES(end->o
     end->message_count++;
     end->message_bytes += message->bytes;
     if (!(end->object.signals & SIGNAL_READABLE)) {
-        object_signal_locked(&end->object, 0, SIGNAL_READABLE);
+        object_signal_begin(&end->object, 0, SIGNAL_READABLE);
     }
 }
 
@@ -219,6 +220,9 @@ enum status channel_write(struct object *object, struct message *message)
         update_writable(end);
     }
     if (status == STATUS_OK) {
+        if (object_has_rest(&end->object)) {
+            object_notify_rest(&end->object);
+        }
         COUNT(messages_sent);
     }
     return status;
@@ -396,10 +400,11 @@ void channel_unread(struct object *object, struct message *message)
         if (carrier) {
             channels_carry(end, message);
         }
-        object_signal_locked(object, 0, SIGNAL_READABLE);
+        object_signal_begin(object, 0, SIGNAL_READABLE);
     }
     spinlock_release(&object->lock);
     channels_unlock(carrier);
+    object_notify_rest(object);
     if (closed) {
         message_destroy(message);
     }
@@ -447,8 +452,9 @@ void channel_object_closed(struct object *object)
     struct channel *end = (struct channel *)object, *peer = peer_of(end);
     spinlock_acquire(&peer->object.lock);
     peer->peer_closed = true;
-    object_signal_locked(&peer->object, SIGNAL_WRITABLE, SIGNAL_PEER_CLOSED);
+    object_signal_begin(&peer->object, SIGNAL_WRITABLE, SIGNAL_PEER_CLOSED);
     spinlock_release(&peer->object.lock);
+    object_notify_rest(&peer->object);
     channel_drain(end, true);
 }
 

@@ -268,7 +268,7 @@ static void conclude(struct object *object, struct revocation *revocation, bool 
 {
     struct grant *root = revocation->root;
     if (revocation->any) {
-        object_notify_all(object);
+        object_notify_all_begin(object);
         if (object->type == OBJECT_PORT) {
             port_handles_revoked(object);
         }
@@ -308,6 +308,7 @@ static void revoke(struct grant *grant, bool dies)
             thread_preemption_point();
         }
     }
+    object_notify_rest(object);
     /* What is revoked may be no handle itself, and its owner's handle closed meanwhile. */
     if (revocation.last) {
         object_types[object->type].closed(object);

@@ -108,8 +108,11 @@ struct object {
     uint32_t references;   /* atomic */
     uint32_t handle_count; /* handles that work, in tables and on their way; under the lock */
     uint32_t signals;      /* changes under the lock; may be read without */
-    struct waiter *waiters_first, *waiters_last; /* under the lock, first come first; whether there are any may be read without */
-    struct account *account;                     /* that pays for `bytes`; NULL: the kernel */
+    /* Under the lock: who waits, first come first (whether anybody does may be read without); the last of those, from
+     * the first on, who are still to be notified, of these signals; NULL: there are none. */
+    uint32_t unnotified_signals;
+    struct waiter *waiters_first, *waiters_last, *unnotified;
+    struct account *account; /* that pays for `bytes`; NULL: the kernel */
     uint64_t bytes;
 };
 
@@ -143,6 +146,18 @@ static inline uint32_t object_signals(const struct object *object)
  * or of an exclusive object the first that will look. */
 void object_signal_locked(struct object *object, uint32_t clear, uint32_t set) REQUIRES(object->lock);
 void object_signal(struct object *object, uint32_t clear, uint32_t set) EXCLUDES(object->lock);
+/* The same where a guest can make the waiters many: notifies a first piece of them. Whoever calls one of these calls
+ * object_notify_rest afterwards, holding a reference but no lock; it has preemption points. */
+void object_signal_begin(struct object *object, uint32_t clear, uint32_t set) REQUIRES(object->lock);
+void object_notify_all_begin(struct object *object) REQUIRES(object->lock);
+static inline bool object_has_rest(const struct object *object)
+{
+    return __atomic_load_n(&object->unnotified, __ATOMIC_RELAXED);
+}
+void object_notify_rest(struct object *object) EXCLUDES(object->lock);
+/* The same under another lock that keeps the object. True: there is a rest, and a reference for who sees to it, when
+ * that lock is open again. */
+bool object_signal_start(struct object *object, uint32_t clear, uint32_t set) EXCLUDES(object->lock);
 
 /* Into and out of the object's list. Who leaves an exclusive object without having looked at a signal that he may have
  * been notified of, calls object_notify_all afterwards. */

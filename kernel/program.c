@@ -357,8 +357,9 @@ static void tell_end(struct program *program)
 {
     spinlock_acquire(&program->object.lock);
     program->state = PROGRAM_ENDED;
-    object_signal_locked(&program->object, 0, SIGNAL_EXITED);
+    object_signal_begin(&program->object, 0, SIGNAL_EXITED);
     spinlock_release(&program->object.lock);
+    object_notify_rest(&program->object);
 }
 
 /* There is no process (any more): all but the object goes. */

@@ -96,9 +96,10 @@ void thread_object_detach(enum trap trap)
     self->affinity = __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED);
     self->suspended = false;
     set_pending(thread, PENDING_SUSPENDED, false);
-    object_signal_locked(object, 0, SIGNAL_EXITED);
+    object_signal_begin(object, 0, SIGNAL_EXITED);
     spinlock_release(&object->lock);
     thread->object = NULL;
+    object_notify_rest(object);
     object_release(object);
 }
 

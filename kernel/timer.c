@@ -25,8 +25,9 @@ void timer_set(struct object *object, uint64_t deadline, uint64_t period)
     timer->deadline = deadline;
     timer->period = period;
     object_signal_locked(object, SIGNAL_SIGNALED, 0);
-    object_notify_all(object);
+    object_notify_all_begin(object);
     spinlock_release(&object->lock);
+    object_notify_rest(object);
 }
 
 uint64_t timer_read(struct object *object)
@@ -40,9 +41,10 @@ uint64_t timer_read(struct object *object)
             timer->deadline = UINT64_MAX;
         }
         object_signal_locked(object, SIGNAL_SIGNALED, 0);
-        object_notify_all(object); /* they wait for the next time now */
+        object_notify_all_begin(object); /* they wait for the next time now */
     }
     spinlock_release(&object->lock);
+    object_notify_rest(object);
     return count;
 }
 

@@ -13,18 +13,23 @@ int32_t host_event_create(struct instance *instance, uint32_t flags)
     return caller_give(instance, status, event);
 }
 
-/* Both are short: they act while the table's lock keeps the object. */
+/* Both are short, but for many waiters: they act while the table's lock keeps the object. */
 static int32_t change(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
                       uint32_t clear, uint32_t set)
 {
     struct object *event;
+    bool rest = false;
     struct handle_table *table = caller_handles(instance);
     spinlock_acquire(&table->lock);
     enum status status = handle_find_locked(table, handle, type, rights, &event);
     if (status == STATUS_OK) {
-        object_signal(event, clear, set);
+        rest = object_signal_start(event, clear, set);
     }
     spinlock_release(&table->lock);
+    if (rest) {
+        object_notify_rest(event);
+        object_release(event);
+    }
     return tessera_result(status);
 }
 

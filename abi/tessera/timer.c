@@ -38,12 +38,11 @@ int32_t host_timer_set(struct instance *instance, uint32_t handle, uint64_t dead
     }
     deadline = caller_deadline(instance, deadline);
     period = caller_deadline(instance, period);
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, NEEDS(timer_set), &timer);
+    enum status status = handle_find(table, handle, NEEDS(timer_set), &timer);
     if (status == STATUS_OK) {
         timer_set(timer, deadline, period);
+        object_release(timer);
     }
-    spinlock_release(&table->lock);
     return tessera_result(status);
 }
 
@@ -52,11 +51,10 @@ int64_t host_timer_read(struct instance *instance, uint32_t handle)
     struct object *timer;
     uint64_t count = 0;
     struct handle_table *table = caller_handles(instance);
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, NEEDS(timer_read), &timer);
+    enum status status = handle_find(table, handle, NEEDS(timer_read), &timer);
     if (status == STATUS_OK) {
         count = timer_read(timer);
+        object_release(timer);
     }
-    spinlock_release(&table->lock);
     return status == STATUS_OK ? (int64_t)min_u64(count, INT64_MAX) : tessera_result(status);
 }

@@ -321,6 +321,103 @@ static void many(void)
         grant_drop(grants[i]);
 }
 
+/* ---- Many waiters of one object are notified in pieces ---- */
+
+#define WIDE 1000
+
+struct counting {
+    struct waiter waiter;
+    uint32_t notified;
+    bool looks;
+};
+
+static bool count_notified(struct waiter *waiter)
+{
+    struct counting *counting = (struct counting *)waiter;
+    counting->notified++;
+    return counting->looks;
+}
+
+static uint32_t notified_of(const struct counting *waiters, uint32_t from, uint32_t to)
+{
+    uint32_t count = 0;
+    for (uint32_t i = from; i < to; i++)
+        count += waiters[i].notified > 0;
+    return count;
+}
+
+static void list_all(struct object *object, struct counting *waiters, uint32_t count, uint32_t signals)
+    REQUIRES(object->lock)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        waiters[i] = (struct counting){.waiter = {.notify = count_notified, .signals = signals}};
+        object_add_waiter(object, &waiters[i].waiter);
+    }
+}
+
+static void leave_all(struct object *object, struct counting *waiters, uint32_t from, uint32_t to)
+    REQUIRES(object->lock)
+{
+    for (uint32_t i = from; i < to; i++)
+        object_remove_waiter(object, &waiters[i].waiter);
+}
+
+NO_LOCK_ANALYSIS static void wide(void)
+{
+    static struct counting waiters[WIDE + 1];
+    struct grant *grant = new_event(false);
+    struct object *event = grant->object;
+    /* Some leave between two pieces, among them the first and the last that are still to be notified; one comes. */
+    spinlock_acquire(&event->lock);
+    list_all(event, waiters, WIDE, SIGNAL_SIGNALED);
+    object_signal_begin(event, 0, SIGNAL_SIGNALED);
+    uint32_t piece = notified_of(waiters, 0, WIDE);
+    CHECK(piece > 0 && piece < WIDE / 2 && object_has_rest(event) && notified_of(waiters, 0, piece) == piece);
+    leave_all(event, waiters, WIDE - 3, WIDE);
+    leave_all(event, waiters, piece, piece + 2);
+    leave_all(event, waiters, 0, 2);
+    waiters[WIDE] = (struct counting){.waiter = {.notify = count_notified, .signals = SIGNAL_SIGNALED}};
+    object_add_waiter(event, &waiters[WIDE].waiter);
+    spinlock_release(&event->lock);
+    object_notify_rest(event);
+    CHECK(!object_has_rest(event) && notified_of(waiters, 0, WIDE) == WIDE - 5);
+    CHECK(waiters[WIDE].notified == 0 && waiters[2].notified == 1 && waiters[WIDE - 4].notified == 1);
+    /* Others begin while there is a rest: all are notified for both. All that are left leave. */
+    spinlock_acquire(&event->lock);
+    leave_all(event, waiters, 2, piece);
+    leave_all(event, waiters, piece + 2, WIDE - 3);
+    leave_all(event, waiters, WIDE, WIDE + 1);
+    CHECK(!event->waiters_first && !event->waiters_last);
+    list_all(event, waiters, WIDE, SIGNAL_EXITED);
+    object_notify_all_begin(event);
+    object_signal_begin(event, SIGNAL_SIGNALED, SIGNAL_EXITED);
+    spinlock_release(&event->lock);
+    object_notify_rest(event);
+    spinlock_acquire(&event->lock);
+    CHECK(notified_of(waiters, 0, WIDE) == WIDE && !object_has_rest(event));
+    leave_all(event, waiters, 0, WIDE);
+    /* The one who looks at an exclusive object's signal may be behind many who do not. */
+    event->exclusive = true;
+    list_all(event, waiters, WIDE, SIGNAL_SIGNALED);
+    waiters[WIDE / 2].looks = waiters[WIDE - 1].looks = true;
+    object_signal_begin(event, SIGNAL_EXITED, SIGNAL_SIGNALED);
+    spinlock_release(&event->lock);
+    object_notify_rest(event);
+    spinlock_acquire(&event->lock);
+    CHECK(notified_of(waiters, 0, WIDE) == WIDE / 2 + 1 && !object_has_rest(event));
+    /* Who does not go on in pieces leaves no rest. */
+    object_signal_locked(event, SIGNAL_SIGNALED, 0);
+    event->exclusive = false;
+    object_signal_locked(event, 0, SIGNAL_SIGNALED);
+    CHECK(notified_of(waiters, 0, WIDE) == WIDE && !object_has_rest(event));
+    object_signal_begin(event, SIGNAL_SIGNALED, 0);
+    object_signal_begin(event, 0, SIGNAL_SIGNALED);
+    leave_all(event, waiters, 0, WIDE);
+    CHECK(!object_has_rest(event) && !event->waiters_first && !event->waiters_last);
+    spinlock_release(&event->lock);
+    grant_drop(grant);
+}
+
 static void limits(void)
 {
     struct account *small = account_create(4096);
@@ -388,6 +485,7 @@ int main(int argc, char **argv)
         sets();
         set_threads();
         many();
+        wide();
         limits();
         empty_sets();
         CHECK(account->state == ACCOUNT_OWNED);

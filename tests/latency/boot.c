@@ -1,7 +1,7 @@
-/* How late somebody urgent gets the CPU while a program has the kernel do something long: a kernel that runs guest.wasm of the
- * boot archive once for each of its cases, and the collector's guest. A thread of the highest priority sleeps for short times and looks
- * how late it is. Under `qemu -icount shift=0` a nanosecond is an instruction. One line for each case: its name, the
- * longest delay, the exit status. */
+/* How late somebody urgent gets the CPU while a program has the kernel do something long: a kernel that runs guest.wasm
+ * of the boot archive once for each of its cases, and the collector's guest. A thread of the highest priority sleeps
+ * for short times and looks how late it is. Under `qemu -icount shift=0` a nanosecond is an instruction. One line for
+ * each case: its name, the longest delay, the exit status. */
 #include "engine/base.h"
 #include "engine/format.h"
 #include "kernel/archive.h"
@@ -43,8 +43,9 @@ static void measure(struct archive *archive, const char *module, const char *nam
 
 _Noreturn void kernel_main(const struct boot_information *boot)
 {
-    static const char *const names[] = {"revoke-wide", "revoke-deep", "handles", "full-table", "entries", "wide-event", "timers",
-                                        "messages", "carriers", "fill", "mapping", "functions", "long-functions"};
+    static const char *const names[] = {"revoke-wide", "revoke-deep",  "handles",   "full-table",    "entries",
+                                        "wide-event",  "wide-channel", "timers",    "messages",      "carriers",
+                                        "fill",        "mapping",      "functions", "long-functions"};
     struct archive *archive;
     struct thread *thread;
     cpu_initialize();

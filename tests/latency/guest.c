@@ -1,5 +1,5 @@
-/* What a program can have the kernel do that takes long: one case for each argument. tests/latency/boot.c measures how late
- * somebody else gets the CPU meanwhile. */
+/* What a program can have the kernel do that takes long: one case for each argument. tests/latency/boot.c measures how
+ * late somebody else gets the CPU meanwhile. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +93,21 @@ static void wide_event(void)
     must(tessera_handle_close(set));
 }
 
+/* The same for an end of a channel. */
+static void wide_channel(void)
+{
+    uint32_t ends[2], set = must(tessera_wait_set_create());
+    must(tessera_channel_create(4, 64, ends));
+    for (uint32_t i = 0; i < HANDLES; i++) {
+        must(tessera_wait_set_add(set, ends[0], TESSERA_SIGNAL_READABLE | TESSERA_SIGNAL_PEER_CLOSED, i));
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        must(tessera_channel_write(ends[1], &i, sizeof(i), NULL, 0, 0));
+    }
+    must(tessera_handle_close(ends[1]));
+    must(tessera_handle_revoke(ends[0]));
+}
+
 static void timers(void)
 {
     uint32_t set = must(tessera_wait_set_create());
@@ -124,8 +139,8 @@ static void carriers(void)
     uint32_t ends[2], outer[2];
     must(tessera_channel_create(65536, 16 << 20, outer));
     for (uint32_t i = 0; i < HANDLES; i++) {
-        if (tessera_channel_create(1, 64, ends) ||
-            tessera_channel_write(outer[0], NULL, 0, &ends[0], 1, 0) || tessera_handle_close(ends[1])) {
+        if (tessera_channel_create(1, 64, ends) || tessera_channel_write(outer[0], NULL, 0, &ends[0], 1, 0) ||
+            tessera_handle_close(ends[1])) {
             break;
         }
     }
@@ -206,10 +221,20 @@ int main(int count, char **words)
     static const struct {
         const char *name;
         void (*run)(void);
-    } cases[] = {{"revoke-wide", revoke_wide}, {"revoke-deep", revoke_deep}, {"handles", many_handles},
-                 {"full-table", full_table},   {"entries", many_entries}, {"wide-event", wide_event},   {"timers", timers},
-                 {"messages", messages},       {"carriers", carriers},       {"fill", fill},
-                 {"mapping", mapping},         {"functions", many_functions}, {"long-functions", long_functions}};
+    } cases[] = {{"revoke-wide", revoke_wide},
+                 {"revoke-deep", revoke_deep},
+                 {"handles", many_handles},
+                 {"full-table", full_table},
+                 {"entries", many_entries},
+                 {"wide-event", wide_event},
+                 {"wide-channel", wide_channel},
+                 {"timers", timers},
+                 {"messages", messages},
+                 {"carriers", carriers},
+                 {"fill", fill},
+                 {"mapping", mapping},
+                 {"functions", many_functions},
+                 {"long-functions", long_functions}};
     for (uint32_t i = 0; count > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (strcmp(cases[i].name, words[1]) == 0) {
             cases[i].run();
