@@ -73,6 +73,11 @@ static void apply_kernel(void *context, const char *value)
     ((struct run_options *)context)->kernel = value;
 }
 
+static void apply_qemu(void *context, const char *value)
+{
+    ((struct run_options *)context)->qemu = value;
+}
+
 static void apply_directory(void *context, const char *value)
 {
     struct run_options *options = context;
@@ -238,6 +243,7 @@ static const struct option run_options_table[] = {
     {"accelerator", 0, "auto|kvm|tcg", "How the vm executes; auto: KVM where it really works, else TCG.",
      apply_accelerator},
     {"kernel", 0, "FILE", "Kernel image of the vm; else kernel.elf beside this command.", apply_kernel},
+    {"qemu", 0, "OPTIONS", "More words for QEMU, separated by spaces: '-s -S' makes it wait for gdb.", apply_qemu},
 };
 
 /* ---- The subcommand ---- */
@@ -246,6 +252,7 @@ static const struct option run_options_table[] = {
 static void check_platform(const struct subcommand *subcommand, const struct run_options *options)
 {
     const char *unused = options->kernel                                 ? "kernel"
+                         : options->qemu                                 ? "qemu"
                          : options->accelerator != ACCELERATOR_AUTOMATIC ? "accelerator"
                          : options->machine != MACHINE_MICROVM           ? "machine"
                                                                          : NULL;

@@ -33,6 +33,7 @@ struct run_options {
     enum run_accelerator accelerator;
     uint32_t cpus;      /* 0: not said */
     const char *kernel; /* NULL: beside the command */
+    const char *qemu;   /* further options, separated by spaces; NULL: none */
     bool verbose;
     bool no_clock;      /* it does not get a handle to the clock */
     bool system_handle; /* the program gets a handle to the system */

@@ -228,7 +228,20 @@ static char *command_line(void)
                    isatty(2) ? "e" : "", (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 }
 
-#define WORDS_MAXIMUM 32
+#define WORDS_MAXIMUM 64
+
+/* The words of --qemu, behind the `count` that are there; returns how many there are then. */
+static size_t add_words(const char *text, const char *words[WORDS_MAXIMUM], size_t count)
+{
+    while (*(text += strspn(text, " "))) {
+        size_t length = strcspn(text, " ");
+        if (count + 1 == WORDS_MAXIMUM)
+            die("--qemu: too many words");
+        words[count++] = text_of("%.*s", (int)length, text);
+        text += length;
+    }
+    return count;
+}
 
 /* QEMU's path and its options, ended by NULL. */
 static void machine_words(const struct run_options *options, uint64_t archive_bytes, const char *words[WORDS_MAXIMUM])
@@ -261,6 +274,8 @@ static void machine_words(const struct run_options *options, uint64_t archive_by
         words[count++] = pairs[i].name;
         words[count++] = pairs[i].value;
     }
+    if (options->qemu)
+        count = add_words(options->qemu, words, count);
     words[count] = NULL;
 }
 

@@ -13,18 +13,9 @@
 
 #include "engine/compile.h"
 #include "engine/validate.h"
+#include "tests/fuzz/require.h"
 
 #define TEXT_BYTES_MAXIMUM (UINT64_C(256) << 20)
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- The embedder's memory ---- */
 struct memory {

@@ -10,19 +10,10 @@
 #include <string.h>
 
 #include "engine/component/transfer.h"
+#include "tests/fuzz/require.h"
 
 #define DESTINATION_BYTES 65536
 #define FLAT_VALUES       (COMPONENT_FLAT_PARAMETERS + 1)
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t outstanding;
 static uint32_t until_refusal;

@@ -6,19 +6,11 @@
 #include <time.h>
 
 #include "sdk/tessera.h"
+#include "tests/support/guest.h"
 
 #define MILLISECOND INT64_C(1000000)
 
-static int failures;
 static volatile uint32_t work;
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("line %d: %s\n", __LINE__, #condition);                                                             \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 static struct tessera_process_information find_self(void)
 {

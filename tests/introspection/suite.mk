@@ -5,6 +5,6 @@ $(BUILD)/introspection/guest.wasm: tests/introspection/guest.c | setup-build
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@
 
 TEST_FILES += $(BUILD)/introspection/processes.wasm
-$(BUILD)/introspection/processes.wasm: tests/introspection/processes.c sdk/tessera.h | setup-build
+$(BUILD)/introspection/processes.wasm: tests/introspection/processes.c sdk/tessera.h tests/support/guest.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) $< -o $@

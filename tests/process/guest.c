@@ -7,21 +7,13 @@
 #include <string.h>
 
 #include "sdk/tessera.h"
+#include "tests/support/guest.h"
 
 #define PAGE        4096
 #define MILLISECOND INT64_C(1000000)
 
-static int failures;
 static int32_t module;
 static uint8_t pages[8][PAGE] __attribute__((aligned(PAGE)));
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("line %d: %s\n", __LINE__, #condition);                                                             \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 /* ---- What the started ones do ---- */
 

@@ -11,16 +11,7 @@
 #include <unistd.h>
 
 #include "sdk/tessera.h"
-
-static int failures;
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("line %d: %s\n", __LINE__, #condition);                                                             \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
+#include "tests/support/guest.h"
 
 /* ---- The programs: they know nothing but standard input and output ---- */
 
@@ -169,15 +160,6 @@ static uint32_t start(const char *what, const char *argument, uint32_t input, ui
     return (uint32_t)process;
 }
 
-static uint32_t finish(uint32_t process)
-{
-    struct tessera_process_status status = {.conventional_status = 98};
-    EXPECT(tessera_wait_one(process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
-    tessera_process_status(process, &status, sizeof(status));
-    tessera_handle_close(process);
-    return status.conventional_status;
-}
-
 struct pipe {
     uint32_t ends[2]; /* both can be read and written: whoever has one */
 };
@@ -209,7 +191,7 @@ static void without_streams(void)
     static const char text[] = "argument=pipeline\0argument=none\0";
     int32_t process = tessera_process_create(module, text, sizeof(text) - 1, NULL, 0);
     EXPECT(process > 0 && tessera_process_start((uint32_t)process) == 0);
-    EXPECT(finish((uint32_t)process) == 0);
+    EXPECT(finish_program((uint32_t)process) == 0);
 }
 
 /* produce | upper | count, with much and with little room. */
@@ -220,7 +202,7 @@ static void pipeline(uint32_t messages, uint32_t bytes)
     uint32_t filter = start("upper", "", one.ends[1], two.ends[0], 0);
     uint32_t counter = start("count", "", two.ends[1], result.ends[0], 0);
     EXPECT(strcmp(read_all(result.ends[1]), "5000 lines, 108890 bytes, 65000 large") == 0);
-    EXPECT(finish(producer) == 0 && finish(filter) == 0 && finish(counter) == 0);
+    EXPECT(finish_program(producer) == 0 && finish_program(filter) == 0 && finish_program(counter) == 0);
 }
 
 /* Who writes to somebody who has gone is told so. */
@@ -228,8 +210,8 @@ static void broken_pipe(void)
 {
     struct pipe pipe = make_pipe(4, 1000);
     uint32_t producer = start("produce", "0", 0, pipe.ends[0], 0), reader = start("first", "", pipe.ends[1], 0, 0);
-    EXPECT(finish(reader) == 0);
-    EXPECT(finish(producer) == 3);
+    EXPECT(finish_program(reader) == 0);
+    EXPECT(finish_program(producer) == 3);
 }
 
 /* Messages of all sizes, with handles, are a stream of bytes. */
@@ -254,7 +236,7 @@ static void feeding(void)
     char expected[100];
     snprintf(expected, sizeof(expected), "0 lines, %u bytes, %u large", (unsigned)sum, (unsigned)sum);
     EXPECT(strcmp(read_all(result.ends[1]), expected) == 0);
-    EXPECT(finish(counter) == 0);
+    EXPECT(finish_program(counter) == 0);
 }
 
 static void polling(void)
@@ -269,7 +251,7 @@ static void polling(void)
         EXPECT(tessera_channel_read(output.ends[0], bytes, 100, NULL, 0, TESSERA_FOREVER) == 8);
     }
     tessera_handle_close(input.ends[0]);
-    EXPECT(finish(process) == 0);
+    EXPECT(finish_program(process) == 0);
     tessera_handle_close(output.ends[0]);
 
     struct pipe error = make_pipe(0, 0);
@@ -280,7 +262,7 @@ static void polling(void)
     EXPECT(tessera_channel_read(output.ends[0], bytes, 100, NULL, 0, 0) == 10);
     EXPECT(tessera_wait_one(error.ends[0], TESSERA_SIGNAL_PEER_CLOSED, TESSERA_FOREVER) > 0); /* it closed that */
     tessera_handle_close(output.ends[0]);
-    EXPECT(finish(process) == 8);
+    EXPECT(finish_program(process) == 8);
     tessera_handle_close(error.ends[0]);
 }
 
@@ -288,14 +270,14 @@ static void polling(void)
 static void bad_handles(void)
 {
     struct pipe input = make_pipe(0, 0);
-    EXPECT(finish(start("count", "", (uint32_t)tessera_event_create(0), 0, 0)) == 6);
+    EXPECT(finish_program(start("count", "", (uint32_t)tessera_event_create(0), 0, 0)) == 6);
     uint32_t weak = (uint32_t)tessera_handle_duplicate(input.ends[1], TESSERA_RIGHT_WRITE | TESSERA_RIGHT_TRANSFER);
-    EXPECT(finish(start("count", "", weak, 0, 0)) == 6);
+    EXPECT(finish_program(start("count", "", weak, 0, 0)) == 6);
     uint32_t same = (uint32_t)tessera_handle_duplicate(input.ends[1], TESSERA_RIGHTS_SAME);
     uint32_t process = start("count", "", same, 0, 0);
     EXPECT(tessera_channel_write(input.ends[0], "some", 4, NULL, 0, 0) == 0);
     tessera_handle_revoke(input.ends[1]);
-    EXPECT(finish(process) == 6);
+    EXPECT(finish_program(process) == 6);
     tessera_handle_close(input.ends[0]);
     tessera_handle_close(input.ends[1]);
 }
@@ -312,7 +294,7 @@ static void kills(void)
             EXPECT(tessera_channel_write(pipe.ends[0], "some", 4, NULL, 0, 0) == 0);
         }
         tessera_process_kill(process);
-        EXPECT(finish(process) == 137);
+        EXPECT(finish_program(process) == 137);
         EXPECT(tessera_wait_one(pipe.ends[0], TESSERA_SIGNAL_PEER_CLOSED, 0) > 0);
         tessera_handle_close(pipe.ends[0]);
     }

@@ -21,6 +21,6 @@ TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/p
 $(BUILD)/process/%.wasm: tests/process/%.wat | setup-test
 	$(call SAY,WASM)
 	$(Q)wat2wasm --enable-threads $< -o $@
-$(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h | setup-build
+$(BUILD)/process/%.wasm: tests/process/%.c sdk/tessera.h tests/support/guest.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(CC) -std=gnu17 $(filter-out -MMD -MP,$(GUEST_FLAGS)) -mbulk-memory $< -o $@

@@ -5,19 +5,8 @@
 #include <string.h>
 
 #include "sdk/tessera.h"
+#include "tests/services/check.h"
 #include "tests/services/generated/exchange_client.h"
-
-static int failed, passed;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (condition)                                                                                                 \
-            passed++;                                                                                                  \
-        else {                                                                                                         \
-            failed++;                                                                                                  \
-            printf("FAIL line %d: %s\n", __LINE__, #condition);                                                        \
-        }                                                                                                              \
-    } while (0)
 
 /* In place of the tool's: what it does wrong, 1: trap, 2: exit, 3: memory that is none, 4: memory that is not aligned.
  */

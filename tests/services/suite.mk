@@ -1,7 +1,7 @@
 # tests/services/PART.c with the bindings tests/services/generated/exchange_PART.c, and a service in C++.
 SERVICE_TESTS := $(BUILD)/services/client.wasm $(BUILD)/services/service.wasm
 $(SERVICE_TESTS): $(BUILD)/services/%.wasm: tests/services/%.c tests/services/generated/exchange_%.c \
-                  tests/services/generated/exchange_%.h sdk/tessera.h sdk/service/start.c | setup-build
+                  tests/services/generated/exchange_%.h sdk/tessera.h sdk/service/start.c tests/services/check.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 
@@ -23,7 +23,7 @@ $(BUILD)/services/older.wasm: tests/services/older.c tests/services/generated/gr
 THINGS_TESTS := $(addprefix $(BUILD)/services/,things_client.wasm things_service.wasm things_visitor.wasm \
                   pool_member.wasm pool_client.wasm)
 $(THINGS_TESTS): $(BUILD)/services/%.wasm: tests/services/%.c tests/services/generated/%.c tests/services/generated/%.h \
-                 sdk/tessera.h sdk/service/start.c | setup-build
+                 sdk/tessera.h sdk/service/start.c tests/services/check.h | setup-build
 	$(call SAY,WASM)
 	$(Q)$(LINK_SERVICE) $(filter-out sdk/%,$(filter %.c,$^)) -o $@
 

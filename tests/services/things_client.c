@@ -5,19 +5,8 @@
 #include <string.h>
 
 #include "sdk/tessera.h"
+#include "tests/services/check.h"
 #include "tests/services/generated/things_client.h"
-
-static int failed, passed;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (condition)                                                                                                 \
-            passed++;                                                                                                  \
-        else {                                                                                                         \
-            failed++;                                                                                                  \
-            printf("FAIL line %d: %s\n", __LINE__, #condition);                                                        \
-        }                                                                                                              \
-    } while (0)
 
 static things_borrow_thing_t lend(things_own_thing_t thing)
 {

@@ -1,6 +1,5 @@
 """What the suites written in Python share: running a command and comparing, counting, the last line."""
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -26,16 +25,9 @@ def run(command, stdin=b"", timeout=60, environment=None):
         return Result("late", output, error)
 
 
-def counted_machine(folder):
-    """Options and environment for `tessera run --platform vm`, under which the machine's time is its instructions, 8 ns each,
-    and idle time passes at once: whatever happens in it does not depend on what else this computer does. For one CPU.
-    `folder` gets a stand-in for QEMU."""
-    os.makedirs(f"{folder}/counted", exist_ok=True)
-    path = os.path.abspath(f"{folder}/counted/qemu-system-x86_64")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f'#!/bin/sh\nexec {shutil.which("qemu-system-x86_64")} "$@" -icount shift=3,sleep=off\n')
-    os.chmod(path, 0o755)
-    return ["--accelerator", "tcg"], {"PATH": f"{os.path.dirname(path)}:{os.environ['PATH']}"}
+# Options of `tessera run --platform vm` under which the machine's time is its instructions, 8 ns each, and idle time passes at
+# once: whatever happens in it does not depend on what else this computer does. For one CPU.
+COUNTED_MACHINE = ["--accelerator", "tcg", "--qemu", "-icount shift=3,sleep=off"]
 
 
 class Suite:

@@ -10,19 +10,11 @@
 #include <unistd.h>
 
 #include "sdk/tessera.h"
+#include "tests/support/guest.h"
 
-static int failures;
 static uint32_t event, pair[2];
 static uint64_t progress[2]; /* of spinning threads */
 static int futex;
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("line %d: %s\n", __LINE__, #condition);                                                             \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 #define MILLISECOND INT64_C(1000000)
 
@@ -294,15 +286,6 @@ static uint32_t create(const char *what, const char *more, uint32_t handle)
     return (uint32_t)process;
 }
 
-static uint32_t finish(uint32_t process)
-{
-    struct tessera_process_status status = {.conventional_status = 98};
-    EXPECT(tessera_wait_one(process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
-    tessera_process_status(process, &status, sizeof(status));
-    tessera_handle_close(process);
-    return status.conventional_status;
-}
-
 /* As many as it may have; an ended one makes room for another. */
 static int fill_up(void)
 {
@@ -353,16 +336,16 @@ static void programs(void)
     static const char self[] = "/bin/handles.wasm";
     module = (uint32_t)tessera_module_load(self, sizeof(self) - 1);
     EXPECT((int32_t)module > 0);
-    EXPECT(finish(create("fill", "threads=6", (uint32_t)tessera_event_create(0))) == 5); /* and the first */
-    EXPECT(finish(create("self", "", (uint32_t)tessera_event_create(0))) == 137);
-    EXPECT(finish(create("trap", "", (uint32_t)tessera_event_create(0))) == 134);
+    EXPECT(finish_program(create("fill", "threads=6", (uint32_t)tessera_event_create(0))) == 5); /* and the first */
+    EXPECT(finish_program(create("self", "", (uint32_t)tessera_event_create(0))) == 137);
+    EXPECT(finish_program(create("trap", "", (uint32_t)tessera_event_create(0))) == 134);
     uint32_t ends[2], thread = 0;
     EXPECT(tessera_channel_create(0, 0, ends) == 0);
     uint32_t process = create("send", "", ends[1]);
     EXPECT(tessera_channel_read(ends[0], NULL, 0, &thread, 1, TESSERA_FOREVER) == 0 && thread);
     EXPECT(about(thread).number == 0 && about(thread).state != TESSERA_THREAD_EXITED);
     EXPECT(tessera_thread_kill(thread) == 0);
-    EXPECT(finish(process) == 137);
+    EXPECT(finish_program(process) == 137);
     await_end(thread, "killed");
     tessera_handle_close(ends[0]);
     tessera_handle_close(module);
