@@ -5,6 +5,7 @@
 #include "kernel/gc.h"
 #include "kernel/instance_parts.h"
 #include "kernel/pieces.h"
+#include "kernel/thread.h"
 #include "kernel/type_registry.h"
 
 static uint32_t type_number(const struct instance *instance, uint32_t type)
@@ -126,12 +127,29 @@ uint32_t builtin_array_new_data(struct instance *instance, uint32_t type, uint32
     return reference;
 }
 
+#define PIECE_ENTRIES 4096 /* between two checkpoints */
+
+/* References of a segment into the array of `reference`. */
+static void store_elements(struct instance *instance, uint32_t segment, uint32_t from, uint32_t count, uint8_t *to,
+                           uint32_t reference)
+{
+    uint32_t piece;
+    for (uint32_t done = 0; done < count; done += piece) {
+        piece = (uint32_t)min_u64(count - done, PIECE_ENTRIES);
+        instance_element_references(instance, segment, from + done, piece, (uint32_t *)to + done);
+        if (done + piece < count) {
+            thread_checkpoint();
+        }
+    }
+    keep(reference);
+}
+
 uint32_t builtin_array_new_element(struct instance *instance, uint32_t type, uint32_t segment, uint32_t from,
                                    uint32_t length)
 {
     check_elements(instance, segment, from, length);
     uint32_t reference = builtin_array_new_default(instance, type, length);
-    instance_element_references(instance, segment, from, length, (uint32_t *)array_of(instance, reference).elements);
+    store_elements(instance, segment, from, length, array_of(instance, reference).elements, reference);
     return reference;
 }
 
@@ -167,5 +185,5 @@ void builtin_array_init_element(struct instance *instance, uint32_t segment, uin
     struct array array = array_of(instance, reference);
     uint8_t *at = array_range(instance, &array, to, count);
     check_elements(instance, segment, from, count);
-    instance_element_references(instance, segment, from, count, (uint32_t *)at);
+    store_elements(instance, segment, from, count, at, reference);
 }
