@@ -11,10 +11,12 @@
 #define IDLE_MAXIMUM       8
 #define IDLE_BYTES_MAXIMUM (UINT64_C(64) << 20)
 #define HASH_PIECE_BYTES   65536 /* between two preemption points */
+#define CHAINS             1024  /* a power of two */
 
 /* With the bytes of the module, and its name, behind it. */
 struct shared_module {
-    struct shared_module *next; /* of all */
+    struct shared_module *next; /* of its chain */
+    struct shared_module *idle_next;
     struct compiled_module *module;
     uint64_t hash;
     uint64_t idle_since; /* a number that grows; 0: in use */
@@ -22,9 +24,10 @@ struct shared_module {
     size_t name_bytes;   /* terminated */
 };
 
-/* Guarded by `lock`, as is the last reference of each module in the list: one without references stays. */
+/* Guarded by `lock`, as is the last reference of each module in a chain: one without references stays. */
 static struct spinlock lock = SPINLOCK(LOCK_LEAF);
-static struct shared_module *modules GUARDED_BY(lock);
+static struct shared_module *chains[CHAINS] GUARDED_BY(lock); /* by hash */
+static struct shared_module *idle GUARDED_BY(lock); /* those that nobody uses: one more than is kept, at most */
 static uint32_t idle_count GUARDED_BY(lock);
 static uint64_t idle_bytes GUARDED_BY(lock), idle_clock GUARDED_BY(lock);
 
@@ -45,9 +48,22 @@ static uint64_t mix(uint64_t hash, uint64_t word)
     return hash ^ hash >> 29;
 }
 
+/* Made when it is wanted first, so that nobody can choose modules that all come into one chain. */
+static uint64_t hash_key(void)
+{
+    static uint64_t made;
+    uint64_t key = __atomic_load_n(&made, __ATOMIC_RELAXED), fresh;
+    if (!key) {
+        platform_random(&fresh, sizeof(fresh));
+        fresh |= 1;
+        key = __atomic_compare_exchange_n(&made, &key, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ? fresh : key;
+    }
+    return key;
+}
+
 static uint64_t hash_of(const uint8_t *bytes, size_t size)
 {
-    uint64_t hash = size, word;
+    uint64_t hash = hash_key() + size, word;
     size_t at = 0;
     for (; at + sizeof(word) <= size; at += sizeof(word)) {
         memcpy(&word, bytes + at, sizeof(word));
@@ -61,33 +77,50 @@ static uint64_t hash_of(const uint8_t *bytes, size_t size)
     return mix(hash, word);
 }
 
+static struct shared_module **chain_of(uint64_t hash) REQUIRES(lock)
+{
+    return &chains[hash % CHAINS];
+}
+
 static void unlink_module(struct shared_module *shared) REQUIRES(lock)
 {
-    struct shared_module **link = &modules;
+    struct shared_module **link = chain_of(shared->hash);
     while (*link != shared) {
         link = &(*link)->next;
     }
     *link = shared->next;
 }
 
-static void set_idle(struct shared_module *shared, bool idle) REQUIRES(lock)
+static void make_idle(struct shared_module *shared) REQUIRES(lock)
 {
-    shared->idle_since = idle ? ++idle_clock : 0;
-    idle_count += idle ? 1 : UINT32_MAX;
-    idle_bytes += idle ? shared->size : -(uint64_t)shared->size;
+    shared->idle_since = ++idle_clock;
+    shared->idle_next = idle;
+    idle = shared;
+    idle_count++;
+    idle_bytes += shared->size;
 }
 
-/* The one that is idle for longest, taken out of the list; NULL: none. */
+static void make_used(struct shared_module *shared) REQUIRES(lock)
+{
+    struct shared_module **link = &idle;
+    while (*link != shared) {
+        link = &(*link)->idle_next;
+    }
+    *link = shared->idle_next;
+    shared->idle_since = 0;
+    idle_count--;
+    idle_bytes -= shared->size;
+}
+
+/* The one that is idle for longest, taken out of its chain; NULL: none. */
 static struct shared_module *take_idle(void) REQUIRES(lock)
 {
-    struct shared_module *oldest = NULL;
-    for (struct shared_module *shared = modules; shared; shared = shared->next) {
-        if (shared->idle_since && (!oldest || shared->idle_since < oldest->idle_since)) {
-            oldest = shared;
-        }
+    struct shared_module *oldest = idle;
+    for (struct shared_module *shared = idle; shared; shared = shared->idle_next) {
+        oldest = shared->idle_since < oldest->idle_since ? shared : oldest;
     }
     if (oldest) {
-        set_idle(oldest, false);
+        make_used(oldest);
         unlink_module(oldest);
     }
     return oldest;
@@ -109,7 +142,7 @@ void module_cache_release(struct compiled_module *module)
     struct shared_module *victim = NULL;
     spinlock_acquire(&lock);
     if (__atomic_sub_fetch(&module->reference_count, 1, __ATOMIC_ACQ_REL) == 0) {
-        set_idle(module->shared, true);
+        make_idle(module->shared);
         victim = idle_count > IDLE_MAXIMUM || idle_bytes > IDLE_BYTES_MAXIMUM ? take_idle() : NULL;
     }
     spinlock_release(&lock);
@@ -135,13 +168,13 @@ void module_cache_trim(void)
 static struct shared_module *find(uint64_t hash, size_t size, size_t name_bytes)
 {
     spinlock_acquire(&lock);
-    struct shared_module *shared = modules;
+    struct shared_module *shared = *chain_of(hash);
     while (shared && (shared->hash != hash || shared->size != size || shared->name_bytes != name_bytes)) {
         shared = shared->next;
     }
     if (shared) {
         if (shared->idle_since) {
-            set_idle(shared, false);
+            make_used(shared);
         }
         __atomic_add_fetch(&shared->module->reference_count, 1, __ATOMIC_RELAXED);
     }
@@ -190,8 +223,9 @@ enum status compiled_module_share(const uint8_t *bytes, size_t size, const char 
     }
     shared->hash = hash;
     spinlock_acquire(&lock);
-    shared->next = modules;
-    modules = shared;
+    struct shared_module **chain = chain_of(hash);
+    shared->next = *chain;
+    *chain = shared;
     spinlock_release(&lock);
     *result = shared->module;
     return STATUS_OK;

@@ -3,22 +3,26 @@
 #include "kernel/account.h"
 #include "kernel/instance.h"
 
+/* Of the kernel for any module, however small it is: what is known of it, and a page of code. */
+#define MODULE_BYTES_LEAST 4096
+
 struct module_object {
     struct object object;
     struct compiled_module *module;
     struct account *account; /* that pays for the module's bytes, too; NULL: the kernel */
-    size_t size;
+    uint64_t charged;
 };
 
 enum status module_object_create(struct account *account, struct compiled_module *module, size_t size,
                                  struct object **result)
 {
     struct object *object;
-    enum status status = account_charge(account, size) ? STATUS_OK : STATUS_LIMIT;
+    uint64_t charge = size + MODULE_BYTES_LEAST;
+    enum status status = account_charge(account, charge) ? STATUS_OK : STATUS_LIMIT;
     if (status == STATUS_OK) {
         status = object_allocate(OBJECT_MODULE, sizeof(struct module_object), account, 0, &object);
         if (status != STATUS_OK) {
-            account_credit(account, size);
+            account_credit(account, charge);
         }
     }
     if (status != STATUS_OK) {
@@ -28,7 +32,7 @@ enum status module_object_create(struct account *account, struct compiled_module
     struct module_object *made = (struct module_object *)object;
     made->module = module;
     made->account = account;
-    made->size = size;
+    made->charged = charge;
     *result = object;
     return STATUS_OK;
 }
@@ -47,6 +51,6 @@ void module_object_destroy(struct object *object)
 {
     struct module_object *module = (struct module_object *)object;
     compiled_module_release(module->module);
-    account_credit(module->account, module->size);
+    account_credit(module->account, module->charged);
     object_free(object);
 }

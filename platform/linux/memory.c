@@ -32,7 +32,9 @@ struct reservation {
 #define RESERVATIONS_MAXIMUM 131072
 
 static atomic_flag lock = ATOMIC_FLAG_INIT;
-static struct reservation *reservations; /* address space for RESERVATIONS_MAXIMUM, touched as needed */
+/* Address space for RESERVATIONS_MAXIMUM, touched as needed. From high to low addresses, as Linux gives them out: new ones
+ * come to the end, where few have to be moved. */
+static struct reservation *reservations;
 static size_t reservation_count;
 static size_t committed_bytes;
 
@@ -47,13 +49,13 @@ static void lock_release(void)
     atomic_flag_clear_explicit(&lock, memory_order_release);
 }
 
-/* Index of the first reservation above `address`. Caller holds the lock. */
-static size_t reservation_above(uintptr_t address)
+/* Index of the first reservation that begins at `address` or below. Caller holds the lock. */
+static size_t reservation_below(uintptr_t address)
 {
     size_t low = 0, high = reservation_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (reservations[middle].base <= address)
+        if (reservations[middle].base > address)
             low = middle + 1;
         else
             high = middle;
@@ -64,10 +66,10 @@ static size_t reservation_above(uintptr_t address)
 /* The reservation that holds `address`, or NULL. Caller holds the lock; valid as long as it does. */
 static struct reservation *reservation_find(uintptr_t address)
 {
-    size_t index = reservation_above(address);
-    if (index == 0)
+    size_t index = reservation_below(address);
+    if (index == reservation_count)
         return NULL;
-    struct reservation *reservation = &reservations[index - 1];
+    struct reservation *reservation = &reservations[index];
     return address - reservation->base < reservation->bytes ? reservation : NULL;
 }
 
@@ -81,7 +83,7 @@ static bool reservation_insert(uintptr_t base, size_t bytes)
         reservations = array == MAP_FAILED ? NULL : array;
     }
     if (reservations && reservation_count < RESERVATIONS_MAXIMUM) {
-        size_t index = reservation_above(base);
+        size_t index = reservation_below(base);
         memmove(&reservations[index + 1], &reservations[index], (reservation_count - index) * sizeof *reservations);
         reservations[index] = (struct reservation){.base = base, .bytes = bytes, .shared_file = -1};
         reservation_count++;

@@ -140,6 +140,21 @@ static void console(int count)
     }
 }
 
+/* As many small modules as there may be: the account's limit ends it, and each takes as long as the first one. */
+static void modules(void)
+{
+    static uint8_t bytes[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 0, 6, 1, 'x', 0, 0, 0, 0};
+    int32_t made, count = 0;
+    do {
+        memcpy(bytes + 12, &count, sizeof(count));
+        made = tessera_module_create(bytes, sizeof(bytes));
+        count++;
+    } while (made > 0);
+    if (made != -TESSERA_ELIMIT || count < 1000 || count > 20000) {
+        fail("module_create", count);
+    }
+}
+
 /* Programs that end in the middle of a host call. */
 static void faults(const char *what, int count)
 {
@@ -176,6 +191,8 @@ int main(int argc, char **argv)
         chain(count);
     } else if (strcmp(argv[1], "cycles") == 0) {
         cycles(count);
+    } else if (strcmp(argv[1], "modules") == 0) {
+        modules();
     } else if (strcmp(argv[1], "console") == 0) {
         console(count);
     } else {
