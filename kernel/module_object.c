@@ -3,8 +3,8 @@
 #include "kernel/account.h"
 #include "kernel/instance.h"
 
-/* Of the kernel for any module, however small it is: what is known of it, and a page of code. */
-#define MODULE_BYTES_LEAST 4096
+/* Of the kernel for any module, however small it is: what is known of it, and pages of code and of tables for them. */
+#define MODULE_BYTES_LEAST 16384
 
 struct module_object {
     struct object object;

@@ -6,7 +6,7 @@
 
 struct compiled_module;
 
-/* Takes over the reference to the module, even when it fails. `size` bytes of module are charged, and a page. */
+/* Takes over the reference to the module, even when it fails. `size` bytes of module are charged, and MODULE_BYTES_LEAST. */
 enum status module_object_create(struct account *account, struct compiled_module *module, size_t size,
                                  struct object **result);
 /* As long as the object lives. */
