@@ -38,8 +38,8 @@ enum guest_position { GUEST_INTERRUPTED, GUEST_IN_HOST };
 
 /* THREAD_ENDING: its stack may still be in use. */
 enum thread_state { THREAD_RUNNING, THREAD_READY, THREAD_WAITING, THREAD_ENDING, THREAD_DEAD };
-/* Of one wait. The last three: it is over, and why. */
-enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER_TIME, WAIT_OVER_END };
+/* Of one wait: sleep.c. The last three: it is over, and why. */
+enum wait_state { WAIT_NONE, WAIT_BEGUN, WAIT_LEAVES, WAIT_ASLEEP, WAIT_OVER_WOKEN, WAIT_OVER_TIME, WAIT_OVER_END };
 /* Of a CPU's idle thread: does not run, looks for work, polls for some, sleeps. */
 enum idle_state { IDLE_NONE, IDLE_LOOKS, IDLE_POLLS, IDLE_SLEEPS };
 /* Bits of thread_area.pending. */

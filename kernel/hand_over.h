@@ -68,6 +68,35 @@ static inline bool thread_claim_here(struct thread *thread)
     return LIKELY(atomic_change_u32(&thread->wait, &state, WAIT_OVER_WOKEN)) || thread_claim(thread);
 }
 
+/* thread_wait_begin for the current thread, which is about to claim another one (thread_claim_leaving) and to hand its
+ * CPU over to that one: WAIT_LEAVES. Until it sleeps, which takes no locked instruction then, others wait for that if
+ * they want to end the wait; so from here on it waits for nothing, no lock either, or leaves that state
+ * (thread_stop_leaving). */
+static inline void thread_begin_leaving(struct thread *thread)
+{
+    __atomic_store_n(&thread->wait_ends, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->wait, WAIT_LEAVES, __ATOMIC_RELEASE);
+}
+
+/* It goes on with its wait as one that began with thread_wait_begin, if it is not that already. */
+static inline void thread_stop_leaving(struct thread *thread)
+{
+    if (__atomic_load_n(&thread->wait, __ATOMIC_RELAXED) == WAIT_LEAVES) {
+        __atomic_store_n(&thread->wait, WAIT_BEGUN, __ATOMIC_RELEASE);
+    }
+}
+
+/* thread_claim_here; behind it, the current thread may leave if it still says so. */
+static inline bool thread_claim_leaving(struct thread *thread, struct thread *next)
+{
+    uint32_t state = WAIT_ASLEEP;
+    if (LIKELY(atomic_change_u32(&next->wait, &state, WAIT_OVER_WOKEN))) {
+        return true;
+    }
+    thread_stop_leaving(thread);
+    return thread_claim(next);
+}
+
 /* May `thread`, the current one, leave the CPU to `next` as it is: nobody asks for its end, there is no time to be
  * watched, and `next` may run here and did so before? */
 static inline bool hand_over_is_plain(const struct thread *thread, const struct thread *next, uint64_t deadline)
@@ -76,19 +105,22 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
     const struct cpu *cpu = thread->cpu;
     return deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
            !process_end_request(process) && !thread_end_request(thread) &&
-           __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_BEGUN && next_process &&
+           __atomic_load_n(&thread->wait, __ATOMIC_RELAXED) == WAIT_LEAVES && next_process &&
            next_process->deadline == UINT64_MAX &&
            __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu &&
            (__atomic_load_n(&next->affinity, __ATOMIC_RELAXED) >> cpu->number & 1);
 }
 
 /* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time slice,
- * whatever its virtual time is. Each is charged for what it runs itself. A lock was taken after thread_wait_begin. */
+ * whatever its virtual time is. Each is charged for what it runs itself. The wait began with thread_begin_leaving. Who
+ * asks for the thread's end looks at thread.wait behind his request, and this at the request behind thread.wait: between
+ * the two was the claim. */
 INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     struct cpu *cpu = thread->cpu;
     lock_check_none("a wait");
     if (UNLIKELY(!hand_over_is_plain(thread, next, deadline))) {
+        thread_stop_leaving(thread);
         return sleep_hand_over(next, deadline);
     }
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
@@ -98,8 +130,9 @@ INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thr
     thread_switch(cpu, thread, next);
     thread->lends = false;
     struct thread *previous = thread->cpu->previous;
-    uint32_t state = WAIT_BEGUN;
-    if (UNLIKELY(!previous->lends || !atomic_change_u32(&previous->wait, &state, WAIT_ASLEEP))) {
+    if (LIKELY(__atomic_load_n(&previous->wait, __ATOMIC_RELAXED) == WAIT_LEAVES)) {
+        __atomic_store_n(&previous->wait, WAIT_ASLEEP, __ATOMIC_RELEASE);
+    } else {
         scheduler_switched();
     }
     bool woken = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_OVER_WOKEN;

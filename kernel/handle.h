@@ -147,6 +147,15 @@ static inline enum status handle_find_locked(const struct handle_table *table, u
 /* The same with a reference to the object, which the caller gives back with object_release. */
 enum status handle_find(struct handle_table *table, uint32_t number, enum object_type type, uint32_t rights,
                         struct object **result) EXCLUDES(table->lock);
+/* handle_find_locked for the only thread of the table's process (thread.shares is NULL), without the lock: nobody else
+ * fills or frees its slots. A grant that is revoked keeps its slot, and so its object, until this thread takes it out:
+ * the object stays as long as the thread neither closes nor moves nor makes handles. */
+NO_LOCK_ANALYSIS static inline enum status handle_find_alone(const struct handle_table *table, uint32_t number,
+                                                             enum object_type type, uint32_t rights,
+                                                             struct object **result)
+{
+    return handle_find_locked(table, number, type, rights, result);
+}
 
 /* The grant behind such a number, for who waits: held until grant_release. */
 enum status handle_hold(struct handle_table *table, uint32_t number, enum object_type type, uint32_t rights,

@@ -284,7 +284,7 @@ static enum status answer(struct port *port, struct call *call, const struct por
     RELEASES(port->object.lock)
 {
     enum status status;
-    struct thread *caller = port_answer(port, call, message, &status);
+    struct thread *caller = port_answer(port, call, message, NULL, &status);
     spinlock_release(&port->object.lock);
     if (status != STATUS_OK) {
         port_drop_grants(message);

@@ -99,6 +99,12 @@ static inline enum status port_find_locked(struct handle_table *table, uint32_t 
     }
     return status;
 }
+/* The same for the only thread of the table's process (handle_find_alone). */
+NO_LOCK_ANALYSIS static inline enum status port_find_alone(struct handle_table *table, uint32_t handle, uint32_t rights,
+                                                           struct object **port, uint32_t *revocations)
+{
+    return port_find_locked(table, handle, rights, port, revocations);
+}
 
 /* ---- States of a call ---- */
 
@@ -160,14 +166,17 @@ static inline enum status port_copy(const struct port_message *message, struct p
 
 /* ---- Calling ---- */
 
-/* Give the call to a server thread that waits, or else queue it. Returns that thread, claimed and to be resumed. */
+/* The current thread, the caller, begins to wait. Give the call to a server thread that waits, or else queue it. Returns
+ * that thread, claimed and to be resumed. */
 static inline struct thread *port_submit(struct port *port, struct call *call, enum status *status)
     REQUIRES(port->object.lock)
 {
     struct receiver *receiver = port->receivers;
-    if (LIKELY(receiver && thread_claim_here(receiver->thread))) {
+    thread_begin_leaving(call->caller);
+    if (LIKELY(receiver && thread_claim_leaving(call->caller, receiver->thread))) {
         port->receivers = receiver->next;
     } else {
+        thread_stop_leaving(call->caller);
         receiver = port_claim_receiver(port);
         if (!receiver) {
             *status = port_queue_call(port, call);
@@ -203,7 +212,6 @@ static inline enum status port_call_here(struct thread *thread, const struct por
     call.has_grants = request->grant_count != 0;
     TRACE(CALL_BEGIN, client->badge, request->length);
     COUNT_OF(thread, calls_made);
-    thread_wait_begin_here(thread);
     enum status status;
     spinlock_acquire(&port->object.lock);
     struct thread *server = port_submit(port, &call, &status);
@@ -226,11 +234,13 @@ static inline enum status port_call_here(struct thread *thread, const struct por
 
 /* ---- Answering and receiving ---- */
 
-/* The caller of a call that is to be answered, claimed, with the answer copied; NULL: he does not wait any more. */
+/* The caller of a call that is to be answered, claimed, with the answer copied; NULL: he does not wait any more.
+ * `leaver` is the current thread if it is about to leave for him (thread_begin_leaving), or NULL. */
 static inline struct thread *port_answer(struct port *port, struct call *call, const struct port_message *message,
-                                         enum status *status) REQUIRES(port->object.lock)
+                                         struct thread *leaver, enum status *status) REQUIRES(port->object.lock)
 {
-    if (UNLIKELY(!call || !thread_claim_here(call->caller))) {
+    if (UNLIKELY(!call ||
+                 !(leaver ? thread_claim_leaving(leaver, call->caller) : thread_claim_here(call->caller)))) {
         port_answer_nobody(port, call);
         *status = STATUS_CLOSED;
         return NULL;
@@ -242,16 +252,19 @@ static inline struct thread *port_answer(struct port *port, struct call *call, c
     return caller;
 }
 
-/* After thread_wait_begin, with the port's lock, which is given back. Who answered a call gives its caller, claimed. */
+/* After thread_wait_begin, with the port's lock, which is given back. Who answered a call gives its caller, claimed, and
+ * is about to leave for him. */
 static inline enum status port_receive_here(struct thread *thread, struct port *port, struct receiver *receiver,
                                             struct thread *resume) RELEASES(port->object.lock)
 {
     enum status status;
-    if (UNLIKELY(port->revocations != receiver->buffer->revocations || port->queue_first || port->object.signals) &&
-        port_look(port, receiver->buffer, &status)) {
-        spinlock_release(&port->object.lock);
-        port_do_not_wait(resume);
-        return status;
+    if (UNLIKELY(port->revocations != receiver->buffer->revocations || port->queue_first || port->object.signals)) {
+        thread_stop_leaving(thread);
+        if (port_look(port, receiver->buffer, &status)) {
+            spinlock_release(&port->object.lock);
+            port_do_not_wait(resume);
+            return status;
+        }
     }
     receiver->next = port->receivers;
     port->receivers = receiver;
@@ -272,11 +285,13 @@ static inline enum status port_reply_receive_here(struct thread *thread, struct 
     receiver.deadline = deadline;
     receiver.received = false;
     scheduler_return_priority(thread);
-    thread_wait_begin_here(thread);
     spinlock_acquire(&port->object.lock);
-    struct thread *caller = port_answer(port, thread->call, message, replied);
-    if (caller) {
+    thread_begin_leaving(thread);
+    struct thread *caller = port_answer(port, thread->call, message, thread, replied);
+    if (LIKELY(caller != NULL)) {
         COUNT_OF(thread, calls_served);
+    } else {
+        thread_stop_leaving(thread);
     }
     enum status status = port_receive_here(thread, port, &receiver, caller);
     if (UNLIKELY(*replied != STATUS_OK)) {

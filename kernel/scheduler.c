@@ -679,10 +679,7 @@ void scheduler_hand_over(struct thread *next)
     __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
     scheduler_note_hand_over(cpu, thread);
-    if (next->process && next->process->deadline < cpu->timer_armed) {
-        cpu->timer_armed = next->process->deadline;
-        platform_timer_arm(cpu->timer_armed);
-    }
+    arm_timer(cpu, next); /* for the time limit of that one, and the deadline of this one */
     thread_switch(cpu, thread, next);
     scheduler_switched();
     thread->lends = false;

@@ -2,6 +2,9 @@
  *
  * thread.wait goes BEGUN -> OVER, or BEGUN -> ASLEEP -> OVER, each step one compare-exchange. The step to ASLEEP is
  * made when the thread's stack is no longer in use, so whoever ends the wait of a sleeping thread may queue it at once.
+ * A hand-over goes LEAVES -> ASLEEP by a plain store instead: nobody else touches LEAVES, who wants to end the wait
+ * waits until it is ASLEEP, some hundred instructions later (or a copy of 64 KiB). The thread that leaves waits for
+ * nobody meanwhile; when it must, it goes LEAVES -> BEGUN.
  * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep. A thread takes itself out when it
  * runs again, under the same lock under which its wait is ended by the time: so no wake of an old wait hits a new one.
  */
@@ -18,17 +21,24 @@ static uint32_t stream_waiter_count; /* read without the lock */
 bool sleep_begin(struct thread *thread)
 {
     uint32_t state = WAIT_BEGUN;
+    if (__atomic_load_n(&thread->wait, __ATOMIC_RELAXED) == WAIT_LEAVES) {
+        __atomic_store_n(&thread->wait, WAIT_ASLEEP, __ATOMIC_RELEASE);
+        return true;
+    }
     return atomic_change_u32(&thread->wait, &state, WAIT_ASLEEP);
 }
 
 bool sleep_end(struct thread *thread, enum wait_state why)
 {
-    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
+    uint32_t state, count = 0;
     do {
-        if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
+        state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
+        if (state == WAIT_LEAVES) {
+            platform_relax(count++);
+        } else if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
             return false;
         }
-    } while (!atomic_change_u32(&thread->wait, &state, why));
+    } while (state == WAIT_LEAVES || !atomic_change_u32(&thread->wait, &state, why));
     if (state == WAIT_ASLEEP) {
         TRACE(WAKE, thread->id, 0);
         scheduler_make_ready(thread);
@@ -171,7 +181,7 @@ bool thread_claim(struct thread *thread)
         if (atomic_change_u32(&thread->wait, &state, WAIT_OVER_WOKEN)) {
             return true;
         }
-        if (state != WAIT_BEGUN) {
+        if (state != WAIT_BEGUN && state != WAIT_LEAVES) {
             return false;
         }
         platform_relax(count);

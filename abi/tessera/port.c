@@ -145,18 +145,15 @@ int32_t host_port_client_create(struct instance *instance, uint32_t handle, uint
 
 /* ---- Calling ---- */
 
-/* As handle_find. */
-static enum status find_client(struct instance *instance, uint32_t handle, enum object_type type, uint32_t rights,
-                               struct object **client)
+/* The client end. When nothing can take the handle away during the call, neither another thread nor the message, that
+ * keeps the end alive; else this takes a reference, which *taken says. */
+INLINED enum status find_client(struct instance *instance, uint32_t handle, bool handles_ride_along,
+                                struct object **client, bool *taken)
 {
     struct handle_table *table = caller_handles(instance);
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, handle, type, rights, client);
-    if (LIKELY(status == STATUS_OK)) {
-        object_acquire(*client);
-    }
-    spinlock_release(&table->lock);
-    return status;
+    *taken = handles_ride_along || running_thread()->shares;
+    return LIKELY(!*taken) ? handle_find_alone(table, handle, NEEDS(port_call), client)
+                           : handle_find(table, handle, NEEDS(port_call), client);
 }
 
 int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t address)
@@ -165,13 +162,14 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
     struct outgoing request;
     struct port_buffer answer;
     struct object *client;
+    bool taken;
     READ_STRUCTURE(&call, address, "port_call: call");
     decode_buffer(instance, call.answer, call.answer_capacity, call.answer_handles, call.answer_handle_capacity,
                   &answer, "port_call: answer");
     enum status status = decode_message(instance, call.request, call.request_bytes, call.request_handles,
                                         call.request_handle_count, &request, "port_call: request");
     if (status == STATUS_OK) {
-        status = find_client(instance, handle, NEEDS(port_call), &client);
+        status = find_client(instance, handle, call.request_handle_count != 0, &client, &taken);
     }
     if (UNLIKELY(status != STATUS_OK)) {
         return tessera_result(status);
@@ -181,7 +179,9 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
         status = port_call_here(running_thread(), (const struct port_client *)client, &request.message, &answer,
                                 caller_deadline(instance, call.deadline));
     }
-    object_release(client);
+    if (UNLIKELY(taken)) {
+        object_release(client);
+    }
     if (LIKELY(status == STATUS_OK)) {
         status = give_handles(instance, &answer, call.answer_handles);
     }
@@ -277,17 +277,20 @@ int32_t host_port_reply(struct instance *instance, uint32_t handle, uint32_t add
 
 /* A thread that received a call has a reference to the port; else this takes one, which *taken says. *revocations: see
  * port_find_server. */
-static enum status find_port(struct instance *instance, uint32_t handle, struct object **port, uint32_t *revocations,
-                             bool *taken)
+INLINED enum status find_port(struct instance *instance, uint32_t handle, struct object **port, uint32_t *revocations,
+                              bool *taken)
 {
     struct handle_table *table = caller_handles(instance);
-    spinlock_acquire(&table->lock);
-    enum status status = port_find_locked(table, handle, NEEDED_RIGHTS_port_reply_receive, port, revocations);
-    *taken = status == STATUS_OK && (struct port *)*port != running_thread()->call_port;
-    if (*taken) {
-        object_acquire(*port);
+    const struct thread *thread = running_thread();
+    *taken = false;
+    if (LIKELY(!thread->shares)) {
+        enum status status = port_find_alone(table, handle, NEEDED_RIGHTS_port_reply_receive, port, revocations);
+        if (LIKELY(status != STATUS_OK || (struct port *)*port == thread->call_port)) {
+            return status;
+        }
     }
-    spinlock_release(&table->lock);
+    enum status status = port_find_server(table, handle, NEEDED_RIGHTS_port_reply_receive, port, revocations);
+    *taken = status == STATUS_OK;
     return status;
 }
 
@@ -311,7 +314,7 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     status = take_handles(instance, &answer);
     if (LIKELY(status == STATUS_OK)) {
         uint64_t deadline = caller_deadline(instance, request.deadline);
-        status = LIKELY(!taken) ? port_reply_receive_here(running_thread(), (struct port *)port, &answer.message,
+        status = LIKELY((struct port *)port == running_thread()->call_port) ? port_reply_receive_here(running_thread(), (struct port *)port, &answer.message,
                                                           &answered, &buffer, deadline)
                                 : port_reply_receive(port, &answer.message, &answered, &buffer, deadline);
         if (UNLIKELY(status == STATUS_AGAIN)) {

@@ -18,6 +18,7 @@ scale: $(BUILD)/tessera $(BUILD)/kernel.elf $(BUILD)/process/crowd.wasm $(BUILD)
 
 TEST_FILES += $(BUILD)/process/guest.wasm $(BUILD)/process/crowd.wasm $(BUILD)/process/pipeline.wasm $(BUILD)/process/attack.wasm $(BUILD)/process/idle.wasm \
               $(BUILD)/process/shared.wasm
+TEST_FILES += $(BUILD)/process/calls.wasm
 $(BUILD)/process/%.wasm: tests/process/%.wat | setup-test
 	$(call SAY,WASM)
 	$(Q)wat2wasm --enable-threads $< -o $@
