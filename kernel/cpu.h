@@ -91,9 +91,10 @@ struct thread {
     /* Waiting: sleep.c. */
     uint32_t wait;           /* enum wait_state; atomic */
     bool wait_ends;          /* the wait is over too when its guest is to end */
-    bool timer_queued;       /* these three: timer_cpu's timers_lock */
-    struct queue_node timer; /* by deadline */
-    struct cpu *timer_cpu;   /* where it was queued last */
+    uint64_t deadline;       /* of the wait, once it sleeps; of the last one, if it does not; atomic */
+    bool timer_queued;       /* these three: timer_cpu's timers_lock, and on that CPU */
+    struct queue_node timer; /* by a time that is not after the deadline */
+    struct cpu *timer_cpu;   /* where it was queued last; the thread's own */
     enum stream wait_stream; /* in the list of stream waiters; streams_lock */
     struct thread *stream_next;
     struct thread *mutex_next;  /* in the queue of a mutex, by that one's lock */
@@ -186,8 +187,8 @@ struct cpu {
     uint32_t movable_count; /* of these, those that may run on another CPU */
     uint64_t virtual_time;  /* of whom it ran last: those that come are not far behind it */
 
-    struct spinlock timers_lock; /* rank TIMERS; for the next two */
-    struct queue timers;         /* sleeping threads by deadline */
+    struct spinlock timers_lock; /* rank TIMERS; for the next two. Its own threads read theirs without */
+    struct queue timers;         /* threads that sleep until a deadline, or did: sleep.c */
     uint64_t next_deadline;      /* of these; UINT64_MAX: none. Others read it without the lock */
     uint64_t expired_time;       /* when it last woke one of them of no high priority; its own */
     bool next_urgent;            /* the next one is of high priority: others read it */
@@ -334,6 +335,10 @@ bool thread_claim(struct thread *thread);
 void thread_unclaim(struct thread *thread, uint64_t deadline);
 /* thread_wait_hand_over (kernel/hand_over.h), whatever has to be looked at on the way. */
 enum wait_result sleep_hand_over(struct thread *next, uint64_t deadline);
+/* The wait of the current thread is over: why. */
+enum wait_result sleep_result(struct thread *thread);
+/* A thread is about to end. */
+void sleep_forget_timer(struct thread *thread);
 /* Wake those of this CPU whose time has come, and those whose streams are ready. */
 void sleep_expire(struct cpu *cpu);
 /* Does anybody wait for a stream? */

@@ -97,16 +97,22 @@ static inline bool thread_claim_leaving(struct thread *thread, struct thread *ne
     return thread_claim(next);
 }
 
-/* May `thread`, the current one, leave the CPU to `next` as it is: nobody asks for its end, there is no time to be
- * watched, and `next` may run here and did so before? */
+/* Is the current thread, on this CPU, looked at by this time (kernel/sleep.c)? */
+static inline bool sleep_timer_is_set(const struct thread *thread, const struct cpu *cpu, uint64_t deadline)
+{
+    return deadline == UINT64_MAX ||
+           (thread->timer_cpu == cpu && thread->timer_queued && thread->timer.key <= deadline);
+}
+
+/* May `thread`, the current one of a process, leave the CPU to `next` as it is: nobody asks for its end, the timer comes
+ * by any time that is to be watched, and `next` may run here and did so before? */
 static inline bool hand_over_is_plain(const struct thread *thread, const struct thread *next, uint64_t deadline)
 {
     const struct process *process = thread->process, *next_process = next->process;
     const struct cpu *cpu = thread->cpu;
-    return deadline == UINT64_MAX && !thread->shares && process && process->deadline == UINT64_MAX &&
-           !process_end_request(process) && !thread_end_request(thread) &&
-           __atomic_load_n(&thread->wait, __ATOMIC_RELAXED) == WAIT_LEAVES && next_process &&
-           next_process->deadline == UINT64_MAX &&
+    return !thread->shares && sleep_timer_is_set(thread, cpu, deadline) && !process_end_request(process) &&
+           !thread_end_request(thread) && __atomic_load_n(&thread->wait, __ATOMIC_RELAXED) == WAIT_LEAVES &&
+           next_process && next_process->deadline >= cpu->timer_armed &&
            __atomic_load_n(&next->cpu, __ATOMIC_RELAXED) == cpu &&
            (__atomic_load_n(&next->affinity, __ATOMIC_RELAXED) >> cpu->number & 1);
 }
@@ -118,11 +124,14 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
 INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     struct cpu *cpu = thread->cpu;
+    uint64_t limit = thread->process ? thread->process->deadline : UINT64_MAX;
+    uint64_t end = deadline < limit ? deadline : limit;
     lock_check_none("a wait");
-    if (UNLIKELY(!hand_over_is_plain(thread, next, deadline))) {
+    if (UNLIKELY(!thread->process || !hand_over_is_plain(thread, next, end))) {
         thread_stop_leaving(thread);
         return sleep_hand_over(next, deadline);
     }
+    __atomic_store_n(&thread->deadline, end, __ATOMIC_RELAXED);
     __atomic_store_n(&thread->state, THREAD_WAITING, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->running_priority, __atomic_load_n(&next->priority, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     thread->lends = true;
@@ -135,9 +144,11 @@ INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thr
     } else {
         scheduler_switched();
     }
-    bool woken = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) == WAIT_OVER_WOKEN;
+    if (UNLIKELY(__atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE) != WAIT_OVER_WOKEN)) {
+        return sleep_result(thread);
+    }
     __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
-    return woken ? WAIT_WOKEN : WAIT_ENDS; /* there was no deadline */
+    return WAIT_WOKEN;
 }
 
 #endif

@@ -116,10 +116,11 @@ enum status port_conclude(struct port *port, struct call *call, enum wait_result
 {
     spinlock_acquire(&port->object.lock);
     if (call->state != CALL_DONE) {
-        finish(port, call, result == WAIT_ENDS ? STATUS_ENDING : STATUS_TIMED_OUT);
+        finish(port, call, STATUS_TIMED_OUT);
     }
     spinlock_release(&port->object.lock);
-    return call->status;
+    /* Whoever found that it is leaving made it DONE, and did not know why. */
+    return result == WAIT_ENDS ? STATUS_ENDING : call->status;
 }
 
 enum status port_call(struct object *client, const struct port_message *request, struct port_buffer *answer,

@@ -5,8 +5,13 @@
  * A hand-over goes LEAVES -> ASLEEP by a plain store instead: nobody else touches LEAVES, who wants to end the wait
  * waits until it is ASLEEP, some hundred instructions later (or a copy of 64 KiB). The thread that leaves waits for
  * nobody meanwhile; when it must, it goes LEAVES -> BEGUN.
- * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep. A thread takes itself out when it
- * runs again, under the same lock under which its wait is ended by the time: so no wake of an old wait hits a new one.
+ *
+ * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep, and they are lazy: a thread that is
+ * woken stays in the queue, so that the next wait with a deadline that is not before that one needs no change of it, and
+ * no lock. When the time in the queue has come, the CPU looks at the thread's real deadline (thread.deadline) and wakes
+ * it, queues it again, or takes it out. It must not end a wait by the deadline of another one: so it goes ASLEEP ->
+ * LEAVES first, which holds the thread where it is, and looks at the deadline once more. A CPU goes through its queue
+ * itself, and kernel code is not preempted: so its own threads see their places in the queue without the lock.
  */
 #include "engine/base.h"
 #include "kernel/hand_over.h"
@@ -61,27 +66,72 @@ static void timers_changed(struct cpu *cpu) REQUIRES(cpu->timers_lock)
     __atomic_store_n(&cpu->next_deadline, first ? first->key : UINT64_MAX, __ATOMIC_RELAXED);
 }
 
-static void timer_insert(struct thread *thread, uint64_t deadline)
+static void queue_timer(struct cpu *cpu, struct thread *thread, uint64_t time) REQUIRES(cpu->timers_lock)
+{
+    queue_insert(&cpu->timers, &thread->timer, time);
+    thread->timer_queued = true;
+}
+
+static void unqueue_timer(struct cpu *cpu, struct thread *thread) REQUIRES(cpu->timers_lock)
+{
+    if (thread->timer_queued) {
+        queue_remove(&cpu->timers, &thread->timer);
+        thread->timer_queued = false;
+    }
+}
+
+void sleep_forget_timer(struct thread *thread)
+{
+    struct cpu *cpu = thread->timer_cpu;
+    if (cpu) {
+        spinlock_acquire(&cpu->timers_lock);
+        unqueue_timer(cpu, thread);
+        timers_changed(cpu);
+        spinlock_release(&cpu->timers_lock);
+    }
+}
+
+/* The current thread is about to sleep until then. */
+static void set_timer(struct thread *thread, uint64_t deadline)
 {
     struct cpu *cpu = platform_cpu();
+    if (sleep_timer_is_set(thread, cpu, deadline)) {
+        return;
+    }
+    if (thread->timer_cpu != cpu) {
+        sleep_forget_timer(thread);
+        thread->timer_cpu = cpu;
+    }
     spinlock_acquire(&cpu->timers_lock);
-    queue_insert(&cpu->timers, &thread->timer, deadline);
-    thread->timer_cpu = cpu;
-    thread->timer_queued = true;
+    unqueue_timer(cpu, thread);
+    queue_timer(cpu, thread, deadline);
     timers_changed(cpu);
     spinlock_release(&cpu->timers_lock);
 }
 
-static void timer_remove(struct thread *thread)
+/* How soon a thread is looked at again that is about to sleep. */
+#define RETRY_NANOSECONDS UINT64_C(50000)
+
+/* Its time in the queue has come, and it was taken out. When it is to be looked at again; UINT64_MAX: it need not be. */
+static uint64_t expire(struct thread *thread, uint64_t now)
 {
-    struct cpu *cpu = thread->timer_cpu;
-    spinlock_acquire(&cpu->timers_lock);
-    if (thread->timer_queued) {
-        queue_remove(&cpu->timers, &thread->timer);
-        thread->timer_queued = false;
-        timers_changed(cpu);
+    uint64_t deadline = __atomic_load_n(&thread->deadline, __ATOMIC_RELAXED);
+    if (deadline > now) {
+        return deadline;
     }
-    spinlock_release(&cpu->timers_lock);
+    uint32_t state = WAIT_ASLEEP;
+    if (!atomic_change_u32(&thread->wait, &state, WAIT_LEAVES)) {
+        return state == WAIT_BEGUN || state == WAIT_LEAVES ? now + RETRY_NANOSECONDS : UINT64_MAX;
+    }
+    deadline = __atomic_load_n(&thread->deadline, __ATOMIC_RELAXED);
+    if (deadline > now) {
+        __atomic_store_n(&thread->wait, WAIT_ASLEEP, __ATOMIC_RELEASE);
+        return deadline;
+    }
+    __atomic_store_n(&thread->wait, WAIT_OVER_TIME, __ATOMIC_RELEASE);
+    TRACE(WAKE, thread->id, 0);
+    scheduler_make_ready(thread);
+    return UINT64_MAX;
 }
 
 static void expire_timers(struct cpu *cpu)
@@ -93,12 +143,14 @@ static void expire_timers(struct cpu *cpu)
     spinlock_acquire(&cpu->timers_lock);
     while (cpu->timers.first && cpu->timers.first->key <= now) {
         struct thread *thread = timer_thread(cpu->timers.first);
-        queue_remove(&cpu->timers, &thread->timer);
-        thread->timer_queued = false;
+        unqueue_timer(cpu, thread);
         if (__atomic_load_n(&thread->priority, __ATOMIC_RELAXED) <= PRIORITY_NORMAL) {
             cpu->expired_time = now;
         }
-        sleep_end(thread, WAIT_OVER_TIME);
+        uint64_t again = expire(thread, now);
+        if (again != UINT64_MAX) {
+            queue_timer(cpu, thread, again);
+        }
     }
     timers_changed(cpu);
     spinlock_release(&cpu->timers_lock);
@@ -201,17 +253,25 @@ void thread_unclaim(struct thread *thread, uint64_t deadline)
 /* `next`: claimed, to be given the CPU, or NULL. */
 static void fall_asleep(struct thread *thread, struct thread *next, uint64_t deadline)
 {
+    __atomic_store_n(&thread->deadline, deadline, __ATOMIC_RELAXED);
     if (deadline != UINT64_MAX) {
-        timer_insert(thread, deadline);
+        set_timer(thread, deadline);
     }
     if (next) {
         scheduler_hand_over(next);
     } else {
         scheduler_block(THREAD_WAITING);
     }
-    if (deadline != UINT64_MAX) {
-        timer_remove(thread);
+}
+
+enum wait_result sleep_result(struct thread *thread)
+{
+    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE); /* over: nobody else changes it */
+    __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
+    if (state == WAIT_OVER_WOKEN) {
+        return WAIT_WOKEN;
     }
+    return thread->wait_ends && thread_end_is_due(thread) ? WAIT_ENDS : WAIT_TIMED_OUT;
 }
 
 static enum wait_result finish_here(struct thread *thread, struct thread *next, uint64_t deadline)
@@ -237,12 +297,7 @@ static enum wait_result finish_here(struct thread *thread, struct thread *next, 
     if (next) {
         scheduler_make_ready(next);
     }
-    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_ACQUIRE); /* over: nobody else changes it */
-    __atomic_store_n(&thread->wait, WAIT_NONE, __ATOMIC_RELAXED);
-    if (state == WAIT_OVER_WOKEN) {
-        return WAIT_WOKEN;
-    }
-    return thread->wait_ends && thread_end_is_due(thread) ? WAIT_ENDS : WAIT_TIMED_OUT;
+    return sleep_result(thread);
 }
 
 /* Others of the process are in the kernel meanwhile. */

@@ -121,6 +121,7 @@ _Noreturn static void thread_begin(void)
     struct thread *thread = thread_current();
     thread->entry(thread->argument);
     TRACE(THREAD_END, thread->id, 0);
+    sleep_forget_timer(thread);
     scheduler_block(THREAD_ENDING);
     __builtin_unreachable();
 }

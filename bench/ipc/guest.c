@@ -5,6 +5,7 @@
 #define EXPORT(function_name) __attribute__((export_name(#function_name)))
 #define BYTES                 4096
 #define NO_DEADLINE           UINT64_MAX
+#define FAR_DEADLINE          (UINT64_MAX / 2)
 
 __attribute__((import_module("bench"), import_name("null"))) void bench_null(void);
 
@@ -23,10 +24,14 @@ EXPORT(checked_host_calls) void checked_host_calls(uint32_t count, uint32_t even
             __builtin_trap();
 }
 
-EXPORT(calls) void calls(uint32_t count, uint32_t client, uint32_t size)
+/* With a deadline that does not come, or none. */
+EXPORT(calls) void calls(uint32_t count, uint32_t client, uint32_t size, uint32_t has_deadline)
 {
-    struct tessera_call call = {
-        .request = bytes, .request_bytes = size, .answer = bytes, .answer_capacity = BYTES, .deadline = NO_DEADLINE};
+    struct tessera_call call = {.request = bytes,
+                                .request_bytes = size,
+                                .answer = bytes,
+                                .answer_capacity = BYTES,
+                                .deadline = has_deadline ? FAR_DEADLINE : NO_DEADLINE};
     for (uint32_t i = 0; i < count; i++)
         if (tessera_port_call(client, &call) != 0)
             __builtin_trap();

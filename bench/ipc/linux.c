@@ -85,6 +85,11 @@ static void call_4096_bytes(uint32_t count)
     pipe_round_trips(count, BYTES);
 }
 
+static void call_0_bytes_deadlines(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
 static void service_call_numbers(uint32_t count)
 {
     pipe_round_trips(count, 1);
@@ -213,6 +218,11 @@ static void process_create_exit(uint32_t count)
 }
 
 static void call_0_bytes_two_cpus_started(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
+static void call_0_bytes_deadlines_two_cpus_started(uint32_t count)
 {
     pipe_round_trips(count, 1);
 }

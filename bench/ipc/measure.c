@@ -177,7 +177,10 @@ static uint64_t checked_host_call(uint32_t scale)
     return ticks;
 }
 
-static uint64_t call(uint32_t scale, uint32_t size)
+#define HOUR UINT64_C(3600000000000)
+
+/* `limited`: the caller has a deadline, and both processes have time limits. */
+static uint64_t call(uint32_t scale, uint32_t size, bool limited)
 {
     struct side client, server;
     struct object *port, *client_end;
@@ -191,6 +194,10 @@ static uint64_t call(uint32_t scale, uint32_t size)
     server.arguments[0].i32 = give(server.process, port, RIGHTS_ALL);
     client.arguments[1].i32 = give(client.process, client_end, RIGHTS_ALL);
     client.arguments[2].i32 = size;
+    if (limited) {
+        client.arguments[3].i32 = 1;
+        client.process->deadline = server.process->deadline = platform_monotonic_nanoseconds() + HOUR;
+    }
     object_release(port);
     object_release(client_end);
     start_side(&server);
@@ -203,12 +210,17 @@ static uint64_t call(uint32_t scale, uint32_t size)
 
 static uint64_t call_0_bytes(uint32_t scale)
 {
-    return call(scale, 0);
+    return call(scale, 0, false);
 }
 
 static uint64_t call_4096_bytes(uint32_t scale)
 {
-    return call(scale, 4096);
+    return call(scale, 4096, false);
+}
+
+static uint64_t call_0_bytes_deadlines(uint32_t scale)
+{
+    return call(scale, 0, true);
 }
 
 /* Through an interface written in WIT. */
@@ -393,7 +405,12 @@ static bool start_second_cpu(void)
 
 static uint64_t call_0_bytes_two_cpus_started(uint32_t scale)
 {
-    return start_second_cpu() ? call(scale, 0) : 0;
+    return start_second_cpu() ? call(scale, 0, false) : 0;
+}
+
+static uint64_t call_0_bytes_deadlines_two_cpus_started(uint32_t scale)
+{
+    return start_second_cpu() ? call(scale, 0, true) : 0;
 }
 
 static uint64_t channel_exchange_two_cpus(uint32_t scale)

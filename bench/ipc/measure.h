@@ -12,6 +12,7 @@
     X(checked_host_call, "eventfd write")                                                                              \
     X(call_0_bytes, "pipe round trip, 1 byte")                                                                         \
     X(call_4096_bytes, "pipe round trip, 4096 bytes")                                                                  \
+    X(call_0_bytes_deadlines, "pipe round trip, 1 byte")                                                               \
     X(service_call_numbers, "pipe round trip, 1 byte")                                                                 \
     X(service_call_text, "pipe round trip, 1 byte")                                                                    \
     X(service_call_text_4096, "pipe round trip, 4096 bytes")                                                           \
@@ -21,6 +22,7 @@
     X(instantiate_1_mb, "fork and exit, 1 MB of data")                                                                 \
     X(process_create_exit, "fork, exec and exit")                                                                      \
     X(call_0_bytes_two_cpus_started, "pipe round trip, 1 byte")                                                        \
+    X(call_0_bytes_deadlines_two_cpus_started, "pipe round trip, 1 byte")                                              \
     X(channel_exchange_two_cpus, "socketpair round trip, two CPUs")
 enum measure_number {
 #define MEASURE_NUMBER(name, rival) MEASURE_##name,
