@@ -145,13 +145,19 @@ uint64_t process_visible_time(struct process *process, uint64_t nanoseconds)
     return nanoseconds - nanoseconds % process_time_step(process);
 }
 
+/* Inline, because dividing by a constant is quicker. */
+static inline uint64_t round_up(uint64_t time, uint64_t step)
+{
+    return time > UINT64_MAX - step ? UINT64_MAX : (time + step - 1) / step * step;
+}
+
 uint64_t process_visible_deadline(struct process *process, uint64_t deadline)
 {
     if (deadline == 0 || deadline == UINT64_MAX) {
         return deadline;
     }
-    uint64_t step = process_time_step(process);
-    return deadline > UINT64_MAX - step ? UINT64_MAX : (deadline + step - 1) / step * step;
+    return process_time_step(process) == PROCESS_TIME_FINE ? round_up(deadline, PROCESS_TIME_FINE)
+                                                           : round_up(deadline, PROCESS_TIME_COARSE);
 }
 
 /* The instances learn where an array is now. */

@@ -33,17 +33,27 @@ bool sleep_begin(struct thread *thread)
     return atomic_change_u32(&thread->wait, &state, WAIT_ASLEEP);
 }
 
-bool sleep_end(struct thread *thread, enum wait_state why)
+/* Of a wait that is LEAVES: what it is next. Not inline, so that others need no registers for it. */
+__attribute__((noinline)) static uint32_t state_when_left(const struct thread *thread)
 {
     uint32_t state, count = 0;
+    while ((state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST)) == WAIT_LEAVES) {
+        platform_relax(count++);
+    }
+    return state;
+}
+
+bool sleep_end(struct thread *thread, enum wait_state why)
+{
+    uint32_t state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
     do {
-        state = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
-        if (state == WAIT_LEAVES) {
-            platform_relax(count++);
-        } else if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
+        if (UNLIKELY(state == WAIT_LEAVES)) {
+            state = state_when_left(thread);
+        }
+        if (state != WAIT_BEGUN && state != WAIT_ASLEEP) {
             return false;
         }
-    } while (state == WAIT_LEAVES || !atomic_change_u32(&thread->wait, &state, why));
+    } while (!atomic_change_u32(&thread->wait, &state, why));
     if (state == WAIT_ASLEEP) {
         TRACE(WAKE, thread->id, 0);
         scheduler_make_ready(thread);
