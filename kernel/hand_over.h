@@ -104,8 +104,8 @@ static inline bool sleep_timer_is_set(const struct thread *thread, const struct 
            (thread->timer_cpu == cpu && thread->timer_queued && thread->timer.key <= deadline);
 }
 
-/* May `thread`, the current one of a process, leave the CPU to `next` as it is: nobody asks for its end, the timer comes
- * by any time that is to be watched, and `next` may run here and did so before? */
+/* May `thread`, the current one of a process, leave the CPU to `next` as it is: nobody asks for its end, the timer
+ * comes by any time that is to be watched, and `next` may run here and did so before? */
 static inline bool hand_over_is_plain(const struct thread *thread, const struct thread *next, uint64_t deadline)
 {
     const struct process *process = thread->process, *next_process = next->process;
@@ -117,10 +117,10 @@ static inline bool hand_over_is_plain(const struct thread *thread, const struct 
            (__atomic_load_n(&next->affinity, __ATOMIC_RELAXED) >> cpu->number & 1);
 }
 
-/* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time slice,
- * whatever its virtual time is. Each is charged for what it runs itself. The wait began with thread_begin_leaving. Who
- * asks for the thread's end looks at thread.wait behind his request, and this at the request behind thread.wait: between
- * the two was the claim. */
+/* As thread_wait_finish, giving the CPU to a thread that was claimed: it goes on in the rest of this thread's time
+ * slice, whatever its virtual time is. Each is charged for what it runs itself. The wait began with
+ * thread_begin_leaving. Who asks for the thread's end looks at thread.wait behind his request, and this at the request
+ * behind thread.wait: between the two was the claim. */
 INLINED enum wait_result thread_wait_hand_over(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     struct cpu *cpu = thread->cpu;

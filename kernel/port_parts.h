@@ -166,8 +166,8 @@ static inline enum status port_copy(const struct port_message *message, struct p
 
 /* ---- Calling ---- */
 
-/* The current thread, the caller, begins to wait. Give the call to a server thread that waits, or else queue it. Returns
- * that thread, claimed and to be resumed. */
+/* The current thread, the caller, begins to wait. Give the call to a server thread that waits, or else queue it.
+ * Returns that thread, claimed and to be resumed. */
 static inline struct thread *port_submit(struct port *port, struct call *call, enum status *status)
     REQUIRES(port->object.lock)
 {
@@ -239,8 +239,7 @@ static inline enum status port_call_here(struct thread *thread, const struct por
 static inline struct thread *port_answer(struct port *port, struct call *call, const struct port_message *message,
                                          struct thread *leaver, enum status *status) REQUIRES(port->object.lock)
 {
-    if (UNLIKELY(!call ||
-                 !(leaver ? thread_claim_leaving(leaver, call->caller) : thread_claim_here(call->caller)))) {
+    if (UNLIKELY(!call || !(leaver ? thread_claim_leaving(leaver, call->caller) : thread_claim_here(call->caller)))) {
         port_answer_nobody(port, call);
         *status = STATUS_CLOSED;
         return NULL;
@@ -252,8 +251,8 @@ static inline struct thread *port_answer(struct port *port, struct call *call, c
     return caller;
 }
 
-/* After thread_wait_begin, with the port's lock, which is given back. Who answered a call gives its caller, claimed, and
- * is about to leave for him. */
+/* After thread_wait_begin, with the port's lock, which is given back. Who answered a call gives its caller, claimed,
+ * and is about to leave for him. */
 static inline enum status port_receive_here(struct thread *thread, struct port *port, struct receiver *receiver,
                                             struct thread *resume) RELEASES(port->object.lock)
 {

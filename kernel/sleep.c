@@ -6,12 +6,12 @@
  * waits until it is ASLEEP, some hundred instructions later (or a copy of 64 KiB). The thread that leaves waits for
  * nobody meanwhile; when it must, it goes LEAVES -> BEGUN.
  *
- * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep, and they are lazy: a thread that is
- * woken stays in the queue, so that the next wait with a deadline that is not before that one needs no change of it, and
- * no lock. When the time in the queue has come, the CPU looks at the thread's real deadline (thread.deadline) and wakes
- * it, queues it again, or takes it out. It must not end a wait by the deadline of another one: so it goes ASLEEP ->
- * LEAVES first, which holds the thread where it is, and looks at the deadline once more. A CPU goes through its queue
- * itself, and kernel code is not preempted: so its own threads see their places in the queue without the lock.
+ * Deadlines lie in the queue of the CPU on which the thread was when it fell asleep, and they are lazy: a thread that
+ * is woken stays in the queue, so that the next wait with a deadline that is not before that one needs no change of it,
+ * and no lock. When the time in the queue has come, the CPU looks at the thread's real deadline (thread.deadline) and
+ * wakes it, queues it again, or takes it out. It must not end a wait by the deadline of another one: so it goes ASLEEP
+ * -> LEAVES first, which holds the thread where it is, and looks at the deadline once more. A CPU goes through its
+ * queue itself, and kernel code is not preempted: so its own threads see their places in the queue without the lock.
  */
 #include "engine/base.h"
 #include "kernel/hand_over.h"
@@ -122,7 +122,8 @@ static void set_timer(struct thread *thread, uint64_t deadline)
 /* How soon a thread is looked at again that is about to sleep. */
 #define RETRY_NANOSECONDS UINT64_C(50000)
 
-/* Its time in the queue has come, and it was taken out. When it is to be looked at again; UINT64_MAX: it need not be. */
+/* Its time in the queue has come, and it was taken out. When it is to be looked at again; UINT64_MAX: it need not be.
+ */
 static uint64_t expire(struct thread *thread, uint64_t now)
 {
     uint64_t deadline = __atomic_load_n(&thread->deadline, __ATOMIC_RELAXED);
@@ -287,7 +288,7 @@ enum wait_result sleep_result(struct thread *thread)
 static enum wait_result finish_here(struct thread *thread, struct thread *next, uint64_t deadline)
 {
     lock_check_none("a wait");
-    if (!next) { /* who asks for the end looks at thread.wait behind his request; with `next`, a lock was taken */
+    if (!next) { /* who asks for the end looks at thread.wait behind his request; claiming `next` did it, too */
         atomic_fence();
     }
     if (thread->wait_ends && thread->process) {

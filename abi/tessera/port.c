@@ -314,9 +314,10 @@ int32_t host_port_reply_receive(struct instance *instance, uint32_t handle, uint
     status = take_handles(instance, &answer);
     if (LIKELY(status == STATUS_OK)) {
         uint64_t deadline = caller_deadline(instance, request.deadline);
-        status = LIKELY((struct port *)port == running_thread()->call_port) ? port_reply_receive_here(running_thread(), (struct port *)port, &answer.message,
-                                                          &answered, &buffer, deadline)
-                                : port_reply_receive(port, &answer.message, &answered, &buffer, deadline);
+        status = LIKELY((struct port *)port == running_thread()->call_port)
+                     ? port_reply_receive_here(running_thread(), (struct port *)port, &answer.message, &answered,
+                                               &buffer, deadline)
+                     : port_reply_receive(port, &answer.message, &answered, &buffer, deadline);
         if (UNLIKELY(status == STATUS_AGAIN)) {
             status = receive(instance, handle, &buffer, deadline);
         }

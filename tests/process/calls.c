@@ -43,10 +43,15 @@ static int32_t call(uint32_t client, uint8_t what, uint64_t deadline)
 static int serve(void)
 {
     uint8_t what = ANSWER;
-    struct tessera_request request = {.bytes = &what, .capacity = 1, .deadline = TESSERA_FOREVER};
+    uint32_t handle;
+    struct tessera_request request = {
+        .bytes = &what, .capacity = 1, .handles = &handle, .handle_capacity = 1, .deadline = TESSERA_FOREVER};
     struct tessera_answer answer = {.length = 0};
     int32_t status = tessera_port_receive(TESSERA_PORT, &request);
     while (status == 0 && what == ANSWER) {
+        if (request.handle_count) {
+            tessera_handle_close(handle);
+        }
         status = tessera_port_reply_receive(TESSERA_PORT, &answer, &request);
     }
     for (volatile int i = 0; status == 0 && what == LOOP; i++) {
@@ -144,8 +149,8 @@ static void past_deadlines(void)
     tessera_handle_close(client);
 }
 
-/* The server has the CPU that was handed to it, and keeps it; the second and third time behind calls that were answered,
- * when no other reason for the timer to come is left. */
+/* The server has the CPU that was handed to it, and keeps it; the second and third time behind calls that were
+ * answered, when no other reason for the timer to come is left. */
 static void server_loops(void)
 {
     for (int i = 0; i < 3; i++) {
@@ -205,6 +210,22 @@ static void kills(void)
     tessera_handle_close(client);
 }
 
+/* The handle that is called through goes along with the call, and the server closes it. */
+static void given_away(void)
+{
+    uint32_t client, server = start_server(&client, NULL);
+    uint8_t what = ANSWER;
+    struct tessera_call last = {.request = &what,
+                                .request_bytes = 1,
+                                .request_handles = &client,
+                                .request_handle_count = 1,
+                                .deadline = TESSERA_FOREVER};
+    EXPECT(call(client, ANSWER, TESSERA_FOREVER) == 0);
+    EXPECT(tessera_port_call(client, &last) == 0);
+    EXPECT(call(client, ANSWER, TESSERA_FOREVER) == -TESSERA_EHANDLE);
+    EXPECT(end_of(server) == 5); /* nobody can call it any more */
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[0], "child") == 0) {
@@ -217,5 +238,6 @@ int main(int argc, char **argv)
     server_loops();
     limits();
     kills();
+    given_away();
     return failures;
 }
