@@ -64,7 +64,7 @@ static bool take_place(struct grant *grant, struct grant *source)
     return !revoked;
 }
 
-enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, void (*undo)(struct grant *grant),
+enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, bool (*undo)(struct grant *grant),
                          struct grant **result)
 {
     struct grant *grant = grant_allocate(source->object, rights & source->rights, is_handle);
@@ -201,20 +201,20 @@ static void invalidate(struct revocation *revocation, struct grant *grant)
     }
 }
 
-/* Take out one that has no children. True: that took long. */
-static bool kill_leaf(struct revocation *revocation, struct grant *leaf)
+static bool has_undo(const struct grant *grant)
 {
-    bool undoes = !leaf->closed && leaf->undo;
+    return grant->undo && !grant->closed;
+}
+
+/* Take out one that has no children, when what was made through it is undone. */
+static void kill_leaf(struct revocation *revocation, struct grant *leaf)
+{
     replace(leaf, NULL);
-    if (undoes) {
-        leaf->undo(leaf);
-    }
     __atomic_store_n(&leaf->dead, 1, __ATOMIC_RELEASE);
     if (leaf->closed) {
         leaf->next = revocation->list;
         revocation->list = leaf;
     }
-    return undoes;
 }
 
 /* One piece of it. False: there is nothing left. */
@@ -228,10 +228,13 @@ static bool revoke_piece(struct revocation *revocation)
             invalidate(revocation, at);
         } else {
             struct grant *leaf = at;
-            at = leaf->parent;
-            if (kill_leaf(revocation, leaf)) {
-                steps = PIECE_STEPS;
+            bool undoes = has_undo(leaf);
+            if (undoes && leaf->undo(leaf)) {
+                break; /* the rest of it is a piece of its own */
             }
+            at = leaf->parent;
+            kill_leaf(revocation, leaf);
+            steps = undoes ? PIECE_STEPS : steps;
         }
     }
     revocation->position = at;
@@ -256,6 +259,8 @@ static void invalidate_root(struct revocation *revocation)
 static void kill_root(struct revocation *revocation)
 {
     struct grant *root = revocation->root, *parent = root->parent;
+    while (has_undo(root) && root->undo(root)) {
+    }
     kill_leaf(revocation, root);
     if (parent && parent->closed && leave(parent)) {
         parent->next = revocation->list;

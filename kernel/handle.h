@@ -28,8 +28,9 @@ struct grant {
     struct object *object;                          /* a reference */
     struct grant *parent, *child, *next, *previous; /* tree; under the object's lock */
     /* When it is revoked and not a handle's: undo what was made through it, unless its owner has dropped it. Called
-     * with the object's lock held. NULL: nothing. */
-    void (*undo)(struct grant *grant);
+     * with the object's lock held; true: there is more to be undone, and others may have the lock before. NULL:
+     * nothing. */
+    bool (*undo)(struct grant *grant);
     uint32_t rights;
     uint32_t references; /* atomic: its owner's, and of those who use it at the moment */
     /* Who revoke what was derived from it, at the moment, or will because they lent it: it stays in the tree. The
@@ -48,7 +49,7 @@ enum status grant_create(struct object *object, uint32_t rights, struct grant **
 /* A grant derived from `source`, with those of its rights that are in `rights`. A handle, or else (`is_handle` false)
  * something that the kernel makes through it and that ends with it: `undo` may be given then. STATUS_BAD_HANDLE when
  * the source is revoked. */
-enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, void (*undo)(struct grant *grant),
+enum status grant_derive(struct grant *source, uint32_t rights, bool is_handle, bool (*undo)(struct grant *grant),
                          struct grant **result);
 /* A handle derived from `source` that is lent: it is to be dropped or put into a table, as one of grant_derive, and
  * grant_end_loan kills it with all that is derived from it, whether it was dropped meanwhile or not. */

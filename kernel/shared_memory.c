@@ -7,6 +7,7 @@
 #include "kernel/pieces.h"
 #include "kernel/place.h"
 #include "kernel/platform.h"
+#include "kernel/thread.h"
 
 struct shared_memory {
     struct object object; /* its lock guards the mappings, and what is in their places */
@@ -16,11 +17,14 @@ struct shared_memory {
     struct mapping *mappings;
 };
 
-/* One place in the array of a process. */
+/* One place in the array of a process. Its pages come and go in pieces, from the first to the last and back, each of
+ * them with the object locked; in between others run, and others of the process's threads leave it alone (`busy`). */
 struct mapping {
-    struct mapping *next; /* of the object */
-    uint8_t *start;       /* in the linear memory */
-    uint64_t bytes;       /* 0: a free place */
+    struct mapping *next;         /* of the object; itself: it is in no list, and nothing is shown */
+    uint8_t *start;               /* in the linear memory */
+    uint64_t bytes;               /* 0: a free place */
+    uint64_t shown;               /* of these; the object's lock */
+    bool busy;                    /* being created or removed */
     struct shared_memory *memory; /* a reference; NULL: nothing is shown any more */
     struct grant *grant;          /* derived from the handle; NULL as above */
 };
@@ -81,30 +85,41 @@ void shared_memory_object_destroy(struct object *object)
 
 /* ---- Mappings ---- */
 
-/* Take the pages away; the place stays reserved. */
-static void hide(struct mapping *mapping)
+#define PIECE_BYTES (UINT64_C(2) << 20)
+
+static void unlist(struct shared_memory *memory, struct mapping *mapping)
 {
-    struct mapping **link = &mapping->memory->mappings;
+    struct mapping **link = &memory->mappings;
     while (*link != mapping) {
         link = &(*link)->next;
     }
     *link = mapping->next;
-    platform_decommit(mapping->start, mapping->bytes);
+    mapping->next = mapping;
 }
 
-/* The handle, or one that it came from, was revoked. Who removes the mapping, or ends, holds the object's lock for that,
- * as the caller does, so the place is still there. */
-static void undo(struct grant *grant)
+/* Take the last pages away; the place stays reserved. True: there are more. */
+static bool hide_piece(struct shared_memory *memory, struct mapping *mapping)
+{
+    uint8_t *end = mapping->start + mapping->shown;
+    uint64_t beyond = (uintptr_t)end % PIECE_BYTES, piece = min_u64(beyond ? beyond : PIECE_BYTES, mapping->shown);
+    platform_decommit(end - piece, piece);
+    mapping->shown -= piece;
+    if (!mapping->shown) {
+        unlist(memory, mapping);
+    }
+    return mapping->shown;
+}
+
+/* The handle, or one that it came from, was revoked. Who removes the mapping, or ends, holds the object's lock for
+ * that, as the caller does, so the place is still there. */
+static bool undo(struct grant *grant)
 {
     struct shared_memory *memory = memory_of(grant->object);
     struct mapping *mapping = memory->mappings;
     while (mapping && mapping->grant != grant) {
         mapping = mapping->next;
     }
-    if (mapping) {
-        hide(mapping);
-        mapping->next = mapping; /* in no list */
-    }
+    return mapping && hide_piece(memory, mapping);
 }
 
 /* What the mapping holds goes back. */
@@ -114,27 +129,38 @@ static void let_go(struct mapping *mapping)
     if (!memory) {
         return;
     }
-    spinlock_acquire(&memory->object.lock);
-    if (mapping->next != mapping) {
-        hide(mapping);
+    for (bool more = true; more;) {
+        spinlock_acquire(&memory->object.lock);
+        more = mapping->next != mapping && hide_piece(memory, mapping);
+        spinlock_release(&memory->object.lock);
+        thread_preemption_point();
     }
-    spinlock_release(&memory->object.lock);
     grant_drop(mapping->grant);
     mapping->memory = NULL;
     mapping->grant = NULL;
     object_release(&memory->object);
 }
 
-static enum status show(const struct mapping *mapping, const struct shared_memory *memory, uint64_t offset,
-                        enum mapping_mode mode)
+/* The next piece of the mapping, in place of what was there. */
+static enum status show_piece(struct mapping *mapping, struct shared_memory *memory, uint64_t offset,
+                              enum mapping_mode mode)
 {
-    uint8_t *source = memory->pages + offset;
-    platform_decommit(mapping->start, mapping->bytes);
-    enum status status = mode == MAPPING_COPY ? platform_map_copy(mapping->start, source, mapping->bytes)
-                                              : platform_alias(mapping->start, source, mapping->bytes);
+    uint8_t *start = mapping->start + mapping->shown, *source = memory->pages + offset + mapping->shown;
+    uint64_t piece = min_u64(PIECE_BYTES - (uintptr_t)start % PIECE_BYTES, mapping->bytes - mapping->shown);
+    platform_decommit(start, piece);
+    enum status status =
+        mode == MAPPING_COPY ? platform_map_copy(start, source, piece) : platform_alias(start, source, piece);
     if (status == STATUS_OK && mode == MAPPING_READ) {
-        status = platform_protect(mapping->start, mapping->bytes, PROTECTION_READ);
+        status = platform_protect(start, piece, PROTECTION_READ);
+        if (status != STATUS_OK) {
+            platform_decommit(start, piece);
+        }
     }
+    if (status == STATUS_OK && !mapping->shown) {
+        mapping->next = memory->mappings;
+        memory->mappings = mapping;
+    }
+    mapping->shown += status == STATUS_OK ? piece : 0;
     return status;
 }
 
@@ -164,19 +190,18 @@ static enum status find_place(struct process *process, const uint8_t *start, uin
     return *result ? STATUS_OK : STATUS_LIMIT;
 }
 
-/* Under the object's lock, so that a revocation comes before or after: through a grant that is revoked nothing is
- * shown. */
+/* Each piece under the object's lock, so that a revocation comes before or after: through a grant that is revoked
+ * nothing is shown. */
 static enum status enter(struct mapping *mapping, struct shared_memory *memory, uint64_t offset, enum mapping_mode mode)
 {
-    spinlock_acquire(&memory->object.lock);
-    enum status status = grant_is_revoked(mapping->grant) ? STATUS_BAD_HANDLE : show(mapping, memory, offset, mode);
-    if (status == STATUS_OK) {
-        mapping->next = memory->mappings;
-        memory->mappings = mapping;
-    } else {
-        mapping->next = mapping;
+    enum status status = STATUS_OK;
+    for (bool more = true; more;) {
+        spinlock_acquire(&memory->object.lock);
+        status = grant_is_revoked(mapping->grant) ? STATUS_BAD_HANDLE : show_piece(mapping, memory, offset, mode);
+        more = status == STATUS_OK && mapping->shown < mapping->bytes;
+        spinlock_release(&memory->object.lock);
+        thread_preemption_point();
     }
-    spinlock_release(&memory->object.lock);
     return status;
 }
 
@@ -208,9 +233,11 @@ enum status mapping_create(struct instance *instance, struct grant *grant, uint6
     }
     linear->place->shown = true; /* it is not for others afterwards */
     object_acquire(&memory->object);
-    *mapping = (struct mapping){.start = linear->base + address, .memory = memory, .grant = derived};
+    *mapping = (struct mapping){
+        .next = mapping, .start = linear->base + address, .memory = memory, .grant = derived, .busy = true};
     __atomic_store_n(&mapping->bytes, bytes, __ATOMIC_RELEASE);
     status = enter(mapping, memory, offset, mode);
+    mapping->busy = false;
     if (status != STATUS_OK) {
         mapping_remove(instance, address);
     }
@@ -225,10 +252,12 @@ enum status mapping_remove(struct instance *instance, uint64_t address)
     while (mapping && mapping < process->mappings + MAPPINGS_MAXIMUM && (mapping->start != start || !mapping->bytes)) {
         mapping++;
     }
-    if (!mapping || mapping == process->mappings + MAPPINGS_MAXIMUM) {
+    if (!mapping || mapping == process->mappings + MAPPINGS_MAXIMUM || mapping->busy) {
         return STATUS_NOT_FOUND;
     }
+    mapping->busy = true;
     let_go(mapping);
+    mapping->busy = false;
     platform_decommit(mapping->start, mapping->bytes);
     enum status status = platform_commit(mapping->start, mapping->bytes, PROTECTION_READ_WRITE);
     if (status == STATUS_OK) {

@@ -28,8 +28,8 @@ enum mapping_mode { MAPPING_READ, MAPPING_SHARED, MAPPING_COPY };
  * STATUS_NO_MEMORY; STATUS_BAD_HANDLE: revoked by now. */
 enum status mapping_create(struct instance *instance, struct grant *grant, uint64_t address, uint64_t offset,
                            uint64_t bytes, enum mapping_mode mode);
-/* The place of the mapping that begins at `address` becomes zero pages of the memory's own. STATUS_NOT_FOUND;
- * STATUS_NO_MEMORY: the mapping is gone, and the place can still not be touched. */
+/* The place of the mapping that begins at `address` becomes zero pages of the memory's own. STATUS_NOT_FOUND (also
+ * while another thread is at it); STATUS_NO_MEMORY: the mapping is gone, and the place can still not be touched. */
 enum status mapping_remove(struct instance *instance, uint64_t address);
 
 /* Is the address in a mapping (one that was revoked, too)? At any time, on any CPU. */

@@ -578,6 +578,44 @@ static void mappings(void)
     tessera_handle_close(handle);
 }
 
+/* One that is shown and hidden in pieces, whose ends lie anywhere. */
+static void large_mapping(void)
+{
+    enum { PAGES = 2307 };
+    uint32_t memory = (uint32_t)tessera_memory_create(PAGES * PAGE), derived = duplicate(memory);
+    uint8_t(*all)[PAGE] = aligned_alloc(PAGE, (PAGES + 1) * PAGE), (*place)[PAGE] = all + 1;
+    uint8_t(*copy)[PAGE] = aligned_alloc(PAGE, PAGES * PAGE);
+    uint32_t wrong = 0;
+    memset(all, 7, (PAGES + 1) * PAGE);
+    memset(copy, 8, PAGES * PAGE);
+    EXPECT(tessera_memory_map(memory, place, 0, PAGES * PAGE, TESSERA_MAP_WRITE) == 0);
+    EXPECT(tessera_memory_map(derived, copy, 0, PAGES * PAGE, 0) == 0);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        wrong += place[i][0] != 0 || place[i][PAGE - 1] != 0;
+        place[i][i % PAGE] = (uint8_t)(i % 251 + 1);
+    }
+    for (uint32_t i = 0; i < PAGES; i++) {
+        wrong += copy[i][i % PAGE] != i % 251 + 1;
+    }
+    EXPECT(wrong == 0 && all[0][PAGE - 1] == 7);
+    EXPECT(tessera_memory_unmap(copy) == 0);
+    EXPECT(tessera_memory_map(derived, copy, 0, PAGES * PAGE, TESSERA_MAP_COPY) == 0);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        wrong += copy[i][i % PAGE] != i % 251 + 1;
+        copy[i][i % PAGE] = 0;
+    }
+    EXPECT(tessera_handle_revoke(memory) == 0);
+    EXPECT(tessera_memory_unmap(copy) == 0 && tessera_memory_unmap(place) == 0);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        wrong += copy[i][i % PAGE] != 0 || place[i][i % PAGE] != 0;
+    }
+    EXPECT(wrong == 0);
+    tessera_handle_close(derived);
+    tessera_handle_close(memory);
+    free(all);
+    free(copy);
+}
+
 /* A child shows the memory; then its handle is revoked, and it touches the place. */
 static void revocation(void)
 {
@@ -701,6 +739,7 @@ int main(int argc, char **argv)
     budgets();
     nested_budgets();
     mappings();
+    large_mapping();
     revocation();
     return failures;
 }
