@@ -1,8 +1,10 @@
 /* Arguments, environment, clocks, random numbers, and the end of the process. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
+#include "kernel/cpu.h"
 #include "kernel/launch.h"
 #include "kernel/process.h"
+#include "kernel/statistics.h"
 #include "kernel/thread.h"
 
 #define CHUNK_BYTES (UINT32_C(1) << 20) /* between two checkpoints */
@@ -91,6 +93,16 @@ uint32_t wasi_environ_get(struct instance *instance, uint32_t pointers, uint32_t
 
 /* ---- Clocks ---- */
 
+/* It never goes back, though what a thread on another CPU ran may be known less exactly at first. */
+static uint64_t process_cpu_time(struct instance *instance)
+{
+    struct wasi *wasi = wasi_of(instance);
+    struct process_statistics statistics;
+    process_statistics_read(wasi->process, &statistics);
+    wasi->cpu_time = max_u64(wasi->cpu_time, statistics.cpu_time);
+    return wasi->cpu_time;
+}
+
 enum wasi_errno wasi_clock_now(struct instance *instance, uint32_t clock, uint64_t *result)
 {
     uint64_t now;
@@ -102,8 +114,10 @@ enum wasi_errno wasi_clock_now(struct instance *instance, uint32_t clock, uint64
         now = platform_monotonic_nanoseconds();
         break;
     case WASI_CLOCK_PROCESS:
+        now = process_cpu_time(instance);
+        break;
     case WASI_CLOCK_THREAD:
-        now = platform_monotonic_nanoseconds() - wasi_of(instance)->start_time;
+        now = thread_run_time(thread_current());
         break;
     default:
         return WASI_EINVAL;

@@ -102,7 +102,6 @@ struct wasi *wasi_of(struct instance *instance)
     wasi = kernel_allocate_zeroed(sizeof *wasi);
     if (wasi) {
         wasi->process = process;
-        wasi->start_time = platform_monotonic_nanoseconds();
         if (add_initial_descriptors(wasi, process_launch(process)) == WASI_SUCCESS) {
             process_set_personality(process, PERSONALITY_WASI, wasi, destroy);
             return wasi;

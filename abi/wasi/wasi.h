@@ -63,7 +63,7 @@ struct wasi {
     struct wasi_descriptor *descriptors;
     uint32_t capacity;
     uint32_t lowest_free; /* no free descriptor is below; a hint */
-    uint64_t start_time;  /* monotonic */
+    uint64_t cpu_time;    /* what the process's CPU-time clock said last */
 };
 
 #define WASI_DESCRIPTORS_LIMIT 65536

@@ -57,6 +57,19 @@ static int odd_waits(void)
     return count;
 }
 
+/* What waits takes no CPU time, and what computes does. */
+static void check_cpu_time(clockid_t clock)
+{
+    uint64_t before = now(clock), wall = now(CLOCK_MONOTONIC);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    CHECK(now(clock) - before < 150000000 && now(CLOCK_MONOTONIC) - wall >= 300000000);
+    before = now(clock);
+    for (int i = 0; i < 2000 && now(clock) - before < 20000000; i++)
+        for (volatile int work = 0; work < 1000000; work++) {
+        }
+    CHECK(now(clock) - before >= 20000000);
+}
+
 int main(int argc, char **argv)
 {
     bool coarse = argc > 1 && !strcmp(argv[1], "coarse");
@@ -73,5 +86,7 @@ int main(int argc, char **argv)
     int64_t fine = tessera_clock_read(TESSERA_CLOCK);
     CHECK(coarse ? fine == -TESSERA_EHANDLE : fine > 0 && (uint64_t)fine <= now(CLOCK_MONOTONIC) + 1000000);
     CHECK(tessera_time_coarse() % 1000000 == 0);
+    check_cpu_time(CLOCK_PROCESS_CPUTIME_ID);
+    check_cpu_time(CLOCK_THREAD_CPUTIME_ID);
     return summary();
 }
