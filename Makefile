@@ -217,6 +217,7 @@ help:
 	@echo "make scale      1,000,000 processes one after another"
 	@echo "make fuzz       random modules against other engines, libFuzzer, the random driver of the interface tessera"
 	@echo "make soak       minutes of everything at once, both platforms: SECONDS=60 CPUS=8 SEED=1"
+	@echo "make iso        the system of make run on a CD for BIOS machines"
 	@echo "make clean      remove $(BUILD)/"
 	@echo "BUILD=FOLDER    builds elsewhere"
 

@@ -70,6 +70,15 @@ static int show_examples(int count, char **words)
     return 0;
 }
 
+/* What to say when an example did not run. */
+static void say_why(const char *name, int status)
+{
+    if (status == -TESSERA_ENOTFOUND)
+        printf("there is no example %s; `examples` lists them\n", name);
+    else
+        printf("%s: cannot be run (%d)\n", name, status);
+}
+
 /* Services that every program may call which is run here, if the tour may. */
 static const char *const lent_interfaces[] = {"example:greeter/greeter", "tessera:log/log"};
 
@@ -97,10 +106,8 @@ static int run(int count, char **words)
     fflush(stdout);
     int status = tessera_process_run(TESSERA_SYSTEM, description, (uint32_t)bytes);
     free(description);
-    if (status == -TESSERA_ENOTFOUND)
-        printf("there is no example %s; `examples` lists them\n", words[1]);
-    else if (status < 0)
-        printf("%s: cannot be run (%d)\n", words[1], status);
+    if (status < 0)
+        say_why(words[1], status);
     else if (status != 0)
         printf("(%s ended with status %d)\n", words[1], status);
     return status;
@@ -144,23 +151,43 @@ static int32_t make_stage(int count, char **words, uint32_t input, uint32_t outp
     return result;
 }
 
+/* How many programs the words name, with a | between two of them; 0: a | has none on one side. */
+static int count_stages(int count, char **words)
+{
+    int stages = 1;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(words[i], "|") == 0) {
+            if (i == 1 || i + 1 == count || strcmp(words[i + 1], "|") == 0)
+                return 0;
+            stages++;
+        }
+    }
+    return count > 1 ? stages : 0;
+}
+
 /* pipe NAME argument... | NAME argument... */
 static int run_pipeline(int count, char **words)
 {
     int32_t processes[STAGES_MAXIMUM];
     uint32_t input = 0, ends[2];
     int stages = 0, failed = 0;
-    for (int first = 1, end; first < count && stages < STAGES_MAXIMUM && !failed; first = end + 1) {
+    int named = count_stages(count, words);
+    if (!named || named > STAGES_MAXIMUM) {
+        printf("pipe what? Up to %d of the programs that `examples` lists, with a | between two of them\n",
+               STAGES_MAXIMUM);
+        return 2;
+    }
+    for (int first = 1, end; first < count && !failed; first = end + 1) {
         for (end = first; end < count && strcmp(words[end], "|") != 0; end++) {
         }
         bool last = end >= count;
         ends[0] = ends[1] = 0;
-        if (end == first || (!last && tessera_channel_create(0, 0, ends) != 0))
+        if (!last && tessera_channel_create(0, 0, ends) != 0)
             break;
         processes[stages] = make_stage(end - first, words + first, input, ends[0]);
         failed = processes[stages] < 0;
         if (failed)
-            printf("%s: cannot be run (%d)\n", words[first], (int)processes[stages]);
+            say_why(words[first], processes[stages]);
         else
             stages++;
         input = ends[1];
