@@ -346,10 +346,12 @@ void service_set_deadline(uint64_t deadline)
     thread_current()->activation->service_deadline = deadline == UINT64_MAX ? 0 : max_u64(deadline, 1);
 }
 
-/* The client end that an import is bound to, with a reference, and the deadline of the call. A call whose time has come
- * already is not made: STATUS_TIMED_OUT. */
+/* The client end that an import is bound to, and the deadline of the call. When nothing can take the handle away during
+ * the call, neither another thread nor the message, that keeps the end alive; else this takes a reference, which *taken
+ * says. A call whose time has come already is not made: STATUS_TIMED_OUT. */
 static inline enum status find_client(struct instance *instance, const struct service_import *import,
-                                      struct object **client, uint64_t *deadline)
+                                      bool handles_ride_along, struct object **client, bool *taken,
+                                      uint64_t *deadline)
 {
     struct handle_table *table = &instance->process->handles;
     uint64_t set = running_thread()->activation->service_deadline;
@@ -357,13 +359,9 @@ static inline enum status find_client(struct instance *instance, const struct se
     if (UNLIKELY(set && platform_monotonic_nanoseconds() >= set)) {
         return STATUS_TIMED_OUT;
     }
-    spinlock_acquire(&table->lock);
-    enum status status = handle_find_locked(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client);
-    if (LIKELY(status == STATUS_OK)) {
-        object_acquire(*client);
-    }
-    spinlock_release(&table->lock);
-    return status;
+    *taken = handles_ride_along || running_thread()->shares;
+    return LIKELY(!*taken) ? handle_find_alone(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client)
+                           : handle_find(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client);
 }
 
 /* The call itself; `client` is where it goes. */
@@ -396,11 +394,15 @@ static enum status send_and_wait(struct service_call *call, struct object *clien
 static enum status exchange(struct service_call *call)
 {
     struct object *client;
+    bool taken;
     uint64_t deadline;
-    enum status status = find_client(call->guest.instance, call->import, &client, &deadline);
+    enum status status =
+        find_client(call->guest.instance, call->import, call->sending.count != 0, &client, &taken, &deadline);
     if (status == STATUS_OK) {
         status = send_and_wait(call, client, deadline);
-        object_release(client);
+        if (taken) {
+            object_release(client);
+        }
     }
     if (status != STATUS_OK && !call->complaint) {
         complain(call, false, status_text(status));
@@ -513,6 +515,7 @@ static uint64_t call_with_numbers(struct instance *instance, const struct servic
     struct port_message message;
     struct port_buffer buffer;
     struct object *client;
+    bool taken;
     uint64_t deadline;
     request.identity = function->function->identity;
     gather(function->core, registers, request.flat);
@@ -525,10 +528,12 @@ static uint64_t call_with_numbers(struct instance *instance, const struct servic
     buffer.is_exchanged = false;
     buffer.capacity = sizeof(answer);
     buffer.grant_capacity = 0;
-    enum status status = find_client(instance, import, &client, &deadline);
+    enum status status = find_client(instance, import, false, &client, &taken, &deadline);
     if (LIKELY(status == STATUS_OK)) {
         status = port_call_here(running_thread(), (const struct port_client *)client, &message, &buffer, deadline);
-        object_release(client);
+        if (UNLIKELY(taken)) {
+            object_release(client);
+        }
     }
     if (UNLIKELY(status != STATUS_OK)) {
         end_caller(instance, function, status_text(status));

@@ -227,6 +227,11 @@ static void call_0_bytes_deadlines_two_cpus_started(uint32_t count)
     pipe_round_trips(count, 1);
 }
 
+static void service_call_numbers_two_cpus_started(uint32_t count)
+{
+    pipe_round_trips(count, 1);
+}
+
 static void channel_exchange_two_cpus(uint32_t count)
 {
     socket_round_trips(count, second_cpu);

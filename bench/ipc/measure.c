@@ -413,6 +413,11 @@ static uint64_t call_0_bytes_deadlines_two_cpus_started(uint32_t scale)
     return start_second_cpu() ? call(scale, 0, true) : 0;
 }
 
+static uint64_t service_call_numbers_two_cpus_started(uint32_t scale)
+{
+    return start_second_cpu() ? service_call_numbers(scale) : 0;
+}
+
 static uint64_t channel_exchange_two_cpus(uint32_t scale)
 {
     return start_second_cpu() ? talk(scale, 2) : 0;

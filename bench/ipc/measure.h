@@ -23,6 +23,7 @@
     X(process_create_exit, "fork, exec and exit")                                                                      \
     X(call_0_bytes_two_cpus_started, "pipe round trip, 1 byte")                                                        \
     X(call_0_bytes_deadlines_two_cpus_started, "pipe round trip, 1 byte")                                              \
+    X(service_call_numbers_two_cpus_started, "pipe round trip, 1 byte")                                                \
     X(channel_exchange_two_cpus, "socketpair round trip, two CPUs")
 enum measure_number {
 #define MEASURE_NUMBER(name, rival) MEASURE_##name,
