@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A pipe that polls as writable takes this much without blocking (PIPE_BUF). */
@@ -150,8 +151,19 @@ void platform_panic(const char *message)
     _exit(125);
 }
 
+/* Guests open files, and share memory, each of which is a file of ours: more than the shells' limit of old programs. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit); /* as good as it was if this fails */
+    }
+}
+
 void linux_platform_initialize(void)
 {
+    raise_file_limit();
     linux_cpu_initialize();
     linux_signals_initialize();
 }

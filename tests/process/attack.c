@@ -155,6 +155,18 @@ static void modules(void)
     }
 }
 
+/* Memory objects that were mapped, each of which is a file on Linux; others open files meanwhile. */
+static void memories(int count)
+{
+    for (int i = 0; i < count; i++) {
+        uint32_t memory = must("memory_create", tessera_memory_create(PAGE));
+        must("memory_map", tessera_memory_map(memory, pages[2], 0, PAGE, TESSERA_MAP_WRITE));
+        pages[2][0] = 1;
+        must("memory_unmap", tessera_memory_unmap(pages[2]));
+    }
+    must("open", open("/bin/attack.wasm", O_RDONLY));
+}
+
 /* Programs that end in the middle of a host call. */
 static void faults(const char *what, int count)
 {
@@ -193,6 +205,8 @@ int main(int argc, char **argv)
         cycles(count);
     } else if (strcmp(argv[1], "modules") == 0) {
         modules();
+    } else if (strcmp(argv[1], "memories") == 0) {
+        memories(count);
     } else if (strcmp(argv[1], "console") == 0) {
         console(count);
     } else {
