@@ -430,20 +430,39 @@ enum status channel_next(struct object *object, uint32_t *bytes, uint32_t *handl
 
 /* ---- The end ---- */
 
-void channel_drain(struct channel *end, bool close)
+#define DRAIN_PIECE 64 /* messages that are taken out while the locks are held */
+
+/* Take out a piece. True: there are more. */
+static bool drain_piece(struct channel *end, bool close)
 {
     channels_lock();
     spinlock_acquire(&end->object.lock);
-    struct message *first = end->first, *last = end->last;
+    struct message *first = end->first, *last = NULL;
+    for (uint32_t i = 0; end->first && i < DRAIN_PIECE; i++) {
+        last = end->first;
+        end->first = last->next;
+        if (message_is_carrier(last)) {
+            channels_carry_no_more(end, last);
+        }
+    }
+    bool more = end->first;
+    end->last = more ? end->last : NULL;
     end->closed |= close;
-    end->first = end->last = NULL;
     end->message_count = end->message_bytes = 0;
     object_signal_locked(&end->object, SIGNAL_READABLE, 0);
-    channels_carry_nothing(end);
     spinlock_release(&end->object.lock);
     channels_unlock(true);
-    if (first) {
+    if (last) {
         destroy_all(first, last);
+    }
+    return more;
+}
+
+/* Nobody writes to it or reads from it meanwhile: it is closed, or nobody can reach it. */
+void channel_drain(struct channel *end, bool close)
+{
+    while (drain_piece(end, close)) {
+        thread_preemption_point();
     }
 }
 

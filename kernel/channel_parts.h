@@ -18,6 +18,7 @@ struct channel {
     struct message *carriers;
     struct channel *holder_next, *holder_previous; /* in the list of ends with carriers */
     struct channel *work_next;                     /* while collecting */
+    uint32_t collection;                           /* the one that the rest is noted for */
     uint32_t outside;                              /* handles to it that lie in no message */
     bool inside;                                   /* there are some that do */
     bool reached;
@@ -40,9 +41,8 @@ void channels_lock(void);
 /* The same if the message is a carrier; true then. */
 bool channels_lock_for(const struct message *message);
 void channels_unlock(bool locked);
-/* It waits to be read at the end from now on; no more; nothing does. With the lock. */
+/* It waits to be read at the end from now on; no more. With the lock. */
 void channels_carry(struct channel *end, struct message *message);
 void channels_carry_no_more(struct channel *end, struct message *message);
-void channels_carry_nothing(struct channel *end);
 
 #endif

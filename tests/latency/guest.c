@@ -7,9 +7,10 @@
 
 #include "sdk/tessera.h"
 
-#define HANDLES 12000
-#define ENTRIES 210000
-#define BYTES   (UINT32_C(200) << 20)
+#define HANDLES  12000
+#define ENTRIES  210000
+#define CARRIERS 60000
+#define BYTES    (UINT32_C(200) << 20)
 
 static uint32_t must(int32_t result)
 {
@@ -133,15 +134,30 @@ static void messages(void)
     must(tessera_handle_close(ends[1]));
 }
 
-/* Channels in messages, which are looked through for those that nobody can reach. */
+/* Channels in messages, which are looked through for those that nobody can reach when there is no room for more. */
 static void carriers(void)
 {
-    uint32_t ends[2], outer[2];
+    static uint8_t bytes[1 << 16];
+    uint32_t ends[2], outer[2], full[4][2];
     must(tessera_channel_create(65536, 16 << 20, outer));
-    for (uint32_t i = 0; i < HANDLES; i++) {
+    for (uint32_t i = 0; i < 4; i++) {
+        must(tessera_channel_create(65536, 16 << 20, full[i]));
+    }
+    for (uint32_t i = 0; i < CARRIERS; i++) {
         if (tessera_channel_create(1, 64, ends) || tessera_channel_write(outer[0], NULL, 0, &ends[0], 1, 0) ||
             tessera_handle_close(ends[1])) {
             break;
+        }
+    }
+    for (uint32_t size = sizeof(bytes); size >= 16; size /= 2) {
+        for (uint32_t i = 0; i < 4; i++) {
+            while (tessera_channel_write(full[i][0], bytes, size, NULL, 0, 0) == 0) {
+            }
+        }
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        if (tessera_channel_create(1, 64, ends) == 0) {
+            exit(3);
         }
     }
 }
