@@ -262,10 +262,10 @@ struct service_call {
     struct service_sending sending;
     uint32_t result_address; /* where the result is in memory */
     struct port_buffer answer;
-    uint64_t short_answer[12]; /* where no answer can be longer */
-    const char *complaint;     /* why there is no result; NULL: there is one */
-    bool is_fault;             /* it is the caller's, which ends */
-    uint32_t error_case;       /* what else the result is; SERVICE_NO_CASE: the caller ends */
+    struct service_short_answer short_answer; /* where no answer can be longer */
+    const char *complaint;                    /* why there is no result; NULL: there is one */
+    bool is_fault;                            /* it is the caller's, which ends */
+    uint32_t error_case;                      /* what else the result is; SERVICE_NO_CASE: the caller ends */
 };
 
 static void complain(struct service_call *call, bool is_fault, const char *complaint)
@@ -323,13 +323,13 @@ static bool lift(struct service_call *call, const uint64_t *flat)
 static bool has_short_answer(const struct service_call *call)
 {
     const struct component_plan *plan = &call->import->function->call.result;
-    return !plan->has_pointers && sizeof(struct service_answer) + 8 + plan->bytes <= sizeof(call->short_answer);
+    return !plan->has_pointers && sizeof(struct service_answer) + plan->bytes <= sizeof(call->short_answer);
 }
 
 static bool make_room(struct service_call *call)
 {
     bool is_short = has_short_answer(call);
-    call->answer.bytes = is_short ? (uint8_t *)call->short_answer : service_buffer_take();
+    call->answer.bytes = is_short ? (uint8_t *)&call->short_answer : service_buffer_take();
     call->answer.capacity = is_short ? (uint32_t)sizeof(call->short_answer) : SERVICE_MESSAGE_BYTES;
     call->answer.grant_capacity = HANDLES_PER_MESSAGE;
     call->answer.length = call->answer.grant_count = 0;
@@ -350,8 +350,7 @@ void service_set_deadline(uint64_t deadline)
  * the call, neither another thread nor the message, that keeps the end alive; else this takes a reference, which *taken
  * says. A call whose time has come already is not made: STATUS_TIMED_OUT. */
 static inline enum status find_client(struct instance *instance, const struct service_import *import,
-                                      bool handles_ride_along, struct object **client, bool *taken,
-                                      uint64_t *deadline)
+                                      bool handles_ride_along, struct object **client, bool *taken, uint64_t *deadline)
 {
     struct handle_table *table = &instance->process->handles;
     uint64_t set = running_thread()->activation->service_deadline;
@@ -453,18 +452,15 @@ static void lower(struct service_call *call, uint64_t *result)
 static void release(struct service_call *call)
 {
     service_message_release(&call->request);
-    if (call->answer.bytes && call->answer.bytes != (uint8_t *)call->short_answer) {
+    if (call->answer.bytes && call->answer.bytes != (uint8_t *)&call->short_answer) {
         running_thread()->activation->service_buffers[1] = NULL;
         service_buffer_give(call->answer.bytes);
     }
 }
 
 /* The error as the result; the place was checked before. */
-static void write_error_case(const struct service_call *call)
+static void write_error_case(const struct service_function *function, uint8_t *to, uint32_t number)
 {
-    const struct service_function *function = call->import->function;
-    uint8_t *to = call->guest.side.base + call->result_address;
-    uint32_t number = call->error_case;
     to[0] = 1; /* the second case of a result */
     memcpy(to + function->case_offset, &number, function->case_bytes);
 }
@@ -490,59 +486,136 @@ __attribute__((noinline)) static void give_up(const struct service_call *call)
     }
     thread_end_if_asked();
     if (!call->is_fault && call->error_case != SERVICE_NO_CASE) {
-        write_error_case(call);
+        write_error_case(function, call->guest.side.base + call->result_address, call->error_case);
         return;
     }
     end_caller(call->guest.instance, function, call->complaint);
 }
 
-/* ---- Calls with numbers: nothing in memory, no handles, nothing that could be refused ---- */
+/* ---- Short calls: scalars, and a result of a fixed size; nothing is held when the guest ends ---- */
 
-struct numbers_request {
-    uint64_t identity;
-    uint64_t flat[COMPONENT_FLAT_PARAMETERS];
+struct short_call {
+    struct instance *instance;
+    const struct service_function *function;
+    uint64_t deadline;
+    uint32_t result_address; /* where the result is in memory */
+    struct {
+        uint64_t identity;
+        uint64_t flat[COMPONENT_FLAT_PARAMETERS + 2]; /* with the result's address, which is not sent */
+    } request;
+    struct service_short_answer answer;
+    uint32_t answer_bytes;
 };
 
-/* The service makes its numbers of the arguments, and this side its own of the result: each of bytes from somebody who
- * may have written anything. */
-static uint64_t call_with_numbers(struct instance *instance, const struct service_import *import,
-                                  const struct argument_registers *registers)
+static struct component_side memory_of(const struct short_call *call)
 {
-    const struct service_function *function = import->function;
-    const struct component_plan *result = &function->call.result;
-    struct numbers_request request;
-    struct service_answer answer;
+    return (struct component_side){.base = call->instance->gs_base, .bytes = call->instance->header->memory.bytes};
+}
+
+/* No answer, or none that is one: the error as the result, if there is such a case. */
+__attribute__((noinline)) static void fail_short(const struct short_call *call, uint32_t error_case,
+                                                 const char *complaint)
+{
+    thread_end_if_asked();
+    if (error_case == SERVICE_NO_CASE) {
+        end_caller(call->instance, call->function, complaint);
+    }
+    write_error_case(call->function, call->instance->gs_base + call->result_address, error_case);
+}
+
+/* Look at what need not be right, and make it what is sent. */
+static void check_short(struct short_call *call)
+{
+    const struct component_plan *parameters = &call->function->call.parameters;
+    const struct component_plan *result = &call->function->call.result;
+    struct component_side memory = memory_of(call);
+    uint64_t to[COMPONENT_FLAT_PARAMETERS];
+    call->result_address = result->in_memory ? (uint32_t)call->request.flat[parameters->flat_count] : 0;
+    enum component_status status = component_check_result(&memory, result, call->result_address);
+    if (status == COMPONENT_OK && !parameters->numbers) {
+        struct component_transfer transfer = {.source = &memory};
+        status = component_transfer_parameters(&transfer, parameters, call->request.flat, to);
+        for (uint32_t i = 0; i < parameters->flat_count; i++) {
+            call->request.flat[i] = to[i];
+        }
+    }
+    if (status != COMPONENT_OK) {
+        end_caller(call->instance, call->function, component_status_text(status));
+    }
+}
+
+/* Through the port. */
+static enum status exchange_short(struct short_call *call, const struct service_import *import)
+{
     struct port_message message;
     struct port_buffer buffer;
     struct object *client;
     bool taken;
-    uint64_t deadline;
-    request.identity = function->function->identity;
-    gather(function->core, registers, request.flat);
-    message.bytes = (const uint8_t *)&request;
-    message.length = (uint32_t)(sizeof(struct service_request) + function->call.parameters.flat_count * 8);
+    message.bytes = (const uint8_t *)&call->request;
+    message.length = (uint32_t)sizeof(struct service_request) + call->function->call.parameters.flat_count * 8;
     message.grant_count = 0;
     message.exchange = NULL;
     message.is_checked = true;
-    buffer.bytes = (uint8_t *)&answer;
+    buffer.bytes = (uint8_t *)&call->answer;
     buffer.is_exchanged = false;
-    buffer.capacity = sizeof(answer);
+    buffer.capacity = sizeof(call->answer);
     buffer.grant_capacity = 0;
-    enum status status = find_client(instance, import, false, &client, &taken, &deadline);
+    enum status status = find_client(call->instance, import, false, &client, &taken, &call->deadline);
     if (LIKELY(status == STATUS_OK)) {
-        status = port_call_here(running_thread(), (const struct port_client *)client, &message, &buffer, deadline);
+        status =
+            port_call_here(running_thread(), (const struct port_client *)client, &message, &buffer, call->deadline);
         if (UNLIKELY(taken)) {
             object_release(client);
         }
+        call->answer_bytes = buffer.length;
     }
+    return status;
+}
+
+/* The answer, bytes from somebody who may have written anything, as the function's result. */
+static uint64_t lower_short(const struct short_call *call)
+{
+    const struct component_plan *result = &call->function->call.result;
+    struct component_side source = {.base = (uint8_t *)&call->answer, .bytes = call->answer_bytes};
+    struct component_side memory = memory_of(call);
+    struct component_transfer transfer = {.source = &source, .destination = &memory};
+    uint64_t value = 0;
+    enum component_status status =
+        component_transfer_result(&transfer, result, call->answer.answer.flat, call->result_address, &value);
+    if (status != COMPONENT_OK) {
+        fail_short(call, call->function->unavailable, component_status_text(status));
+    }
+    return value;
+}
+
+static uint64_t call_short(struct instance *instance, const struct service_import *import,
+                           const struct argument_registers *registers)
+{
+    const struct service_function *function = import->function;
+    const struct component_plan *result = &function->call.result;
+    struct short_call call;
+    call.instance = instance;
+    call.function = function;
+    call.result_address = 0;
+    call.request.identity = function->function->identity;
+    gather(function->core, registers, call.request.flat);
+    if (!function->numbers) {
+        check_short(&call);
+    }
+    enum status status = exchange_short(&call, import);
     if (UNLIKELY(status != STATUS_OK)) {
-        end_caller(instance, function, status_text(status));
+        fail_short(&call, status == STATUS_TIMED_OUT ? function->timed_out : function->unavailable,
+                   status_text(status));
+        return 0;
     }
-    if (UNLIKELY(buffer.length < sizeof(answer) || answer.status != SERVICE_OK)) {
-        end_caller(instance, function,
-                   refusal_text(buffer.length < sizeof(answer) ? SERVICE_BAD_MESSAGE : answer.status));
+    uint64_t answer = call.answer_bytes < sizeof(call.answer.answer) ? SERVICE_BAD_MESSAGE : call.answer.answer.status;
+    if (UNLIKELY(answer != SERVICE_OK)) {
+        fail_short(&call, function->unavailable, refusal_text(answer));
+        return 0;
     }
-    return result->flat_count ? component_flat_number(&result->steps[result->start], answer.flat) : 0;
+    return !function->numbers   ? lower_short(&call)
+           : result->flat_count ? component_flat_number(&result->steps[result->start], call.answer.answer.flat)
+                                : 0;
 }
 
 /* ---- Resources ---- */
@@ -674,6 +747,6 @@ uint64_t service_import_called(struct instance *instance, const struct argument_
     if (UNLIKELY(import->intrinsic != NULL)) {
         return call_intrinsic(instance, import->intrinsic, (uint32_t)registers->integers[0]);
     }
-    return import->function->numbers ? call_with_numbers(instance, import, registers)
-                                     : call_with_values(instance, import, registers);
+    return import->function->is_short ? call_short(instance, import, registers)
+                                      : call_with_values(instance, import, registers);
 }

@@ -41,6 +41,7 @@ void service_message_begin(struct service_message *message, uint32_t header_byte
 {
     message->side.base = message->inline_bytes;
     message->side.bytes = SERVICE_INLINE_BYTES;
+    message->side.is_whole = false;
     message->side.allocate = message_allocate;
     message->used = header_bytes;
     message->no_memory = false;
@@ -75,6 +76,7 @@ void service_guest_begin(struct service_guest *guest, struct instance *instance)
 {
     guest->side.base = instance->types->memory_count ? instance->gs_base : NULL;
     guest->side.bytes = instance->header->memory.bytes;
+    guest->side.is_whole = false;
     guest->side.allocate = guest_allocate;
     guest->instance = instance;
     guest->services = instance->module->services;

@@ -23,6 +23,12 @@ struct service_answer {
     uint64_t flat;   /* of the result; where it is in memory, its offset */
 };
 
+/* Of a function that is_short. */
+struct service_short_answer {
+    struct service_answer answer;
+    uint64_t result[SERVICE_SHORT_BYTES / 8]; /* where it is in memory; cleared before */
+};
+
 /* ---- Room for a message: SERVICE_MESSAGE_BYTES, not cleared ---- */
 void *service_buffer_take(void); /* NULL: no memory */
 void service_buffer_give(void *buffer);

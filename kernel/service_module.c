@@ -139,7 +139,10 @@ static enum status complete(struct maker *maker, struct service_function *functi
     } else if (status == ENGINE_OK && services->reallocate == UINT32_MAX && needs_room(&function->call, role)) {
         function->refusal = "the module has no cabi_realloc";
     }
-    function->numbers = !function->refusal && function->call.parameters.numbers && function->call.result.numbers;
+    const struct component_plan *parameters = &function->call.parameters, *result = &function->call.result;
+    function->is_short = !function->refusal && parameters->scalars && !result->has_pointers && !result->has_handles &&
+                         (!result->in_memory || result->bytes <= SERVICE_SHORT_BYTES);
+    function->numbers = function->is_short && parameters->numbers && result->numbers;
     find_error_cases(function);
     return status == ENGINE_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_OK;
 }

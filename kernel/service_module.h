@@ -14,6 +14,7 @@
 #include "kernel/status.h"
 
 #define SERVICE_FUNCTIONS_MAXIMUM 256 /* imports, and exports, of a module */
+#define SERVICE_SHORT_BYTES       80
 
 struct service_function {
     const struct component_function *function;
@@ -24,8 +25,8 @@ struct service_function {
     const struct function_type *core;
     const char *refusal; /* why it cannot be called; NULL: it can */
     struct component_call call;
-    bool numbers; /* parameters and result are numbers, so that nothing of a call is in memory and nothing to be refused
-                   */
+    bool is_short; /* scalars, and a result of a fixed size, at most SERVICE_SHORT_BYTES; no handles */
+    bool numbers;  /* and they are all numbers in registers, of which any will do */
     /* Imports: the cases of the result's error that are given when the service does not answer. NO_CASE: there is none.
      */
     uint32_t unavailable, timed_out;

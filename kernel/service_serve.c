@@ -17,7 +17,7 @@ struct server {
     uint64_t deadline; /* for the next call to come */
     struct port_buffer request;
     struct service_message answer;
-    struct service_answer number;      /* the same of a function of numbers */
+    struct service_short_answer brief; /* the same of a function that is_short */
     struct port_message message;       /* the answer, as the port takes it */
     uint32_t latest;                   /* function that was called, by its place in the module's exports */
     struct resource_home *home;        /* of the process's resources; NULL: the module defines none */
@@ -87,7 +87,7 @@ static bool lift(struct server *server, const struct service_function *function,
 
 static bool call_function(struct server *server, const struct service_function *function, const uint64_t *flat)
 {
-    uint64_t result;
+    uint64_t result = 0;
     server->guest.trap = instance_call(server->guest.instance, function->index, flat, &result);
     return server->guest.trap == TRAP_NONE && lift(server, function, result) && call_post(server, function, result);
 }
@@ -158,27 +158,63 @@ static bool answer_request(struct server *server, const struct service_function 
     return false;
 }
 
-/* A call of a function of numbers: whatever the caller sent is some. Handles that came with it are dropped. */
-static bool serve_numbers(struct server *server, const struct service_function *function)
+/* The result of a short function into its answer. */
+static bool lift_short(struct server *server, const struct service_function *function, uint64_t value)
 {
-    const struct component_plan *plan = &function->call.parameters;
-    const struct service_request *request = (const struct service_request *)server->request.bytes;
-    uint64_t arguments[COMPONENT_FLAT_PARAMETERS], result;
-    for (uint32_t i = 0; i < server->request.grant_count; i++) {
-        grant_drop(server->request.grants[i]);
+    const struct component_plan *plan = &function->call.result;
+    struct component_side answer = {.base = (uint8_t *)&server->brief, .bytes = sizeof(server->brief)};
+    struct component_transfer transfer = {.source = &server->guest.side, .destination = &answer};
+    uint64_t flat = offsetof(struct service_short_answer, result);
+    if (plan->in_memory) {
+        memset(server->brief.result, 0, plan->bytes);
+        server->message.length += plan->bytes;
     }
-    server->message.bytes = (const uint8_t *)&server->number;
-    server->message.length = sizeof(server->number);
-    server->number = (struct service_answer){.status = SERVICE_BAD_MESSAGE};
+    service_guest_refresh(&server->guest);
+    enum component_status status = component_transfer_result(&transfer, plan, value, (uint32_t)flat, &flat);
+    server->brief.answer.flat = flat;
+    if (status != COMPONENT_OK) {
+        server->complaint = component_status_text(status);
+    }
+    return status == COMPONENT_OK;
+}
+
+/* Arguments of a short function. False: they are none. */
+static inline bool take_short(const struct server *server, const struct component_plan *plan, uint64_t *arguments)
+{
+    const struct service_request *request = (const struct service_request *)server->request.bytes;
     if (UNLIKELY(server->request.length < sizeof(*request) + plan->flat_count * 8)) {
-        return true;
+        return false;
+    }
+    if (!plan->numbers) {
+        struct component_side nothing = {.bytes = 0};
+        struct component_transfer transfer = {.source = &nothing};
+        return component_transfer_parameters(&transfer, plan, request->flat, arguments) == COMPONENT_OK;
     }
     for (const struct component_step *step = &plan->steps[plan->start]; step->kind != COMPONENT_STEP_END; step++) {
         arguments[step->place] = component_flat_number(step, request->flat[step->place]);
     }
+    return true;
+}
+
+/* A call of a short function. Handles that came with it are dropped. */
+static bool serve_short(struct server *server, const struct service_function *function)
+{
+    uint64_t arguments[COMPONENT_FLAT_PARAMETERS], result = 0;
+    for (uint32_t i = 0; i < server->request.grant_count; i++) {
+        grant_drop(server->request.grants[i]);
+    }
+    server->message.bytes = (const uint8_t *)&server->brief;
+    server->message.length = sizeof(server->brief.answer);
+    server->brief.answer = (struct service_answer){.status = SERVICE_BAD_MESSAGE};
+    if (UNLIKELY(!take_short(server, &function->call.parameters, arguments))) {
+        return true;
+    }
     server->guest.trap = instance_call(server->guest.instance, function->index, arguments, &result);
-    server->number = (struct service_answer){.status = SERVICE_OK, .flat = result};
-    return LIKELY(server->guest.trap == TRAP_NONE) && call_post(server, function, result);
+    if (UNLIKELY(server->guest.trap != TRAP_NONE)) {
+        return false;
+    }
+    server->brief.answer = (struct service_answer){.status = SERVICE_OK, .flat = result};
+    return (function->numbers || lift_short(server, function, result)) && call_post(server, function, result);
 }
 
 /* The same with values of any type. `function`: NULL, there is none. */
@@ -213,7 +249,7 @@ static bool serve_call(struct server *server)
     server->message.exchange = NULL;
     server->message.is_checked = true;
     server->complaint = NULL;
-    return function && function->numbers ? serve_numbers(server, function) : serve_values(server, function);
+    return function && function->is_short ? serve_short(server, function) : serve_values(server, function);
 }
 
 /* Call the destructors of resources that nobody has any more. False: that ended the guest. */

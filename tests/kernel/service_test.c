@@ -35,8 +35,8 @@ static int run(const char *how, uint64_t timeout)
     return launch_exit_status(&result);
 }
 
-/* The client is told what `join` is called in messages, and makes some itself. */
-static void raw_messages(void)
+/* The client is told what a function is called in messages, and makes some itself. */
+static void raw_messages(const char *how, const char *function)
 {
     static const struct name interface = {"tests:exchange/exchange@1.0.0", 29};
     struct module *module;
@@ -45,20 +45,21 @@ static void raw_messages(void)
     char number[30];
     CHECK(module_decode(client, client_size, &kernel_engine_allocator, &module, &error) == ENGINE_OK);
     CHECK(component_types_decode(module, &kernel_engine_allocator, &types, &error) == ENGINE_OK);
-    const struct component_function *join =
-        component_find_function(types->imports, types->import_count, interface, (struct name){"join", 4});
-    CHECK(join != NULL);
-    snprintf(number, sizeof number, "%llu", join ? (unsigned long long)join->identity : 0);
+    const struct component_function *found = component_find_function(
+        types->imports, types->import_count, interface, (struct name){function, (uint32_t)strlen(function)});
+    CHECK(found != NULL);
+    snprintf(number, sizeof number, "%llu", found ? (unsigned long long)found->identity : 0);
     component_types_release(types);
     module_release(module);
     extra_argument = number;
-    CHECK(run("leak", 0) == 0);
+    CHECK(run(how, 0) == 0);
     extra_argument = NULL;
 }
 
 static void programs(void)
 {
-    raw_messages();
+    raw_messages("leak", "join");
+    raw_messages("scalars", "scalars");
     static const struct {
         const char *how;
         int status;
@@ -67,6 +68,10 @@ static void programs(void)
         {"text", 134},
         {"pointer", 134},
         {"result", 134},
+        {"char", 134},
+        {"place", 134},
+        {"lostplace", 134},
+        {"badchar", 134},
         {"large", 134},
         {"handle", 134},
         {"authority", 134},

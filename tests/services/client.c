@@ -214,6 +214,31 @@ static void leak(uint64_t identity)
     CHECK(allocations() - before < 5);
 }
 
+/* Requests of `scalars`, whose arguments are in no memory. */
+static void scalars(uint64_t identity)
+{
+    struct {
+        uint64_t identity, flat[12];
+    } request = {identity, {7}};
+    struct {
+        uint64_t status, address;
+        uint8_t bytes[112];
+    } answer = {0};
+    uint32_t client = find_client_end();
+    for (int i = 0; i < 20; i++) {
+        struct tessera_call call = {.request = &request,
+                                    .request_bytes = sizeof request - 8 * (i == 5), /* too short */
+                                    .answer = &answer,
+                                    .answer_capacity = sizeof answer,
+                                    .deadline = UINT64_MAX};
+        memset(&answer, 0xff, sizeof answer);
+        request.flat[11] = i == 6 ? 0xd800 : i == 7 ? 0x110000 : UINT64_C(0xffffffff00000000); /* chars */
+        CHECK(tessera_port_call(client, &call) == 0 && (answer.status != 0) == (i >= 5 && i <= 7));
+        CHECK(answer.status != 0 || (call.answer_bytes == 16 + 56 && answer.address == 16 && answer.bytes[0] == 1 &&
+                                     answer.bytes[3] == 0)); /* padding */
+    }
+}
+
 static void without_authority(void)
 {
     exchange_client_string_t string;
@@ -227,6 +252,9 @@ __attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("join
 raw_join(const void *arguments, void *result);
 __attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("bytes"))) extern void
 raw_bytes(uint32_t data, uint32_t size, void *result);
+__attribute__((import_module("tests:exchange/exchange@1.0.0"), import_name("scalars"))) extern void
+raw_scalars(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint64_t h, uint64_t i,
+            float j, double k, uint32_t l, void *result);
 
 /* Memory that is this program's, but not to be touched: what was shown there was taken back. */
 static uint8_t *lost_memory(void)
@@ -251,6 +279,14 @@ static void end_badly(const char *how)
         raw_bytes(0xfffffff0, 100, area);
     } else if (strcmp(how, "result") == 0) {
         raw_bytes(0, 0, (void *)0xfffffff0);
+    } else if (strcmp(how, "char") == 0) {
+        raw_scalars(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd800, calloc(56, 1));
+    } else if (strcmp(how, "place") == 0) {
+        raw_scalars(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (void *)0xfffffff8);
+    } else if (strcmp(how, "lostplace") == 0) {
+        raw_scalars(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, lost_memory());
+    } else if (strcmp(how, "badchar") == 0) { /* the service's result */
+        raw_scalars(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1f4a5, calloc(56, 1));
     } else if (strcmp(how, "large") == 0) {
         exchange_client_list_u8_t data = {calloc(70000, 1), 70000}, back;
         exchange_bytes(&data, &back);
@@ -291,7 +327,7 @@ static void end_badly(const char *how)
 int main(int argument_count, char **arguments)
 {
     if (argument_count > 2) {
-        leak(strtoull(arguments[2], NULL, 10));
+        (strcmp(arguments[1], "leak") == 0 ? leak : scalars)(strtoull(arguments[2], NULL, 10));
         return failed > 0;
     }
     if (argument_count > 1) {

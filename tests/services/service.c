@@ -42,7 +42,7 @@ __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_
 void exports_exchange_scalars(bool a, uint8_t b, int8_t c, uint16_t d, int16_t e, uint32_t f, int32_t g, uint64_t h,
                               int64_t i, float j, double k, uint32_t l, exports_exchange_numbers_t *ret)
 {
-    *ret = (exports_exchange_numbers_t){a, b, c, d, e, f, g, h, i, j, k, l};
+    *ret = (exports_exchange_numbers_t){a, b, c, d, e, f, g, h, i, j, k, l == 0x1f4a5 ? 0xd800 : l};
 }
 
 double exports_exchange_mixed(uint32_t a, float b, uint64_t c, double d, int8_t e, float f, uint16_t g, double h,
