@@ -5,7 +5,9 @@
  * remembers which of them stands before which entry. */
 #include "abi/wasi/wasi.h"
 #include "engine/base.h"
+#include "kernel/account.h"
 #include "kernel/heap.h"
+#include "kernel/instance_parts.h"
 #include "kernel/thread.h"
 
 #define RECORDS_BYTES   4096
@@ -21,7 +23,10 @@ struct listing {
 
 void wasi_cookies_release(struct wasi_cookies *cookies)
 {
-    kernel_free(cookies->numbers, cookies->capacity * sizeof *cookies->numbers);
+    if (cookies->capacity) {
+        kernel_free(cookies->numbers, cookies->capacity * sizeof *cookies->numbers);
+        account_credit(cookies->account, cookies->capacity * sizeof *cookies->numbers);
+    }
     *cookies = (struct wasi_cookies){0};
 }
 
@@ -30,12 +35,18 @@ static enum status remember(struct wasi_cookies *cookies, uint64_t number, uint6
 {
     if (number >= cookies->capacity) {
         uint32_t capacity = cookies->capacity ? cookies->capacity * 2 : COOKIES_MINIMUM;
-        uint64_t *numbers = kernel_allocate(capacity * sizeof *numbers);
-        if (!numbers)
+        uint64_t more = (capacity - cookies->capacity) * sizeof(uint64_t);
+        if (!account_charge(cookies->account, more))
             return STATUS_NO_MEMORY;
+        uint64_t *numbers = kernel_allocate(capacity * sizeof *numbers);
+        if (!numbers) {
+            account_credit(cookies->account, more);
+            return STATUS_NO_MEMORY;
+        }
         if (cookies->count)
             memcpy(numbers, cookies->numbers, cookies->count * sizeof *numbers);
-        kernel_free(cookies->numbers, cookies->capacity * sizeof *numbers);
+        if (cookies->capacity)
+            kernel_free(cookies->numbers, cookies->capacity * sizeof *numbers);
         cookies->numbers = numbers;
         cookies->capacity = capacity;
     }
@@ -109,6 +120,7 @@ uint32_t wasi_fd_readdir(struct instance *instance, uint32_t fd, uint32_t buffer
     enum wasi_errno error = wasi_directory(wasi_of(instance), fd, WASI_RIGHT_FD_READDIR, &listing.descriptor);
     if (error != WASI_SUCCESS)
         return error;
+    listing.descriptor->cookies.account = instance->process->account;
     listing.number = cookie > COOKIE_FIRST ? cookie - COOKIE_FIRST : 0;
     enum status status = STATUS_OK;
     if (bytes > 0 && (cookie >= COOKIE_FIRST || list_dots(&listing, cookie)))

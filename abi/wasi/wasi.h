@@ -41,6 +41,7 @@ enum wasi_descriptor_kind {
 struct wasi_cookies {
     uint64_t *numbers; /* [capacity], `count` known */
     uint32_t count, capacity;
+    struct account *account; /* that pays for `numbers` */
 };
 void wasi_cookies_release(struct wasi_cookies *cookies);
 

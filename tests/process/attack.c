@@ -87,8 +87,24 @@ static void write_for_ever(void)
     }
 }
 
+/* How many directories it may be in the middle of. */
+static int read_directories(void)
+{
+    uint8_t entries[100];
+    __wasi_size_t used;
+    int count = 0;
+    while (count < 100 &&
+           __wasi_fd_readdir(open("/bin", O_RDONLY | O_DIRECTORY), entries, sizeof(entries), 0, &used) == 0) {
+        count++;
+    }
+    return count;
+}
+
 static int child(const char *what)
 {
+    if (strcmp(what, "directories") == 0) {
+        return read_directories();
+    }
     if (strcmp(what, "console") == 0) {
         write_for_ever();
     }
@@ -167,6 +183,20 @@ static void memories(int count)
     must("open", open("/bin/attack.wasm", O_RDONLY));
 }
 
+/* What descriptors remember of directories is charged to their program. */
+static void directories(void)
+{
+    static const char text[] = "name=child\0argument=child\0argument=directories\0directory=/bin\0objects=16384";
+    struct tessera_process_status status;
+    uint32_t program = must("process_create", create_with(text, sizeof(text), 0));
+    must("process_start", tessera_process_start(program));
+    must("wait_one", tessera_wait_one(program, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER));
+    must("process_status", tessera_process_status(program, &status, sizeof(status)));
+    if (status.state != TESSERA_PROCESS_EXITED || status.exit_status < 2 || status.exit_status > 40) {
+        fail("directories", (int32_t)status.exit_status);
+    }
+}
+
 /* Programs that end in the middle of a host call. */
 static void faults(const char *what, int count)
 {
@@ -205,6 +235,8 @@ int main(int argc, char **argv)
         cycles(count);
     } else if (strcmp(argv[1], "modules") == 0) {
         modules();
+    } else if (strcmp(argv[1], "directories") == 0) {
+        directories();
     } else if (strcmp(argv[1], "memories") == 0) {
         memories(count);
     } else if (strcmp(argv[1], "console") == 0) {
