@@ -481,7 +481,7 @@ static void write_out(void *memory)
     size_t done;
     platform_stream_write(STREAM_OUTPUT, memory, 100, &done);
 }
-static void read_in(void *memory)
+static void read_in(void *memory) /* there is input */
 {
     size_t done;
     platform_stream_read(STREAM_INPUT, memory, 100, &done);
