@@ -70,6 +70,12 @@ uint64_t object_count(enum object_type type)
 #define PIECE_WAITERS 128
 #define NOTIFY_ALL    UINT32_MAX /* as signals: whatever they want */
 
+/* Looked at without the lock, too. */
+static void set_unnotified(struct object *object, struct waiter *last) REQUIRES(object->lock)
+{
+    __atomic_store_n(&object->unnotified, last, __ATOMIC_RELAXED);
+}
+
 /* All before `waiter` go to the end. */
 static void rotate(struct object *object, struct waiter *waiter) REQUIRES(object->lock)
 {
@@ -87,12 +93,10 @@ __attribute__((noinline)) static void note_rest(struct object *object, uint32_t 
     REQUIRES(object->lock)
 {
     struct waiter *last = object->waiters_last;
-    if (object->unnotified) { /* there is a rest already: all of them for both */
-        object->unnotified_signals |= signals;
-        object->unnotified = last;
-    } else {
-        object->unnotified_signals = signals;
-        object->unnotified = last;
+    bool more = object->unnotified; /* there is a rest already: all of them for both */
+    set_unnotified(object, last);
+    object->unnotified_signals = signals | (more ? object->unnotified_signals : 0);
+    if (!more) {
         rotate(object, next);
     }
 }
@@ -128,7 +132,7 @@ static bool notify_more(struct object *object) REQUIRES(object->lock)
     if (more) {
         rotate(object, waiter);
     } else {
-        object->unnotified = NULL;
+        set_unnotified(object, NULL);
     }
     return more;
 }
@@ -208,7 +212,7 @@ void object_remove_waiter(struct object *object, struct waiter *waiter)
         __atomic_store_n(&object->waiters_first, waiter->next, __ATOMIC_RELAXED);
     }
     if (object->unnotified == waiter) {
-        object->unnotified = waiter->previous;
+        set_unnotified(object, waiter->previous);
     }
     if (waiter->next) {
         waiter->next->previous = waiter->previous;
