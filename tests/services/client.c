@@ -239,6 +239,30 @@ static void scalars(uint64_t identity)
     }
 }
 
+/* A request of `maybe`: what of the answer nobody writes is nothing of the answer before. */
+static void padding(uint64_t identity)
+{
+    struct {
+        uint64_t identity, flat[5];
+    } request = {identity, {0}};
+    struct {
+        uint64_t status, address;
+        uint8_t bytes[240];
+    } answer;
+    exchange_client_list_u8_t data = {malloc(100), 100}, back;
+    memset(data.ptr, 'a', 100);
+    exchange_bytes(&data, &back);
+    exchange_client_list_u8_free(&back);
+    struct tessera_call call = {.request = &request,
+                                .request_bytes = sizeof request,
+                                .answer = &answer,
+                                .answer_capacity = sizeof answer,
+                                .deadline = UINT64_MAX};
+    CHECK(tessera_port_call(find_client_end(), &call) == 0 && answer.status == 0 && call.answer_bytes == 16 + 20);
+    for (int i = 0; i < 20; i++)
+        CHECK(answer.bytes[i] == 0);
+}
+
 static void without_authority(void)
 {
     exchange_client_string_t string;
@@ -327,7 +351,8 @@ static void end_badly(const char *how)
 int main(int argument_count, char **arguments)
 {
     if (argument_count > 2) {
-        (strcmp(arguments[1], "leak") == 0 ? leak : scalars)(strtoull(arguments[2], NULL, 10));
+        uint64_t identity = strtoull(arguments[2], NULL, 10);
+        (strcmp(arguments[1], "leak") == 0 ? leak : strcmp(arguments[1], "padding") == 0 ? padding : scalars)(identity);
         return failed > 0;
     }
     if (argument_count > 1) {
