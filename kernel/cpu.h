@@ -101,10 +101,10 @@ struct thread {
     bool mutex_waits;           /* in such a queue; the same lock */
     struct mutex *held_mutexes; /* by held_next; the thread's own */
 
-    /* Scheduling: scheduler.c. The thread's own while it runs, else its CPU's queue_lock's. */
+    /* Scheduling: scheduler_queue.c. The thread's own while it runs, else its CPU's queue_lock's. */
     struct queue_node ready;  /* in the CPU's queue, by virtual time */
     struct cpu *cpu;          /* on which it runs, waits to run, or ran last; atomic */
-    uint64_t virtual_time;    /* its place in the queue; without a process also its clock: scheduler.c */
+    uint64_t virtual_time;    /* its place in the queue; without a process also its clock: scheduler_queue.c */
     uint64_t run_time;        /* nanoseconds; atomic */
     uint64_t handed_ticks;    /* that it ran before it handed its CPU over, and is not charged for yet; atomic */
     uint64_t affinity;        /* CPUs that it may run on */
@@ -163,7 +163,7 @@ struct cpu {
     uint32_t number;
     bool idle;  /* in platform_idle, or about to be; read at interrupt time */
     bool noted; /* an interrupt came, and the scheduler has not looked at what it meant; set at interrupt time */
-    uint32_t idle_state;       /* enum idle_state: scheduler.c; atomic */
+    uint32_t idle_state;       /* enum idle_state: scheduler_cpus.c; atomic */
     uint32_t early_wakes;      /* how many times in a row it was woken soon after it fell asleep */
     uint32_t polls_ended;      /* how many times something came while it polled */
     uint32_t poll_after;       /* as many of them, and it polls before it sleeps; 0: as few as possible */
@@ -260,7 +260,7 @@ void thread_destroy(struct thread *thread); /* one that is dead, or never ran */
 void thread_died(struct thread *thread);
 void thread_interruption_initialize(void); /* interrupt.c */
 
-/* ---- scheduler.c ---- */
+/* ---- scheduler.c, scheduler_queue.c, scheduler_cpus.c ---- */
 extern struct cpu *kernel_cpus[PLATFORM_CPUS_MAXIMUM]; /* those that were started; NULL behind them; atomic */
 /* For those who go through all of them: that CPU, which may be starting; NULL: it is none yet, and will see what was
  * stored sequentially consistent before. */

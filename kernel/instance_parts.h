@@ -129,7 +129,7 @@ struct process {
     uint32_t runnable;              /* how many of these can run; atomic */
     uint32_t weight;                /* of its share of the CPUs; 0: as all others, PROCESS_WEIGHT */
     uint64_t run_time;              /* nanoseconds; atomic */
-    uint64_t virtual_times[PLATFORM_CPUS_MAXIMUM]; /* its clocks, by CPU: scheduler.c; atomic */
+    uint64_t virtual_times[PLATFORM_CPUS_MAXIMUM]; /* its clocks, by CPU: scheduler_queue.c; atomic */
     struct thread *thread;          /* that the headers of its instances name, but for those of further threads */
     struct process_thread *threads; /* spawn.c */
     uint32_t thread_limit;          /* further ones at a time, and what is not lent to children; atomic */
