@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define KERNEL_VERSION "0.1"
+#define KERNEL_VERSION "0.1.0"
 
 /* "pc", "microvm", "linux": said by who starts the kernel; "unknown" before. The text must stay valid. */
 void system_set_platform_name(const char *name);

@@ -1,4 +1,5 @@
 /* The `tessera` command: finds the subcommand and hands it the rest of the words. */
+#include "kernel/system.h"
 #include "tools/message.h"
 #include "tools/subcommands.h"
 
@@ -67,7 +68,7 @@ int main(int count, char **words)
         return 0;
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
-        puts("tessera " TESSERA_VERSION);
+        puts("tessera " KERNEL_VERSION);
         return 0;
     }
     const struct subcommand *subcommand = find(name);

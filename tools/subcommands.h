@@ -4,8 +4,6 @@
 
 #include "tools/options.h"
 
-#define TESSERA_VERSION "0.1.0"
-
 extern const struct subcommand subcommand_run;
 extern const struct subcommand subcommand_inspect;
 extern const struct subcommand subcommand_trace;
