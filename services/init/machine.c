@@ -283,18 +283,23 @@ static void kill_process(void *context, unsigned unit)
     tessera_process_kill((uint32_t)machine_units[unit].process);
 }
 
+/* It has no process, and nobody wants one now. */
+static bool rests(enum service_state state)
+{
+    return state == SERVICE_IDLE || state == SERVICE_DOWN || state == SERVICE_FAILED || state == SERVICE_ENDED;
+}
+
 /* Calls are looked for when they start the unit, or are to be refused. */
 static bool looks_for_calls(enum service_state state, unsigned unit)
 {
-    return state == SERVICE_IDLE || state == SERVICE_DOWN || state == SERVICE_FAILED || state == SERVICE_ENDED ||
-           (state == SERVICE_STOPPING && !supervisor.services[unit].wanted);
+    return rests(state) || (state == SERVICE_STOPPING && !supervisor.services[unit].wanted);
 }
 
 static void calls(void *context, unsigned unit, enum service_state state)
 {
     struct machine_unit *machine = &machine_units[unit];
     (void)context;
-    machine->delayed = machine->delayed || state == SERVICE_DELAYED;
+    machine->delayed = machine->delayed || rests(state) || state == SERVICE_DELAYED;
     if (machine->port) {
         tessera_wait_set_change((uint32_t)wait_set, (uint32_t)machine->port_entry,
                                 looks_for_calls(state, unit) ? TESSERA_SIGNAL_READABLE : 0);

@@ -41,9 +41,9 @@ static bool pause_for(uint64_t milliseconds)
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     uint64_t start = (uint64_t)tessera_time_coarse() / 1000000, now = start;
     while (!ended && now - start < milliseconds) {
-        char byte;
+        char line[256];
         if (poll(&input, 1, (int)(milliseconds - (now - start))) > 0) {
-            if (read(STDIN_FILENO, &byte, 1) > 0) {
+            if (read(STDIN_FILENO, line, sizeof(line)) > 0) {
                 return false;
             }
             ended = true;
