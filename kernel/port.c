@@ -400,6 +400,27 @@ enum status port_create(struct account *account, struct object **result)
     return object_allocate(OBJECT_PORT, sizeof(struct port), account, 0, result);
 }
 
+#define PIECE_CLIENTS 64 /* that are told while the lock is held */
+
+/* Clients hear that the server's end is gone; some of them, or up to one that many wait for. False: that was all. */
+static bool tell_clients(struct port *port)
+{
+    struct object *many = NULL;
+    spinlock_acquire(&port->object.lock);
+    for (uint32_t i = 0; port->untold && !many && i < PIECE_CLIENTS; i++) {
+        struct port_client *client = port->untold;
+        port->untold = client->next;
+        many = object_signal_start(&client->object, 0, SIGNAL_PEER_CLOSED) ? &client->object : NULL;
+    }
+    bool more = port->untold;
+    spinlock_release(&port->object.lock);
+    if (many) {
+        object_notify_rest(many);
+        object_release(many);
+    }
+    return more;
+}
+
 /* The server's end is gone. */
 void port_object_closed(struct object *object)
 {
@@ -415,11 +436,13 @@ void port_object_closed(struct object *object)
     for (struct receiver *receiver = port->receivers; receiver; receiver = receiver->next) {
         thread_wake(receiver->thread);
     }
-    object_signal_locked(&port->object, 0, SIGNAL_PEER_CLOSED); /* for who had a handle, and is about to wait */
-    for (struct port_client *client = port->clients; client; client = client->next) {
-        object_signal(&client->object, 0, SIGNAL_PEER_CLOSED);
-    }
+    object_signal_begin(&port->object, 0, SIGNAL_PEER_CLOSED); /* for who had a handle, and is about to wait */
+    port->untold = port->clients;
     spinlock_release(&port->object.lock);
+    object_notify_rest(&port->object);
+    while (tell_clients(port)) {
+        thread_preemption_point();
+    }
 }
 
 void port_object_destroy(struct object *object)
@@ -494,13 +517,17 @@ void port_client_object_closed(struct object *object)
     if (client->next) {
         client->next->previous = client->previous;
     }
+    if (port->untold == client) {
+        port->untold = client->next;
+    }
     if (!port->clients) {
-        object_signal_locked(&port->object, 0, SIGNAL_PEER_CLOSED);
+        object_signal_begin(&port->object, 0, SIGNAL_PEER_CLOSED);
         for (struct receiver *receiver = port->receivers; receiver; receiver = receiver->next) {
             thread_wake(receiver->thread);
         }
     }
     spinlock_release(&port->object.lock);
+    object_notify_rest(&port->object);
 }
 
 void port_client_object_destroy(struct object *object)

@@ -39,6 +39,7 @@ struct port {
     struct call *accepted;                 /* last come first */
     struct receiver *receivers;            /* the same: its cache is warm */
     struct port_client *clients;
+    struct port_client *untold; /* when the server's end is gone: the first one that has not heard of it; NULL: none */
     struct compiled_module *module; /* that answers, a reference; NULL: not known */
     bool closed;
     uint32_t revocations; /* how often handles to it were revoked; changes under the lock, may be read without */

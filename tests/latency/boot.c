@@ -43,9 +43,9 @@ static void measure(struct archive *archive, const char *module, const char *nam
 
 _Noreturn void kernel_main(const struct boot_information *boot)
 {
-    static const char *const names[] = {"revoke-wide", "revoke-deep",  "handles",   "full-table",    "entries",
-                                        "wide-event",  "wide-channel", "timers",    "messages",      "carriers",
-                                        "fill",        "mapping",      "functions", "long-functions"};
+    static const char *const names[] = {"revoke-wide", "revoke-deep",  "handles", "full-table", "entries",
+                                        "wide-event",  "wide-channel", "clients", "timers",     "messages",
+                                        "carriers",    "fill",         "mapping", "functions",  "long-functions"};
     struct archive *archive;
     struct thread *thread;
     cpu_initialize();

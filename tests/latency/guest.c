@@ -109,6 +109,16 @@ static void wide_channel(void)
     must(tessera_handle_revoke(ends[0]));
 }
 
+/* Client ends of a port that is closed. */
+static void clients(void)
+{
+    uint32_t port = must(tessera_port_create());
+    for (uint32_t i = 0; i < 2 * HANDLES; i++) {
+        must(tessera_port_client_create(port, i));
+    }
+    must(tessera_handle_close(port));
+}
+
 static void timers(void)
 {
     uint32_t set = must(tessera_wait_set_create());
@@ -237,20 +247,11 @@ int main(int count, char **words)
     static const struct {
         const char *name;
         void (*run)(void);
-    } cases[] = {{"revoke-wide", revoke_wide},
-                 {"revoke-deep", revoke_deep},
-                 {"handles", many_handles},
-                 {"full-table", full_table},
-                 {"entries", many_entries},
-                 {"wide-event", wide_event},
-                 {"wide-channel", wide_channel},
-                 {"timers", timers},
-                 {"messages", messages},
-                 {"carriers", carriers},
-                 {"fill", fill},
-                 {"mapping", mapping},
-                 {"functions", many_functions},
-                 {"long-functions", long_functions}};
+    } cases[] = {{"revoke-wide", revoke_wide},   {"revoke-deep", revoke_deep},  {"handles", many_handles},
+                 {"full-table", full_table},     {"entries", many_entries},     {"wide-event", wide_event},
+                 {"wide-channel", wide_channel}, {"clients", clients},          {"timers", timers},
+                 {"messages", messages},         {"carriers", carriers},        {"fill", fill},
+                 {"mapping", mapping},           {"functions", many_functions}, {"long-functions", long_functions}};
     for (uint32_t i = 0; count > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (strcmp(cases[i].name, words[1]) == 0) {
             cases[i].run();
