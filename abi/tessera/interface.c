@@ -6,7 +6,7 @@
 #include "kernel/guest_copy.h"
 #include "kernel/thread.h"
 
-#define COPY_PIECE_BYTES 262144
+#define COPY_PIECE_BYTES 65536
 
 #define SAME(guests, kernels) _Static_assert((uint32_t)(guests) == (uint32_t)(kernels), "the guests' number is another")
 
