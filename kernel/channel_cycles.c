@@ -22,8 +22,8 @@
 
 static struct spinlock lock = SPINLOCK(LOCK_CHANNELS);
 static struct channel *holders GUARDED_BY(lock);
-static uint32_t carrier_count; /* atomic for reading; changes with the lock */
-static uint32_t collect_at = COLLECT_LEAST;
+static uint32_t carrier_count;                    /* atomic for reading; changes with the lock */
+static uint32_t collect_at = COLLECT_LEAST;       /* the same */
 static bool collecting GUARDED_BY(lock);          /* one at a time: `work_next` is in use until all are drained */
 static bool marking GUARDED_BY(lock);             /* whoever moves carriers says so */
 static uint32_t collection GUARDED_BY(lock);      /* the number of the latest */
@@ -282,7 +282,8 @@ void channel_collect(void)
     collecting = true;
     mark();
     walk_holders(note_lost);
-    collect_at = (uint32_t)max_u64(COLLECT_LEAST, 2 * (uint64_t)carrier_count);
+    uint64_t twice = 2 * (uint64_t)__atomic_load_n(&carrier_count, __ATOMIC_RELAXED);
+    __atomic_store_n(&collect_at, (uint32_t)max_u64(COLLECT_LEAST, twice), __ATOMIC_RELAXED);
     while (lost) {
         struct channel *end = lost;
         lost = end->work_next;

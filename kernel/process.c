@@ -97,8 +97,8 @@ void process_destroy(struct process *process)
         table_object_destroy(table);
     }
     gc_heap_destroy(process);
+    program_forget_starter(process); /* from here on nothing that was lent comes back, to the table among others */
     handle_table_destroy(&process->handles);
-    program_forget_starter(process);
     channel_collect_if_due();
     account_release(process->account);
     if (process->name) {

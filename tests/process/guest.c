@@ -24,6 +24,7 @@ static int32_t named(const char *name)
 
 static int run_loop(bool by_system);
 static int nest(void);
+static int leave_children(void);
 static int what_is_left(void);
 static int count_for_ever(int place);
 
@@ -74,6 +75,9 @@ static int child(int argc, char **argv)
     }
     if (strcmp(what, "nest") == 0) {
         return nest();
+    }
+    if (strcmp(what, "leave") == 0) {
+        return leave_children();
     }
     if (strcmp(what, "left") == 0) {
         return what_is_left();
@@ -578,6 +582,44 @@ static void mappings(void)
     tessera_handle_close(handle);
 }
 
+/* Start some, whose ends come with one's own. */
+static int leave_children(void)
+{
+    struct description description = describe("exit", NULL);
+    add(&description, "memory", "1048576");
+    module = tessera_module_load(self_path, sizeof(self_path) - 1);
+    for (int i = 0; i < 6; i++) {
+        int32_t process = create(&description, NULL, 0);
+        if (process < 0 || tessera_process_start((uint32_t)process)) {
+            return 1;
+        }
+    }
+    for (volatile int i = 0; i < 20000; i++) {
+    }
+    return 0;
+}
+
+/* What was lent goes back to a starter that is about to end. (The thread sanitizer sees if that is not guarded.) */
+static void ends_of_families(void)
+{
+    struct description description = describe("leave", NULL);
+    add(&description, "directory", "/bin");
+    add(&description, "memory", "12582912");
+    for (int i = 0; i < 25; i++) {
+        int32_t starters[4];
+        for (int k = 0; k < 4; k++) {
+            starters[k] = create(&description, NULL, 0);
+            EXPECT(starters[k] > 0 && tessera_process_start((uint32_t)starters[k]) == 0);
+        }
+        for (int k = 0; k < 4; k++) {
+            EXPECT(tessera_wait_one((uint32_t)starters[k], TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) ==
+                   TESSERA_SIGNAL_EXITED);
+            EXPECT(status_of(starters[k]).conventional_status == 0);
+            tessera_handle_close((uint32_t)starters[k]);
+        }
+    }
+}
+
 /* One that is shown and hidden in pieces, whose ends lie anywhere. */
 static void large_mapping(void)
 {
@@ -738,6 +780,7 @@ int main(int argc, char **argv)
     refusals();
     budgets();
     nested_budgets();
+    ends_of_families();
     mappings();
     large_mapping();
     revocation();
