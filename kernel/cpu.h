@@ -165,7 +165,7 @@ struct cpu {
     bool noted; /* an interrupt came, and the scheduler has not looked at what it meant; set at interrupt time */
     uint32_t idle_state;       /* enum idle_state: scheduler_cpus.c; atomic */
     uint32_t early_wakes;      /* how many times in a row it was woken soon after it fell asleep */
-    uint32_t polls_ended;      /* how many times something came while it polled */
+    uint32_t polls_ended;      /* how many times something came while it polled; others read it, atomically */
     uint32_t poll_after;       /* as many of them, and it polls before it sleeps; 0: as few as possible */
     uint64_t timer_armed;      /* what platform_timer_arm was given last; changed at interrupt time */
     uint64_t profile_next;     /* monotonic time of the next sample, UINT64_MAX: none; changed at interrupt time */

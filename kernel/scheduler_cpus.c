@@ -272,7 +272,7 @@ static bool poll(struct cpu *cpu, uint64_t now, uint64_t poll_nanoseconds)
     uint64_t deadline = __atomic_load_n(&cpu->next_deadline, __ATOMIC_RELAXED);
     if (poll_until(cpu, min_u64(now + poll_nanoseconds, deadline))) {
         cpu->poll_after = POLL_AFTER_LEAST;
-        cpu->polls_ended++;
+        __atomic_store_n(&cpu->polls_ended, cpu->polls_ended + 1, __ATOMIC_RELAXED);
         return true;
     }
     cpu->early_wakes = 0;

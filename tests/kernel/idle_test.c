@@ -74,7 +74,8 @@ NO_LOCK_ANALYSIS static void play(void *argument)
 
 static uint32_t polls(void)
 {
-    return kernel_cpus[0]->polls_ended + kernel_cpus[1]->polls_ended;
+    return __atomic_load_n(&kernel_cpus[0]->polls_ended, __ATOMIC_RELAXED) +
+           __atomic_load_n(&kernel_cpus[1]->polls_ended, __ATOMIC_RELAXED);
 }
 
 /* How many of `count` waits were ended while the CPU polled. */
