@@ -360,8 +360,7 @@ static bool look_at(struct wait_set *set, struct wait_entry *entry, struct wait_
     } else if (wanted && !seen && deadline != UINT64_MAX && !entry->ready && !entry->timed) {
         queue_insert(&set->times, &entry->time, deadline);
         entry->timed = true;
-        if (set->times.first ==
-            &entry->time) { /* those who sleep do not know of it: the caller may not wait until then */
+        if (set->times.first == &entry->time) { /* who sleeps does not know of it; the caller may not wait so long */
             object_notify_all(&set->object);
         }
     }

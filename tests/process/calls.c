@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "sdk/tessera.h"
+#include "tests/support/guest.h"
 
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      (1000 * MILLISECOND)
@@ -14,16 +15,7 @@
 /* What the byte of a request asks for. */
 enum { ANSWER, LOOP, END };
 
-static int failures;
 static uint32_t module;
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("line %d: %s\n", __LINE__, #condition);                                                             \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 static uint64_t now(void)
 {
@@ -81,20 +73,10 @@ static uint32_t start(const char *what, const char *handle_name, uint32_t handle
     return (uint32_t)process;
 }
 
-/* Closes the handle, too. */
-static uint32_t end_of(uint32_t process)
-{
-    struct tessera_process_status status = {.conventional_status = 77};
-    EXPECT(tessera_wait_one(process, TESSERA_SIGNAL_EXITED, now() + 20 * SECOND) == TESSERA_SIGNAL_EXITED);
-    EXPECT(tessera_process_status(process, &status, sizeof(status)) == sizeof(status));
-    tessera_handle_close(process);
-    return status.conventional_status;
-}
-
 static uint32_t kill(uint32_t process)
 {
     EXPECT(tessera_process_kill(process) == 0);
-    return end_of(process);
+    return finish_program(process);
 }
 
 static uint32_t start_server(uint32_t *client, const char *limit)
@@ -174,17 +156,17 @@ static void limits(void)
     uint32_t client, server = start_server(&client, "60000000");
     while (call(client, ANSWER, TESSERA_FOREVER) == 0) { /* to and fro until the time is over */
     }
-    EXPECT(end_of(server) == 124);
+    EXPECT(finish_program(server) == 124);
     tessera_handle_close(client);
     server = start_server(&client, "60000000");
     EXPECT(call(client, ANSWER, TESSERA_FOREVER) == 0 && call(client, LOOP, TESSERA_FOREVER) == -TESSERA_EPEER);
-    EXPECT(end_of(server) == 124);
+    EXPECT(finish_program(server) == 124);
     tessera_handle_close(client);
     for (int i = 0; i < 2; i++) {
         server = start_server(&client, NULL);
         EXPECT(call(client, ANSWER, TESSERA_FOREVER) == 0);
         uint32_t handle = (uint32_t)tessera_handle_duplicate(client, TESSERA_RIGHTS_SAME);
-        EXPECT(end_of(start(i ? "ask" : "loop", "client", handle, "60000000")) == 124);
+        EXPECT(finish_program(start(i ? "ask" : "loop", "client", handle, "60000000")) == 124);
         EXPECT(kill(server) == 137);
         tessera_handle_close(client);
     }
@@ -206,7 +188,7 @@ static void kills(void)
     }
     EXPECT(call(client, ANSWER, TESSERA_FOREVER) == 0);
     EXPECT(call(client, END, TESSERA_FOREVER) == -TESSERA_EPEER);
-    EXPECT(end_of(server) == 5);
+    EXPECT(finish_program(server) == 5);
     tessera_handle_close(client);
 }
 
@@ -223,7 +205,7 @@ static void given_away(void)
     EXPECT(call(client, ANSWER, TESSERA_FOREVER) == 0);
     EXPECT(tessera_port_call(client, &last) == 0);
     EXPECT(call(client, ANSWER, TESSERA_FOREVER) == -TESSERA_EHANDLE);
-    EXPECT(end_of(server) == 5); /* nobody can call it any more */
+    EXPECT(finish_program(server) == 5); /* nobody can call it any more */
 }
 
 int main(int argc, char **argv)

@@ -149,22 +149,32 @@ static uint32_t find_client_end(void)
     return 0;
 }
 
+/* A request that no binding wrote, to a client end. What tessera_port_call said; *answer_bytes: how long the answer is.
+ */
+static int32_t call_raw(uint32_t client, const void *request, size_t request_bytes, void *answer, size_t capacity,
+                        uint32_t *answer_bytes)
+{
+    struct tessera_call call = {.request = request,
+                                .request_bytes = request_bytes,
+                                .answer = answer,
+                                .answer_capacity = capacity,
+                                .deadline = UINT64_MAX};
+    int32_t status = tessera_port_call(client, &call);
+    *answer_bytes = call.answer_bytes;
+    return status;
+}
+
 static void check_garbage(void)
 {
     static uint8_t request[4096], answer[65536];
-    uint32_t client = find_client_end(), seed = 1;
+    uint32_t client = find_client_end(), seed = 1, length;
     CHECK(client != 0);
     for (unsigned n = 0; n < 2000; n++) {
         size_t size = n < 200 ? n : seed % sizeof request;
         for (size_t i = 0; i < size; i++)
             request[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
-        struct tessera_call call = {.request = request,
-                                    .request_bytes = size,
-                                    .answer = answer,
-                                    .answer_capacity = sizeof answer,
-                                    .deadline = UINT64_MAX};
-        int32_t status = tessera_port_call(client, &call);
-        if (status != 0 || call.answer_bytes < 16 || answer[0] == 0)
+        int32_t status = call_raw(client, request, size, answer, sizeof answer, &length);
+        if (status != 0 || length < 16 || answer[0] == 0)
             CHECK(!"an answer that says no");
     }
     check_texts();
@@ -197,20 +207,16 @@ static void leak(uint64_t identity)
         request.strings[2 * i + 1] = 100;
     }
     memset(request.text, 'a', sizeof request.text);
-    struct tessera_call call = {.request = &request,
-                                .request_bytes = sizeof request,
-                                .answer = answer,
-                                .answer_capacity = sizeof answer,
-                                .deadline = UINT64_MAX};
-    uint32_t client = find_client_end();
+    uint32_t client = find_client_end(), length;
     int before = allocations();
-    CHECK(tessera_port_call(client, &call) == 0 && answer[0] == 0); /* a good one is answered */
+    CHECK(call_raw(client, &request, sizeof request, answer, sizeof answer, &length) == 0);
+    CHECK(answer[0] == 0); /* a good one is answered */
     CHECK(allocations() - before > 9);
     before = allocations();
     request.text[9999] = (char)0xff;
     request.strings[17] = 10000;
     for (int i = 0; i < 100; i++)
-        CHECK(tessera_port_call(client, &call) == 0 && answer[0] != 0);
+        CHECK(call_raw(client, &request, sizeof request, answer, sizeof answer, &length) == 0 && answer[0] != 0);
     CHECK(allocations() - before < 5);
 }
 
@@ -224,17 +230,14 @@ static void scalars(uint64_t identity)
         uint64_t status, address;
         uint8_t bytes[112];
     } answer = {0};
-    uint32_t client = find_client_end();
+    uint32_t client = find_client_end(), length;
     for (int i = 0; i < 20; i++) {
-        struct tessera_call call = {.request = &request,
-                                    .request_bytes = sizeof request - 8 * (i == 5), /* too short */
-                                    .answer = &answer,
-                                    .answer_capacity = sizeof answer,
-                                    .deadline = UINT64_MAX};
+        size_t size = sizeof request - 8 * (i == 5); /* too short */
         memset(&answer, 0xff, sizeof answer);
         request.flat[11] = i == 6 ? 0xd800 : i == 7 ? 0x110000 : UINT64_C(0xffffffff00000000); /* chars */
-        CHECK(tessera_port_call(client, &call) == 0 && (answer.status != 0) == (i >= 5 && i <= 7));
-        CHECK(answer.status != 0 || (call.answer_bytes == 16 + 56 && answer.address == 16 && answer.bytes[0] == 1 &&
+        CHECK(call_raw(client, &request, size, &answer, sizeof answer, &length) == 0);
+        CHECK((answer.status != 0) == (i >= 5 && i <= 7));
+        CHECK(answer.status != 0 || (length == 16 + 56 && answer.address == 16 && answer.bytes[0] == 1 &&
                                      answer.bytes[3] == 0)); /* padding */
     }
 }
@@ -253,12 +256,9 @@ static void padding(uint64_t identity)
     memset(data.ptr, 'a', 100);
     exchange_bytes(&data, &back);
     exchange_client_list_u8_free(&back);
-    struct tessera_call call = {.request = &request,
-                                .request_bytes = sizeof request,
-                                .answer = &answer,
-                                .answer_capacity = sizeof answer,
-                                .deadline = UINT64_MAX};
-    CHECK(tessera_port_call(find_client_end(), &call) == 0 && answer.status == 0 && call.answer_bytes == 16 + 20);
+    uint32_t length;
+    CHECK(call_raw(find_client_end(), &request, sizeof request, &answer, sizeof answer, &length) == 0);
+    CHECK(answer.status == 0 && length == 16 + 20);
     for (int i = 0; i < 20; i++)
         CHECK(answer.bytes[i] == 0);
 }

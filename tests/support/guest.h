@@ -1,4 +1,5 @@
-/* What guests of several suites share: EXPECT counts what did not hold and says where, for `return failures` in main. */
+/* What guests of several suites share: EXPECT counts what did not hold and says where, for `return failures` in main.
+ */
 #ifndef TESTS_SUPPORT_GUEST_H
 #define TESTS_SUPPORT_GUEST_H
 
@@ -22,7 +23,7 @@ static inline uint32_t finish_program(uint32_t process)
 {
     struct tessera_process_status status = {.conventional_status = 98};
     EXPECT(tessera_wait_one(process, TESSERA_SIGNAL_EXITED, TESSERA_FOREVER) == TESSERA_SIGNAL_EXITED);
-    tessera_process_status(process, &status, sizeof(status));
+    EXPECT(tessera_process_status(process, &status, sizeof(status)) == sizeof(status));
     tessera_handle_close(process);
     return status.conventional_status;
 }
