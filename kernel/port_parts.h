@@ -107,6 +107,16 @@ NO_LOCK_ANALYSIS static inline enum status port_find_alone(struct handle_table *
     return port_find_locked(table, handle, rights, port, revocations);
 }
 
+/* The client end that a thread calls through. When nothing can take its handle away during the call, neither another
+ * thread of the process nor the message, that keeps the end alive; else this takes a reference, which *taken says. */
+INLINED enum status port_find_client(struct handle_table *table, uint32_t handle, uint32_t rights,
+                                     bool handles_ride_along, struct object **client, bool *taken)
+{
+    *taken = handles_ride_along || running_thread()->shares;
+    return LIKELY(!*taken) ? handle_find_alone(table, handle, OBJECT_PORT_CLIENT, rights, client)
+                           : handle_find(table, handle, OBJECT_PORT_CLIENT, rights, client);
+}
+
 /* ---- States of a call ---- */
 
 static inline void port_accept(struct port *port, struct call *call, struct thread *server) REQUIRES(port->object.lock)

@@ -346,21 +346,18 @@ void service_set_deadline(uint64_t deadline)
     thread_current()->activation->service_deadline = deadline == UINT64_MAX ? 0 : max_u64(deadline, 1);
 }
 
-/* The client end that an import is bound to, and the deadline of the call. When nothing can take the handle away during
- * the call, neither another thread nor the message, that keeps the end alive; else this takes a reference, which *taken
- * says. A call whose time has come already is not made: STATUS_TIMED_OUT. */
+/* The client end that an import is bound to (port_find_client), and the deadline of the call. A call whose time has
+ * come already is not made: STATUS_TIMED_OUT. */
 static inline enum status find_client(struct instance *instance, const struct service_import *import,
                                       bool handles_ride_along, struct object **client, bool *taken, uint64_t *deadline)
 {
-    struct handle_table *table = &instance->process->handles;
     uint64_t set = running_thread()->activation->service_deadline;
     *deadline = LIKELY(!set) ? UINT64_MAX : set;
     if (UNLIKELY(set && platform_monotonic_nanoseconds() >= set)) {
         return STATUS_TIMED_OUT;
     }
-    *taken = handles_ride_along || running_thread()->shares;
-    return LIKELY(!*taken) ? handle_find_alone(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client)
-                           : handle_find(table, import->handle, OBJECT_PORT_CLIENT, RIGHT_EXECUTE, client);
+    return port_find_client(&instance->process->handles, import->handle, RIGHT_EXECUTE, handles_ride_along, client,
+                            taken);
 }
 
 /* The call itself; `client` is where it goes. */

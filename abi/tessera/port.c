@@ -145,17 +145,6 @@ int32_t host_port_client_create(struct instance *instance, uint32_t handle, uint
 
 /* ---- Calling ---- */
 
-/* The client end. When nothing can take the handle away during the call, neither another thread nor the message, that
- * keeps the end alive; else this takes a reference, which *taken says. */
-INLINED enum status find_client(struct instance *instance, uint32_t handle, bool handles_ride_along,
-                                struct object **client, bool *taken)
-{
-    struct handle_table *table = caller_handles(instance);
-    *taken = handles_ride_along || running_thread()->shares;
-    return LIKELY(!*taken) ? handle_find_alone(table, handle, NEEDS(port_call), client)
-                           : handle_find(table, handle, NEEDS(port_call), client);
-}
-
 int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t address)
 {
     struct tessera_call call;
@@ -169,7 +158,8 @@ int32_t host_port_call(struct instance *instance, uint32_t handle, uint32_t addr
     enum status status = decode_message(instance, call.request, call.request_bytes, call.request_handles,
                                         call.request_handle_count, &request, "port_call: request");
     if (status == STATUS_OK) {
-        status = find_client(instance, handle, call.request_handle_count != 0, &client, &taken);
+        status = port_find_client(caller_handles(instance), handle, NEEDED_RIGHTS_port_call,
+                                  call.request_handle_count != 0, &client, &taken);
     }
     if (UNLIKELY(status != STATUS_OK)) {
         return tessera_result(status);

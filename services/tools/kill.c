@@ -77,7 +77,6 @@ int main(int count, char **words)
     if (!process_list_read(&list, "kill")) {
         return TOOL_FAILED;
     }
-    process_list_by_number(&list);
     for (int i = 1; i < count; i++) {
         uint64_t number;
         int status =

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int compare_number(const void *left, const void *right)
+{
+    const struct tessera_process_information *a = left, *b = right;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
 bool process_list_read(struct process_list *list, const char *tool)
 {
     enum { PART = 64 };
@@ -29,6 +35,7 @@ bool process_list_read(struct process_list *list, const char *tool)
         }
         list->count += (size_t)count;
     } while (count > 0);
+    qsort(list->items, list->count, sizeof(*list->items), compare_number);
     return true;
 }
 
@@ -36,12 +43,6 @@ void process_list_release(struct process_list *list)
 {
     free(list->items);
     *list = (struct process_list){0};
-}
-
-static int compare_number(const void *left, const void *right)
-{
-    const struct tessera_process_information *a = left, *b = right;
-    return a->id < b->id ? -1 : a->id > b->id;
 }
 
 static int compare_cpu(const void *left, const void *right)
@@ -53,11 +54,6 @@ static int compare_cpu(const void *left, const void *right)
     return compare_number(left, right);
 }
 
-void process_list_by_number(struct process_list *list)
-{
-    qsort(list->items, list->count, sizeof(*list->items), compare_number);
-}
-
 void process_list_by_cpu(struct process_list *list)
 {
     qsort(list->items, list->count, sizeof(*list->items), compare_cpu);
@@ -66,11 +62,9 @@ void process_list_by_cpu(struct process_list *list)
 void process_list_subtract(struct process_list *list, const struct process_list *before)
 {
     for (size_t i = 0; i < list->count; i++) {
-        for (size_t j = 0; j < before->count; j++) {
-            if (before->items[j].id == list->items[i].id) {
-                list->items[i].cpu_nanoseconds -= before->items[j].cpu_nanoseconds;
-            }
-        }
+        const struct tessera_process_information *then =
+            bsearch(&list->items[i], before->items, before->count, sizeof(*before->items), compare_number);
+        list->items[i].cpu_nanoseconds -= then ? then->cpu_nanoseconds : 0;
     }
 }
 

@@ -15,17 +15,16 @@ struct process_list {
     int64_t time; /* when it was read, in nanoseconds */
 };
 
-/* All processes that run now; the items are released by process_list_release. False: it said on stderr, in the name of
- * `tool`, why not. */
+/* All processes that run now, by their numbers; the items are released by process_list_release. False: it said on
+ * stderr, in the name of `tool`, why not. */
 bool process_list_read(struct process_list *list, const char *tool);
 void process_list_release(struct process_list *list);
 
-/* How a list is sorted. */
-void process_list_by_number(struct process_list *list);
+/* Sort it anew: who used most CPU time first. */
 void process_list_by_cpu(struct process_list *list);
 
-/* Take from each process's CPU time what it had used at the time of `before`, so that the list tells of the time since
- * then. */
+/* Take from each process's CPU time what it had used at the time of `before`, a list as it was read: so it tells of the
+ * time since then. */
 void process_list_subtract(struct process_list *list, const struct process_list *before);
 
 /* A table, at most `rows` of it; CPU time in seconds, or in percent of `nanoseconds` when that is not 0. */

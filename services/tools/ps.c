@@ -23,7 +23,6 @@ int main(int count, char **words)
     if (!process_list_read(&list, "ps")) {
         return TOOL_FAILED;
     }
-    process_list_by_number(&list);
     process_list_print(&list, SIZE_MAX, 0);
     process_list_release(&list);
     return 0;
